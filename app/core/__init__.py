@@ -1,0 +1,1 @@
+"""The floor: database doors, the caller, errors, paging, clocks, egress. Knows no room above it."""

@@ -1,0 +1,76 @@
+"""The columns every table shares, and the one row that moves the domain clock in development."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Computed, ForeignKey, Integer, Table, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, UUID
+
+from app.core.db import metadata
+from app.rules.words import values
+
+
+def ident() -> Column[Any]:
+    """The primary key: a UUIDv7 made by us."""
+    return Column("id", UUID(as_uuid=True), primary_key=True)
+
+
+def uid(name: str, target: str | None = None, *, null: bool = False, **more: Any) -> Column[Any]:  # noqa: ANN401
+    """A UUID column; with `target` (`table.column`) a foreign key."""
+    keys = [ForeignKey(target)] if target else []
+    return Column(name, UUID(as_uuid=True), *keys, nullable=null, **more)
+
+
+def text(name: str, *, null: bool = False, default: str | None = None, longest: int | None = None) -> Column[Any]:
+    """Text, at most `longest` characters (a CHECK)."""
+    checks = [CheckConstraint(f"length({name}) <= {longest}", name=f"{name}_length")] if longest else []
+    return Column(name, Text, *checks, nullable=null, server_default=default)
+
+
+def word(name: str, words: type[StrEnum] | tuple[str, ...], *, null: bool = False, default: str | None = None) -> Column[Any]:
+    """Text that is one of an enumeration (a CHECK, so that a word can be added by a migration)."""
+    allowed = values(words) if isinstance(words, type) else words
+    listed = ", ".join(f"'{one}'" for one in allowed)
+    return Column(
+        name, Text, CheckConstraint(f"{name} IN ({listed})", name=f"{name}_known"), nullable=null, server_default=default
+    )
+
+
+def texts(name: str) -> Column[Any]:
+    """A list of texts, empty by default."""
+    return Column(name, ARRAY(Text), nullable=False, server_default="{}")
+
+
+def when(name: str, *, null: bool = False, now: bool = False) -> Column[Any]:
+    """A moment with time zone."""
+    return Column(name, TIMESTAMP(timezone=True), nullable=null, server_default=func.now() if now else None)
+
+
+def whole(name: str, *, null: bool = False, default: int | None = None, least: int | None = None) -> Column[Any]:
+    """An integer, at least `least` (a CHECK)."""
+    checks = [CheckConstraint(f"{name} >= {least}", name=f"{name}_least")] if least is not None else []
+    return Column(name, Integer, *checks, nullable=null, server_default=None if default is None else str(default))
+
+
+def big(name: str, *, null: bool = False, least: int | None = None) -> Column[Any]:
+    """A 64-bit integer."""
+    checks = [CheckConstraint(f"{name} >= {least}", name=f"{name}_least")] if least is not None else []
+    return Column(name, BigInteger, *checks, nullable=null)
+
+
+def kept() -> list[Column[Any]]:
+    """`version` (the ETag), `created_at` and `updated_at` (wall time) of a thing that changes."""
+    return [whole("version", default=1), when("created_at", now=True), when("updated_at", now=True)]
+
+
+def counted(expression: str, name: str) -> Column[Any]:
+    """An integer that Postgres computes from the row."""
+    return Column(name, Integer, Computed(expression, persisted=True))
+
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("one", Integer, CheckConstraint("one = 1", name="single"), primary_key=True, autoincrement=False),
+    big("offset_seconds"),
+)

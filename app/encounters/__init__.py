@@ -1,0 +1,1 @@
+"""What happened: arrivals, attendance, no-shows and their resolution, encounters and what a school confirms of them."""

@@ -1,0 +1,1 @@
+"""The recorded answers of POSTs, kept in the transaction of the change they answer."""

@@ -1,0 +1,1 @@
+"""Minutes earned, append-only; balances per pupil and summaries per school, written in the same call."""

@@ -1,0 +1,133 @@
+"""Offers, slots and sittings; `open_slots` is what schools search, kept by a trigger on `slots` and `offers`."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, Computed, Index, PrimaryKeyConstraint, Table, UniqueConstraint, text
+
+from app.core.db import metadata
+from app.core.tables import ident, kept, texts, uid, when, whole, word
+from app.core.tables import text as words
+from app.rules.words import ActivityBand, ExperienceKind, Grouping, Mode, OfferState, SlotState, Visibility
+
+offers = Table(
+    "offers",
+    metadata,
+    ident(),
+    uid("employer_id", "employers.id"),
+    uid("site_id", "sites.id"),
+    uid("contact_id", "contacts.id", null=True),
+    words("external_ref", null=True, longest=200),
+    words("title", longest=200),
+    words("description", null=True, longest=5000),
+    word("kind", ExperienceKind),
+    word("mode", Mode, default="in_person"),
+    word("grouping", Grouping),
+    whole("tier"),
+    words("sector", null=True, longest=60),
+    texts("skills"),
+    texts("year_groups"),
+    whole("year_mask"),
+    texts("criteria"),
+    texts("hazards"),
+    word("activity_band", ActivityBand, default="low"),
+    words("dress_code", null=True, longest=1000),
+    words("lunch", null=True, longest=1000),
+    words("tasks", null=True, longest=5000),
+    words("objectives", null=True, longest=5000),
+    word("visibility", Visibility, default="all_schools"),
+    Column("restricted", Boolean, Computed("visibility <> 'all_schools'", persisted=True)),
+    word("state", OfferState, default="open"),
+    *kept(),
+    CheckConstraint("tier BETWEEN 1 AND 3", name="tier_known"),
+    UniqueConstraint("employer_id", "external_ref", name="uq_offers_external_ref"),
+    Index("ix_offers_employer_id", "employer_id", "id"),
+)
+
+offer_audiences = Table(
+    "offer_audiences",
+    metadata,
+    uid("offer_id", "offers.id"),
+    uid("audience_id"),
+    uid("employer_id", "employers.id"),
+    word("kind", ("hub", "programme", "school")),
+    PrimaryKeyConstraint("offer_id", "audience_id"),
+    Index("ix_offer_audiences_audience_id", "audience_id"),
+)
+"""To which hubs, programmes or schools a restricted offer is shown."""
+
+slots = Table(
+    "slots",
+    metadata,
+    ident(),
+    uid("offer_id", "offers.id"),
+    uid("employer_id", "employers.id"),
+    uid("site_id", "sites.id"),
+    words("external_ref", null=True, longest=200),
+    when("starts_at"),
+    when("ends_at"),
+    whole("capacity", least=1),
+    whole("taken", default=0, least=0),
+    whole("minutes", least=0),
+    when("book_by"),
+    when("name_by"),
+    whole("reply_within_hours", default=120, least=1),
+    Column("restricted", Boolean, nullable=False, server_default="false"),
+    word("state", SlotState, default="open"),
+    *kept(),
+    CheckConstraint("taken <= capacity", name="taken_within_capacity"),
+    CheckConstraint("ends_at > starts_at", name="in_order"),
+    UniqueConstraint("employer_id", "external_ref", name="uq_slots_external_ref"),
+    Index("ix_slots_employer_id", "employer_id", "id"),
+    Index("ix_slots_offer_id", "offer_id"),
+)
+
+sittings = Table(
+    "sittings",
+    metadata,
+    ident(),
+    uid("slot_id", "slots.id"),
+    uid("employer_id", "employers.id"),
+    whole("no", least=1),
+    when("starts_at"),
+    when("ends_at"),
+    whole("break_minutes", default=0, least=0),
+    Column("virtual", Boolean, nullable=False, server_default="false"),
+    CheckConstraint("ends_at > starts_at", name="in_order"),
+    UniqueConstraint("slot_id", "no", name="uq_sittings_no"),
+    Index("ix_sittings_employer_id", "employer_id"),
+)
+
+open_slots = Table(
+    "open_slots",
+    metadata,
+    uid("slot_id", "slots.id", primary_key=True),
+    uid("offer_id", "offers.id"),
+    uid("employer_id", "employers.id"),
+    uid("site_id", "sites.id"),
+    Column("restricted", Boolean, nullable=False),
+    words("employer_name"),
+    word("size_band", ("micro", "small", "medium", "large")),
+    words("site_name"),
+    words("town"),
+    words("postcode_area"),
+    words("title"),
+    words("kind"),
+    words("mode"),
+    words("grouping"),
+    whole("tier"),
+    words("sector", null=True),
+    words("activity_band"),
+    texts("skills"),
+    texts("year_groups"),
+    whole("year_mask"),
+    texts("criteria"),
+    when("starts_at"),
+    when("ends_at"),
+    whole("minutes"),
+    when("book_by"),
+    whole("capacity"),
+    whole("places_left"),
+    Index("ix_open_slots_starts_at", "starts_at", "slot_id"),
+    Index("ix_open_slots_kind", "kind", "starts_at", "slot_id"),
+    Index("ix_open_slots_sector", "sector", "starts_at", "slot_id"),
+    Index("ix_open_slots_offer_id", "offer_id", postgresql_where=text("restricted")),
+)
+"""One row per slot that can be booked; holds nothing that a school it is shown to may not see."""

@@ -1,0 +1,192 @@
+"""The event types: what each tells, to which side, under which order key, and the fields its `data` may hold.
+
+Payloads are thin: ids, states, times and counts. Never a name, a UPN, a characteristic or free text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+UUID = {"type": "string", "format": "uuid"}
+TIME = {"type": "string", "format": "date-time"}
+DATE = {"type": "string", "format": "date"}
+COUNT = {"type": "integer", "minimum": 0}
+WORD = {"type": "string"}
+WORDS = {"type": "array", "items": {"type": "string"}}
+FLAG = {"type": "boolean"}
+
+
+def maybe(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema, or null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One line of the catalogue. `fields` are the JSON Schemas of the members of `data`; all are required."""
+
+    name: str
+    audiences: tuple[str, ...]
+    order_key: str
+    description: str
+    fields: Mapping[str, Mapping[str, Any]]
+    lane: str = "normal"
+    version: int = 1
+
+
+_BOOKING = {
+    "booking_id": UUID,
+    "slot_id": UUID,
+    "school_id": UUID,
+    "employer_id": UUID,
+    "state": WORD,
+    "places": COUNT,
+    "starts_at": TIME,
+    "ends_at": TIME,
+    "reason_code": maybe(WORD),
+}
+_BOTH = ("school", "employer")
+_ONE_PUPIL = {"booking_id": UUID, "participation_id": UUID, "sitting_id": UUID, "starts_at": TIME}
+
+
+def _booking(what: str, description: str, **more: Mapping[str, Any]) -> EventType:
+    return EventType(f"booking.{what}", _BOTH, "booking", description, {**_BOOKING, **more})
+
+
+def _thing(name: str, audiences: tuple[str, ...], description: str, **fields: Mapping[str, Any]) -> EventType:
+    return EventType(name, audiences, name.split(".", maxsplit=1)[0], description, fields)
+
+
+TYPES: Final[Mapping[str, EventType]] = {
+    one.name: one
+    for one in (
+        _booking("requested", "A school asks for places in a slot. The places are held until `expires_at`.", expires_at=TIME),
+        _booking("waiting", "A school joined the waiting list of a full slot."),
+        _booking("promoted", "Places came free: a waiting booking is now a request.", expires_at=TIME),
+        _booking("countered", "The employer proposes something else.", counter_slot_id=maybe(UUID), expires_at=TIME),
+        _booking("confirmed", "The employer confirmed, or the school accepted the employer's proposal.", name_by=TIME),
+        _booking("declined", "Declined, with a reason code."),
+        _booking("cancelled", "Cancelled by either side, with a reason code. On the day itself it takes the safety lane."),
+        _booking("expired", "Nobody answered in time; the places are free again."),
+        _booking("on_hold", "Put on hold. Schools are told without the reason."),
+        _booking("released", "The hold is lifted: the booking stands again."),
+        _booking("rescheduled", "Moved to another slot.", from_slot_id=UUID),
+        _booking("participants_named", "Pupils were named or withdrawn; `named` of `places` are filled.", named=COUNT),
+        _booking("completed", "Every sitting has attendance or is closed."),
+        EventType(
+            "participation.arrived", ("school",), "booking", "A pupil was reported as arrived.",
+            {**_ONE_PUPIL, "arrived_at": TIME, "reported_by": WORD},
+        ),
+        EventType(
+            "participation.no_show", ("school",), "booking",
+            "A pupil who was expected is not there. Open until the school resolves it.",
+            {**_ONE_PUPIL, "no_show_id": UUID, "reported_by": WORD}, lane="safety",
+        ),
+        EventType(
+            "participation.no_show_resolved", _BOTH, "booking", "The school resolved an open no-show.",
+            {**_ONE_PUPIL, "no_show_id": UUID, "resolution": WORD},
+        ),
+        EventType(
+            "attendance.reported", ("school",), "booking", "Attendance of a sitting was reported or corrected.",
+            {"booking_id": UUID, "sitting_id": UUID, "reported_by": WORD, "reported": COUNT, "disputed": COUNT},
+        ),
+        EventType(
+            "attendance.overdue", _BOTH, "booking", "No report 20 minutes after a visit began.",
+            {"booking_id": UUID, "sitting_id": UUID, "starts_at": TIME, "expected": COUNT}, lane="safety",
+        ),
+        EventType(
+            "hours.credited", ("school",), "booking",
+            "Minutes were credited to a pupil's ledger. The order key is the booking, or the pupil where there is none.",
+            {
+                "encounter_id": UUID, "pupil_id": UUID, "participation_id": maybe(UUID), "booking_id": maybe(UUID),
+                "minutes": COUNT, "total_minutes": COUNT, "academic_year": COUNT,
+            },
+        ),
+        EventType(
+            "hours.reversed", ("school",), "booking", "Minutes credited before were taken back by a correction.",
+            {"encounter_id": UUID, "pupil_id": UUID, "booking_id": maybe(UUID), "minutes": COUNT, "total_minutes": COUNT},
+        ),
+        _thing(
+            "encounter.recorded", ("school",), "An encounter was recorded, with or without a booking.",
+            encounter_id=UUID, pupil_id=UUID, booking_id=maybe(UUID), kind=WORD, minutes=COUNT, bm5=FLAG, bm6=FLAG,
+        ),
+        _thing(
+            "encounter.corrected", ("school",), "An encounter was corrected, or its criteria confirmed.",
+            encounter_id=UUID, pupil_id=UUID, version=COUNT, minutes=COUNT, bm5=FLAG, bm6=FLAG,
+        ),
+        _thing("site.changed", ("employer",), "A site was added or changed.", site_id=UUID, state=WORD, version=COUNT),
+        _thing("cover.changed", ("employer",), "Insurance cover was recorded, changed or withdrawn.", cover_id=UUID, version=COUNT),
+        _thing(
+            "approval.changed", ("employer", "hub", "school"), "An approval was given or withdrawn.",
+            approval_id=UUID, site_id=UUID, kind=WORD, activity_band=WORD, state=WORD,
+        ),
+        _thing("offer.changed", ("employer",), "An offer was added or changed.", offer_id=UUID, state=WORD, version=COUNT),
+        _thing(
+            "slot.changed", _BOTH, "A slot was added or changed: told to its employer and to schools booked or waiting on it.",
+            slot_id=UUID, offer_id=UUID, state=WORD, starts_at=TIME, ends_at=TIME, capacity=COUNT,
+        ),
+        EventType(
+            "employer.suspended", ("school", "employer", "hub"), "employer",
+            "Bookings with this employer are on hold. The reason is not told.", {"employer_id": UUID}, lane="safety",
+        ),
+        EventType(
+            "employer.suspension_lifted", ("school", "employer", "hub"), "employer", "The suspension is lifted.",
+            {"employer_id": UUID},
+        ),
+        _thing(
+            "pupils.changed", ("school",), "A bulk of pupils was sent: how many were created, updated, refused.",
+            created=COUNT, updated=COUNT, unchanged=COUNT, refused=COUNT,
+        ),
+        _thing("agreement.recorded", ("school", "hub"), "A controller's agreement was recorded.", agreement_id=UUID, controller_id=UUID),
+        _thing("agreement.ended", ("school", "hub"), "A controller's agreement ended.", agreement_id=UUID, controller_id=UUID),
+        _thing(
+            "grant.recorded", ("school", "hub"), "A controller granted field groups to another organisation.",
+            grant_id=UUID, grantor_id=UUID, grantee_id=UUID, field_groups=WORDS,
+        ),
+        _thing("grant.revoked", ("school", "hub"), "A grant was revoked, at once.", grant_id=UUID, grantor_id=UUID, grantee_id=UUID),
+        _thing(
+            "membership.changed", ("school", "hub"), "A membership of a hub, a trust or an authority began or ended.",
+            membership_id=UUID, member_id=UUID, parent_id=UUID, kind=WORD, starts_on=DATE, ends_on=maybe(DATE),
+        ),
+        _thing("programme.changed", ("hub", "school"), "A programme, its strands or schools changed.", programme_id=UUID, version=COUNT),
+        _thing("webhook.test", ("school", "employer", "hub"), "A test event, asked for by the endpoint's owner.", endpoint_id=UUID),
+        EventType(
+            "delivery.undelivered", ("school", "employer", "hub"), "endpoint",
+            "A safety event could not be delivered for ten minutes.",
+            {"endpoint_id": UUID, "delivery_id": UUID, "event_id": UUID, "event_type": WORD},
+        ),
+    )
+}
+"""The `hub` audience stands for organisations that oversee: hubs, trusts, authorities, vendors, the national body."""
+
+
+def data_schema(kind: EventType) -> dict[str, Any]:
+    """The JSON Schema of one event as sent."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": kind.name,
+        "description": kind.description,
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["id", "type", "version", "timestamp", "audience", "order_key", "data", "sequence"],
+        "properties": {
+            "id": {**UUID, "description": "The same as the header `webhook-id`; stable over every attempt and the feed."},
+            "type": {"const": kind.name},
+            "version": {"const": kind.version},
+            "timestamp": {**TIME, "description": "Wall time of the change, UTC."},
+            "audience": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["side", "id"],
+                "properties": {"side": {"enum": list(kind.audiences)}, "id": UUID},
+            },
+            "order_key": {**UUID, "description": f"Events of one {kind.order_key} come in the order of `sequence`."},
+            "data": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": list(kind.fields),
+                "properties": dict(kind.fields),
+            },
+            "sequence": {"type": "integer", "minimum": 1},
+        },
+    }

@@ -1,0 +1,169 @@
+"""The OpenAPI 3.1 document: examples, problems and scopes on every operation, and the `webhooks` section."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from app.outbox.catalogue import TYPES, data_schema
+
+DESCRIPTION = """\
+TenDays keeps one model of offers, bookings, encounters and minutes for modern work experience in England.
+Employers' HR systems post availability, schools book, an employer confirms, a signed webhook tells the school's
+system, attendance becomes encounters and minutes. Every error is `application/problem+json` (RFC 9457) with a stable
+`code`. Every POST under `/v1` needs an `Idempotency-Key`. Times are RFC 3339 with an offset; durations are minutes.
+"""
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable; written for programs."},
+        "detail": {"type": "string", "description": "Written for people; may change."},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer into the body, or `?query`, `@Header`."},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+    "examples": [
+        {
+            "type": "https://tendays.example/problems/invalid",
+            "title": "Unprocessable Entity",
+            "status": 422,
+            "code": "invalid",
+            "detail": "The request is not acceptable.",
+            "errors": [{"pointer": "/places", "code": "unknown_field", "detail": "There is no such field."}],
+        }
+    ],
+}
+_ALWAYS = {
+    "401": "The token is missing, broken, expired or revoked.",
+    "403": "The token lacks the scope, or the action is the other side's.",
+    "429": "Over the allowance; see Retry-After and RateLimit.",
+    "500": "A fault of ours. Nothing was changed.",
+}
+_BODY = {
+    "409": "Lawful in form, but not in this state.",
+    "413": "The body is too large.",
+    "415": "The media type is not taken here.",
+    "422": "A field is wrong; `errors` points at it.",
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "1 to 255 visible ASCII characters. The same key with the same payload replays the recorded answer; "
+    "with another payload it is refused (422); while the first is in flight it is refused (409).",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "3f0c6c1e-5f0b-4d0c-9d54-0b4f8f7c5f11",
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag you read; 412 if the thing has changed since, 428 without it.",
+    "schema": {"type": "string"},
+    "example": '"v1"',
+}
+
+
+def document(app: FastAPI, scopes: dict[str, str]) -> dict[str, Any]:
+    """The whole document; `scopes` is name to description."""
+    made = get_openapi(
+        title="TenDays",
+        version=app.version,
+        openapi_version="3.1.0",
+        description=DESCRIPTION,
+        routes=app.routes,
+    )
+    made["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
+    for name in ("HTTPValidationError", "ValidationError"):
+        made["components"]["schemas"].pop(name, None)
+    made["components"]["securitySchemes"] = {
+        "oauth2": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes}}}
+    }
+    for route in _routes(app):
+        for method in route.methods:
+            operation = made["paths"].get(route.path_format, {}).get(method.lower())
+            if operation is not None:
+                _complete(operation, route, method)
+    made["webhooks"] = {name: _webhook(name) for name in TYPES}
+    return made
+
+
+def _routes(app: FastAPI) -> list[APIRoute]:
+    found: list[APIRoute] = []
+
+    def walk(routes: Any) -> None:  # noqa: ANN401
+        for route in routes:
+            if isinstance(route, APIRoute):
+                found.append(route)
+            elif hasattr(route, "routes") and route.routes:
+                walk(route.routes)
+
+    walk(app.routes)
+    return found
+
+
+def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
+    need = getattr(route.endpoint, "need", None)
+    if need is None:
+        return
+    operation["security"] = [{"oauth2": [need.scope]}]
+    operation["x-required-scope"] = need.scope
+    parameters = operation.setdefault("parameters", [])
+    possible = dict(_ALWAYS)
+    if "{" in route.path_format:
+        possible["404"] = "No such thing, or not yours."
+    if method == "POST" and need.idempotent:
+        parameters.append(_KEY)
+        possible["400"] = "Idempotency-Key is missing, or the body is not JSON."
+    if "IfMatch" in str(route.endpoint.__annotations__) or "_if_match" in _dependencies(route):
+        parameters.append(_IF_MATCH)
+        possible |= {"412": "The ETag is stale.", "428": "If-Match is required."}
+    if method not in {"GET", "DELETE"}:
+        possible |= _BODY
+    else:
+        possible["422"] = "A query parameter is wrong."
+    for status, description in possible.items():
+        operation["responses"][status] = {
+            "description": description,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+
+
+def _dependencies(route: APIRoute) -> set[str]:
+    return {getattr(one.call, "__name__", "") for one in route.dependant.dependencies}
+
+
+def _webhook(name: str) -> dict[str, Any]:
+    kind = TYPES[name]
+    return {
+        "post": {
+            "operationId": "on_" + name.replace(".", "_"),
+            "summary": name,
+            "description": f"{kind.description} Order key: {kind.order_key}. Lane: {kind.lane}.",
+            "requestBody": {"content": {"application/json": {"schema": data_schema(kind)}}},
+            "parameters": [
+                {"name": header, "in": "header", "required": True, "schema": {"type": "string"}, "description": said}
+                for header, said in (
+                    ("webhook-id", "The event's id; the same at every attempt."),
+                    ("webhook-timestamp", "Unix seconds of this attempt."),
+                    ("webhook-signature", "`v1,` HMAC-SHA256 and/or `v1a,` ed25519 of `id.timestamp.body`."),
+                )
+            ],
+            "responses": {"2XX": {"description": "Received."}, "410": {"description": "Switch this endpoint off."}},
+        }
+    }

@@ -1,0 +1,315 @@
+"""The frame of every route: who calls, how often, in which transaction, recorded once, committed before it is answered.
+
+A route says what it needs with `@needs("scope")`; the frame does the rest in this order: token (401), scope (403),
+allowance (429), media type (415), idempotency key (400), the transaction, the endpoint, the record of the answer,
+the commit, the response. An endpoint that raises leaves nothing behind and the key free.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from app.core.caller import Caller
+from app.core.db import Database, Reader, Row, Writer
+from app.core.errors import Forbidden, Missing, NotFound, Stale, TooMany, Unauthenticated, invalid
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
+from app.core.secrets import Keyring
+from app.idempotency import service as idempotency
+from app.rest.problems import refusal
+
+_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+_KEPT_HEADERS = ("location", "etag", "content-type")
+
+
+class Doorkeeper(Protocol):
+    """Turns a bearer token into a Caller, or raises Unauthenticated (room `access`)."""
+
+    def caller_of(self, token: str) -> Caller:
+        """The caller that a verified token stands for."""
+
+
+class Limiter(Protocol):
+    """Counts calls (room `access`)."""
+
+    def take(self, client_id: UUID, school_id: UUID | None) -> tuple[Mapping[str, str], int | None]:
+        """The RateLimit headers, and the seconds to wait if the allowance is used up."""
+
+
+@dataclass
+class House:
+    """What the faces are handed at start; lives in `app.state.house`."""
+
+    db: Database
+    keyring: Keyring
+    cursors: Cursors
+    doorkeeper: Doorkeeper
+    limiter: Limiter
+    development: bool = False
+    body_limit: int = 2_000_000
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a route asks of its caller. `secret`: its answer holds a secret and is replayed for 24 h only."""
+
+    scope: str
+    idempotent: bool = True
+    media: tuple[str, ...] = ("application/json",)
+    secret: bool = False
+
+
+def needs(
+    scope: str, *, idempotent: bool = True, media: tuple[str, ...] = ("application/json",), secret: bool = False
+) -> Callable[[Any], Any]:
+    """State the scope of an endpoint (and that it is not a POST to be recorded, takes NDJSON, or answers a secret)."""
+
+    def mark(endpoint: Any) -> Any:  # noqa: ANN401
+        endpoint.need = Need(scope, idempotent, media, secret)
+        return endpoint
+
+    return mark
+
+
+def house_of(request: Request) -> House:
+    """The House of the application that serves this request."""
+    house: House = request.app.state.house
+    return house
+
+
+def authenticate(request: Request) -> Caller:
+    """The caller behind the bearer token; 401 with WWW-Authenticate otherwise."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        missing = Unauthenticated("token_missing", "Send a bearer token; get one at POST /oauth/token.")
+        missing.extra["headers"] = {"WWW-Authenticate": 'Bearer realm="tendays"'}
+        raise missing
+    return house_of(request).doorkeeper.caller_of(token.strip())
+
+
+def require_scope(caller: Caller, scope: str) -> None:
+    """403 unless the token has the scope."""
+    if scope not in caller.scopes:
+        lacking = Forbidden("insufficient_scope", f"This needs the scope {scope}.")
+        lacking.extra |= {
+            "required_scope": scope,
+            "headers": {"WWW-Authenticate": f'Bearer realm="tendays", error="insufficient_scope", scope="{scope}"'},
+        }
+        raise lacking
+
+
+def named_school(request: Request, caller: Caller) -> Caller:
+    """The caller, narrowed to the school named in the path or the query if it is one that acts for schools."""
+    raw = request.path_params.get("school_id") or request.query_params.get("school_id")
+    if raw is None or caller.org_kind not in {"school", "trust", "vendor"}:
+        return caller
+    try:
+        return caller.acting_for(UUID(str(raw)))
+    except ValueError:
+        raise NotFound("school") from None
+
+
+class FramedRoute(APIRoute):
+    """A route inside the frame."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler (parse, validate, call, serialise) in the frame."""
+        inner = super().get_route_handler()
+        need: Need | None = getattr(self.endpoint, "need", None)
+        if need is None:
+            msg = f"{self.path} does not say which scope it needs"
+            raise RuntimeError(msg)
+        stated: Need = need
+
+        async def handle(request: Request) -> Response:
+            house = house_of(request)
+            caller = authenticate(request)
+            require_scope(caller, stated.scope)
+            caller = named_school(request, caller)
+            headers, wait = house.limiter.take(caller.client_id, caller.school_id)
+            if wait is not None:
+                raise TooMany("rate_limited", "Too many requests.", extra={"retry_after": wait, "headers": dict(headers)})
+            if request.method in {"GET", "HEAD"}:
+                response = await _read(request, house, caller, inner)
+            else:
+                response = await _write(request, house, caller, stated, inner)
+            response.headers.update(headers)
+            return response
+
+        return handle
+
+
+async def _read(
+    request: Request, house: House, caller: Caller, inner: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    async with house.db.read(caller) as tx:
+        request.state.tx = tx
+        response = await inner(request)
+    _count(house, response, tx)
+    etag = response.headers.get("etag")
+    if etag and etag in {one.strip() for one in request.headers.get("if-none-match", "").split(",")}:
+        return Response(status_code=304, headers={"ETag": etag})
+    return response
+
+
+async def _write(
+    request: Request, house: House, caller: Caller, need: Need, inner: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    body = await _body(request, house, need)
+    key = _idempotency_key(request) if request.method == "POST" and need.idempotent else None
+    async with house.db.write(caller) as tx:
+        request.state.tx = tx
+        if key:
+            digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body).digest()
+            recorded = await idempotency.claim(tx, house.keyring, key, digest)
+            if recorded:
+                return Response(
+                    recorded.body, status_code=recorded.status, headers={**recorded.headers, "Idempotent-Replayed": "true"}
+                )
+        response = await inner(request)
+        if key and response.status_code < 400:  # noqa: PLR2004
+            kept = {name: value for name, value in response.headers.items() if name in _KEPT_HEADERS}
+            await idempotency.record(
+                tx, house.keyring, key, digest, status=response.status_code, headers=kept, body=bytes(response.body),
+                secret=need.secret,
+            )
+    _count(house, response, tx)
+    return response
+
+
+async def _body(request: Request, house: House, need: Need) -> bytes:
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > house.body_limit:
+        raise refusal(413, "body_too_large", f"The body may have {house.body_limit} bytes at most.")
+    body = await request.body()
+    if len(body) > house.body_limit:
+        raise refusal(413, "body_too_large", f"The body may have {house.body_limit} bytes at most.")
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media not in need.media:
+        raise refusal(415, "unsupported_media_type", f"Send {' or '.join(need.media)}.")
+    return body
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "")
+    if not key:
+        raise refusal(400, "idempotency_key_missing", "Every POST needs the header Idempotency-Key.")
+    if not _KEY.match(key):
+        raise refusal(400, "idempotency_key_invalid", "Idempotency-Key is 1 to 255 visible ASCII characters.")
+    return key
+
+
+def _count(house: House, response: Response, tx: Reader | Writer) -> None:
+    if house.development:
+        response.headers["Server-Timing"] = f'sql;desc="{tx.statements} statements"'
+
+
+def _reading(request: Request) -> Reader:
+    tx: Reader = request.state.tx
+    return tx
+
+
+def _writing(request: Request) -> Writer:
+    tx: Writer = request.state.tx
+    return tx
+
+
+def _if_match(request: Request) -> int:
+    header = request.headers.get("if-match", "").strip()
+    if not header:
+        raise Missing("if_match_required", "Send If-Match with the ETag you read.")
+    found = re.fullmatch(r'(?:W/)?"v(\d+)"', header)
+    if not found:
+        raise Stale
+    return int(found[1])
+
+
+Read = Annotated[Reader, Depends(_reading)]
+Write = Annotated[Writer, Depends(_writing)]
+InHouse = Annotated[House, Depends(house_of)]
+IfMatch = Annotated[int, Depends(_if_match)]
+"""The version that If-Match names; 428 without the header. The service raises Stale if it is not the present one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which page is wanted."""
+
+    request: Request
+    limit: int
+    cursor: str | None
+
+    def after(self, scope: str) -> list[Any] | None:
+        """The key after which the page begins, or None for the first page."""
+        return house_of(self.request).cursors.read(scope, self.cursor) if self.cursor else None
+
+    def after_id(self, scope: str) -> UUID | None:
+        """The same, where the key is one id."""
+        key = self.after(scope)
+        return UUID(key[0]) if key else None
+
+
+def _turn(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")] = DEFAULT_LIMIT,
+    after: Annotated[str | None, Query(description="The cursor `next` of the page before.")] = None,
+) -> Turn:
+    return Turn(request, limit, after)
+
+
+Paged = Annotated[Turn, Depends(_turn)]
+
+
+def page_of(
+    turn: Turn, scope: str, rows: Any, key: tuple[str, ...], show: Callable[[Row], Mapping[str, Any]]  # noqa: ANN401
+) -> Response:
+    """`{"data": [...], "next": cursor or null}` with `Link: rel="next"`.
+
+    `rows` holds one row more than the page if there is a next one; `key` names the columns of the sort key.
+    """
+    shown = list(rows[: turn.limit])
+    more = len(rows) > turn.limit
+    cursor = house_of(turn.request).cursors.make(scope, [shown[-1][name] for name in key]) if more else None
+    response = json_answer({"data": [show(row) for row in shown], "next": cursor})
+    if cursor:
+        query = {**turn.request.query_params, "after": cursor}
+        response.headers["Link"] = f'<{turn.request.url.path}?{urlencode(query)}>; rel="next"'
+    return response
+
+
+def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
+    """JSON by orjson: UUIDs as text, datetimes as RFC 3339 UTC with `Z`."""
+    body = orjson.dumps(content, option=orjson.OPT_UTC_Z, default=str)
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def one_answer(
+    content: Mapping[str, Any], *, version: int | None = None, location: str | None = None, status: int = 200
+) -> Response:
+    """One thing, with its ETag (`"v<version>"`) and, where it was made, its Location."""
+    headers = {}
+    if version is not None:
+        headers["ETag"] = f'"v{version}"'
+    if location:
+        headers["Location"] = location
+    return json_answer(content, status, headers)
+
+
+def framed(prefix: str, tag: str) -> APIRouter:
+    """A router whose routes are inside the frame."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=FramedRoute)
+
+
+def known(word: str | None, allowed: tuple[str, ...], where: str) -> None:
+    """Refuse a query parameter that is not one of an enumeration."""
+    if word is not None and word not in allowed:
+        raise invalid(where, "not_one_of", f"One of: {', '.join(allowed)}.")

@@ -1,0 +1,134 @@
+"""Every error as RFC 9457 problem+json: a stable code, a pointer to the field, nothing of the inside."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from app.core import errors
+from app.core.errors import Fault, Invalid, Problem
+
+STATUS: Mapping[type[Problem], int] = {
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.ConstraintBroken: 409,
+    errors.Conflict: 409,
+    errors.Stale: 412,
+    errors.Missing: 428,
+    errors.Invalid: 422,
+    errors.TooMany: 429,
+}
+"""The status of each kind; a Problem may carry its own in `extra["status"]` (400, 408, 413, 415)."""
+
+_CODES = {
+    "extra_forbidden": "unknown_field",
+    "missing": "required",
+    "json_invalid": "bad_json",
+    "string_too_long": "too_long",
+    "string_too_short": "too_short",
+    "enum": "not_one_of",
+    "literal_error": "not_one_of",
+}
+_log = structlog.get_logger("tendays.rest")
+
+
+def status_of(problem: Problem) -> int:
+    """The HTTP status of a problem."""
+    if "status" in problem.extra:
+        return int(problem.extra["status"])
+    return next((STATUS[kind] for kind in type(problem).__mro__ if kind in STATUS), 500)
+
+
+def refusal(status: int, code: str, detail: str, faults: tuple[Fault, ...] = ()) -> Problem:
+    """A Problem with a status of its own."""
+    return Problem(code, detail, faults, {"status": status})
+
+
+def answer(problem: Problem, instance: str | None = None) -> Response:
+    """The response for a problem: media type `application/problem+json`, with WWW-Authenticate and Retry-After."""
+    status = status_of(problem)
+    body: dict[str, Any] = {
+        "type": f"https://tendays.example/problems/{problem.code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": problem.code,
+        "detail": problem.detail,
+    }
+    if problem.faults:
+        body["errors"] = [
+            {"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in problem.faults
+        ]
+    body |= {name: value for name, value in problem.extra.items() if name not in {"status", "headers"}}
+    if instance:
+        body["instance"] = instance
+    headers = dict(problem.extra.get("headers", {}))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.setdefault("WWW-Authenticate", f'Bearer realm="tendays", error="invalid_token", error_description="{problem.code}"')
+    if "retry_after" in problem.extra:
+        headers["Retry-After"] = str(problem.extra["retry_after"])
+    return Response(
+        orjson.dumps(body, default=str), status_code=status, media_type="application/problem+json", headers=headers
+    )
+
+
+def from_validation(error: RequestValidationError) -> Problem:
+    """What FastAPI found wrong with the input, with JSON pointers. Input values are never repeated."""
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        return refusal(400, "bad_json", "The body is not valid JSON.")
+    return Invalid("invalid", "The request is not acceptable.", [_fault(one) for one in found])
+
+
+def _fault(found: Mapping[str, Any]) -> Fault:
+    where, *rest = found["loc"]
+    code = _CODES.get(found["type"], str(found["type"]))
+    detail = "There is no such field." if code == "unknown_field" else str(found["msg"])
+    return Fault(pointer(str(where), rest), code, detail)
+
+
+def pointer(where: str, rest: list[Any]) -> str:
+    """`/field/0` in the body, `?name` in the query, `@Name` in a header, `{name}` in the path."""
+    if where == "body":
+        return "".join("/" + str(one).replace("~", "~0").replace("/", "~1") for one in rest)
+    name = str(rest[0]) if rest else ""
+    return {"query": f"?{name}", "header": f"@{name}", "path": f"{{{name}}}"}.get(where, f"/{name}")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem, 404, 405 and 500 too."""
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        return answer(error if isinstance(error, Problem) else _unknown(), request.url.path)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        made = from_validation(error) if isinstance(error, RequestValidationError) else _unknown()
+        return answer(made, request.url.path)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return answer(_unknown(), request.url.path)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        detail = {404: "No such resource.", 405: "This method is not possible here."}.get(error.status_code, str(error.detail))
+        made = refusal(error.status_code, code, detail)
+        made.extra["headers"] = dict(error.headers or {})
+        return answer(made, request.url.path)
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        _log.error("fault", path=request.url.path, exc_info=error)
+        return answer(_unknown(), request.url.path)
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_fault)
+
+
+def _unknown() -> Problem:
+    return refusal(500, "internal", "Something went wrong on our side. Nothing was changed.")

@@ -1,0 +1,100 @@
+"""Endpoints, deliveries and attempts. The last two are partitioned by their UUIDv7 id and dropped after retention."""
+
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.core.db import metadata
+from app.core.tables import big, ident, kept, texts, uid, when, whole, word
+from app.core.tables import text as words
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    ident(),
+    uid("org_id", "organisations.id"),
+    uid("client_id"),
+    uid("school_id", "organisations.id", null=True),
+    words("url", longest=2000),
+    words("description", null=True, longest=500),
+    texts("event_types"),
+    texts("signatures"),
+    word("state", ("active", "paused", "off"), default="active"),
+    words("off_reason", null=True),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("private_key_sealed", LargeBinary, nullable=True),
+    words("public_key", null=True),
+    Column("old_secret_sealed", LargeBinary, nullable=True),
+    Column("old_private_key_sealed", LargeBinary, nullable=True),
+    when("old_until", null=True),
+    whole("rate_per_second", null=True, least=1),
+    whole("concurrency", default=8, least=1),
+    big("from_position", least=0),
+    when("failing_since", null=True),
+    whole("warned", default=0, least=0),
+    when("slow_until", null=True),
+    when("last_success_at", null=True),
+    *kept(),
+    Index("ix_webhook_endpoints_org_id", "org_id", "id"),
+    Index("ix_webhook_endpoints_school_id", "school_id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    uid("id"),
+    uid("endpoint_id"),
+    uid("org_id"),
+    uid("event_id"),
+    words("event_type"),
+    uid("order_key"),
+    whole("sequence"),
+    big("position"),
+    word("lane", ("normal", "safety"), default="normal"),
+    word("state", ("pending", "delivered", "failed", "revoked", "cancelled"), default="pending"),
+    Column("replay", Boolean, nullable=False, server_default="false"),
+    whole("attempts", default=0, least=0),
+    when("due_at", null=True),
+    when("leased_until", null=True),
+    uid("leased_by", null=True),
+    Column("last_status", Integer, nullable=True),
+    words("last_error", null=True),
+    when("created_at", now=True),
+    when("ended_at", null=True),
+    when("undelivered_raised_at", null=True),
+    PrimaryKeyConstraint("id"),
+    Index("ix_deliveries_due", "lane", "due_at", postgresql_where=text("state = 'pending'")),
+    Index("ix_deliveries_order", "endpoint_id", "order_key", "sequence", postgresql_where=text("state = 'pending'")),
+    Index("ix_deliveries_org_id", "org_id", "id"),
+    Index("ix_deliveries_endpoint_id", "endpoint_id", "id"),
+    postgresql_partition_by="RANGE (id)",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    uid("id"),
+    uid("delivery_id"),
+    uid("endpoint_id"),
+    uid("org_id"),
+    whole("no", least=1),
+    when("at"),
+    whole("elapsed_ms", least=0),
+    Column("status", Integer, nullable=True),
+    words("error", null=True),
+    Column("request_headers", JSONB, nullable=True),
+    words("response_body", null=True),
+    PrimaryKeyConstraint("id"),
+    Index("ix_attempts_delivery_id", "delivery_id", "id"),
+    Index("ix_attempts_org_id", "org_id", "id"),
+    postgresql_partition_by="RANGE (id)",
+)
+
+fanout = Table(
+    "fanout",
+    metadata,
+    whole("one"),
+    big("position", least=0),
+    PrimaryKeyConstraint("one"),
+)
+"""Up to which position events have been given to endpoints."""
+
