@@ -1,7 +1,5 @@
 """The API application: settings in, rooms wired to faces, nothing decided here."""
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -14,39 +12,90 @@ from app.access.scopes import SCOPES
 from app.access.tokens import Tokens
 from app.core.db import Database
 from app.core.paging import Cursors
-from app.graphql.app import graphql_app
-from app.rest import contract, frame, pages, problems
-from app.rest.routes import ROUTERS, oauth_router
-from app.settings import Settings, load
+from app.rest import contract, health, oauth, pages, problems
+from app.rest.frame import House
+from app.rest.routes import ROUTERS
+from app.settings import Settings, SettingsRefused, load
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application. Opening and closing of the database is in its lifespan."""
+    """The application. The database and the signing keys are opened and closed by its lifespan."""
     settings = settings or load()
-    house = _house(settings)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await house.db.open()
-        try:
-            yield
-        finally:
-            await house.db.close()
-
+    house, tokens = _house(settings)
     app = FastAPI(
-        title="TenDays", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="TenDays",
+        version=_version(),
+        lifespan=_lifespan(house, tokens),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.house = house
     problems.install(app)
-    app.include_router(oauth_router)
+    attempts = Rates(
+        Allowance("tokens", settings.token_rate_limit, settings.rate_window_seconds),
+        processes=settings.processes,
+    )
+    app.include_router(oauth.router(oauth.Desk(house.db, tokens, attempts, settings.development)))
     for router in ROUTERS:
         app.include_router(router)
+    health.install(app)
     pages.install(app)
+    _publish(app)
+    return app
 
+
+def _house(settings: Settings) -> tuple[House, Tokens]:
+    if not settings.database_url:
+        raise SettingsRefused("TENDAYS_DATABASE_URL is not set: `tendays run` sets it for its own database")
+    keyring = settings.keyring()
+    db = Database(
+        settings.database_url,
+        development=settings.development,
+        pool=settings.database_pool,
+        replica_dsn=settings.replica_url,
+    )
+    tokens = Tokens(db, keyring, issuer=settings.issuer)
+    limiter = Rates(
+        Allowance("requests", settings.rate_limit, settings.rate_window_seconds), processes=settings.processes
+    )
+    house = House(
+        db=db,
+        keyring=keyring,
+        cursors=Cursors(keyring.subkeys("cursors")[0]),
+        doorkeeper=tokens,
+        limiter=limiter,
+        development=settings.development,
+        body_limit=settings.body_limit,
+    )
+    return house, tokens
+
+
+def _lifespan(house: House, tokens: Tokens) -> Any:  # noqa: ANN401  (what FastAPI takes)
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await house.db.open()
+        await tokens.open()
+        try:
+            yield
+        finally:
+            await tokens.close()
+            await house.db.close()
+
+    return lifespan
+
+
+def _publish(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
-            app.openapi_schema = contract.document(app, dict(SCOPES))
+            app.openapi_schema = contract.document(app, ROUTERS, dict(SCOPES))
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way of replacing the document
-    return app
+
+
+def _version() -> str:
+    try:
+        return version("tendays")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

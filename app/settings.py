@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     # --- where it is served ---------------------------------------------------------------------------
     host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
+    port: int = Field(default=8000, ge=1, le=65535)
     processes: int = Field(default=1, ge=1, le=64, description="API processes")
     base_url: str | None = Field(default=None, description="as callers see it; the issuer of tokens")
     trusted_proxies: str = Field(default="", description="addresses whose X-Forwarded-* are believed")
@@ -120,7 +120,12 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """The address callers use, without a slash at its end."""
         self.require("base_url")
-        return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.base_url or self.local_url).rstrip("/")
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine finds the API, whatever it is called from outside."""
+        return f"http://{'127.0.0.1' if self.host in {'0.0.0.0', '::'} else self.host}:{self.port}"  # noqa: S104
 
     @property
     def credentials_path(self) -> Path:

@@ -1,14 +1,14 @@
 """Migrations that are plain SQL: a whole script, with $$ bodies and as many statements as it likes."""
 
 from pathlib import Path
+from types import ModuleType
 
-from alembic.operations import Operations
 from sqlalchemy import text
 
 VERSIONS = Path(__file__).parent / "versions"
 
 
-def run_script(op: Operations, name: str) -> None:
+def run_script(op: ModuleType, name: str) -> None:
     """Run `versions/<name>.sql` inside the migration's transaction, in one message of the simple protocol.
 
     asyncpg prepares what SQLAlchemy sends, and a prepared statement is a single one; its own `execute`

@@ -48,3 +48,5 @@ async def dsns(cluster: EmbeddedPostgres) -> AsyncIterator[Dsns]:
     await clone_database(cluster.admin_dsn, TEMPLATE, name)
     yield cluster.dsns(name)
     await drop_database(cluster.admin_dsn, name)
+
+pytest_plugins = ["tests.world"]

@@ -1,1 +1,1 @@
-"""Who may call: clients and their secrets, signing keys, tokens and their revocation, rate limits."""
+"""Who may come in: clients, secrets, short signed tokens, scopes and rates."""

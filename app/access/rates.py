@@ -9,14 +9,15 @@ meets its share of the quota only.
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from app.core.errors import TooMany
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class Allowance:
     """`quota` requests in `window` seconds under a name that clients see. Refuses a name or numbers unfit."""
 
     name: str
@@ -25,23 +26,23 @@ class Quota:
 
     def __post_init__(self) -> None:
         if not self.name.isascii() or not self.name.isidentifier():
-            raise ValueError("the name of a quota is a plain word")
+            raise ValueError("the name of an allowance is a plain word")
         if self.quota < 1 or self.window < 1:
-            raise ValueError("a quota is at least one request in at least one second")
+            raise ValueError("an allowance is at least one request in at least one second")
 
 
-REQUESTS = Quota("requests", 1200, 60)
+REQUESTS = Allowance("requests", 1200, 60)
 """Per (client, school): 20 a second on average, a minute's worth at once."""
 
-TOKENS = Quota("tokens", 30, 60)
+TOKENS = Allowance("tokens", 30, 60)
 """Per (client id, remote address): attempts to get or revoke a token."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Standing:
     """What one request was told. `remaining` units may be spent in the next `reset` seconds, no more."""
 
-    quota: Quota
+    allowance: Allowance
     allowed: bool
     remaining: int
     reset: int
@@ -54,9 +55,9 @@ class Allowance:
         `"name";r=remaining;t=seconds`. The policy is the whole house's, the rest is this process's view, so
         what is promised is never more than there is; Retry-After never ends before `t` does (section 6).
         """
-        name = self.quota.name
+        name = self.allowance.name
         made = {
-            "RateLimit-Policy": f'"{name}";q={self.quota.quota};w={self.quota.window}',
+            "RateLimit-Policy": f'"{name}";q={self.allowance.quota};w={self.allowance.window}',
             "RateLimit": f'"{name}";r={self.remaining};t={self.reset}',
         }
         return made if self.allowed else {**made, "Retry-After": str(self.retry_after)}
@@ -66,13 +67,13 @@ class Allowance:
         if not self.allowed:
             raise TooMany(
                 "rate_limited",
-                f"More than {self.quota.quota} requests in {self.quota.window} seconds.",
-                extra={"retry_after": self.retry_after, "violated-policies": [self.quota.name]},
+                f"More than {self.allowance.quota} requests in {self.allowance.window} seconds.",
+                extra={"retry_after": self.retry_after, "violated-policies": [self.allowance.name]},
             )
 
 
-class Limiter:
-    """The buckets of one quota. Not for threads: one event loop asks it.
+class Rates:
+    """The buckets of one allowance. Not for threads: one event loop asks it.
 
     `most_keys` bounds the memory (about 200 bytes each). A key that is full again is forgotten; when there is
     still no room the one that asked least recently goes, which forgives it what it had spent.
@@ -80,15 +81,15 @@ class Limiter:
 
     def __init__(
         self,
-        quota: Quota,
+        allowance: Allowance,
         *,
         processes: int = 1,
         most_keys: int = 50_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.quota = quota
-        self._burst = max(1, quota.quota // max(1, processes))
-        self._each = quota.window / self._burst
+        self.allowance = allowance
+        self._burst = max(1, allowance.quota // max(1, processes))
+        self._each = allowance.window / self._burst
         self._most = most_keys
         self._clock = clock
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
@@ -96,7 +97,7 @@ class Limiter:
     def __len__(self) -> int:
         return len(self._full_at)
 
-    def spend(self, key: Hashable, cost: int = 1) -> Allowance:
+    def spend(self, key: Hashable, cost: int = 1) -> Standing:
         """Take `cost` units from the key's bucket, or none if it holds fewer.
 
         A cost above the whole bucket is taken as the whole bucket, so that it can be paid at all.
@@ -110,12 +111,19 @@ class Limiter:
             self._remember(key, after, now)
         return self._told(allowed, (after if allowed else before) - now, wait)
 
-    def _told(self, allowed: bool, debt: float, wait: float) -> Allowance:  # noqa: FBT001
+    def take(self, client_id: UUID, school_id: UUID | None) -> tuple[Mapping[str, str], int | None]:
+        """One request of a client for a school: the headers to answer, and the seconds to wait if refused."""
+        standing = self.spend((client_id, school_id))
+        return standing.headers(), None if standing.allowed else standing.retry_after
+
+    def _told(self, allowed: bool, debt: float, wait: float) -> Standing:  # noqa: FBT001
         units = self._burst - debt / self._each
         remaining = max(0, math.floor(units + 1e-9))
         # Strictly true of a bucket: `remaining` holds until the next unit has dropped in.
         reset = 0 if debt <= 0 else max(0, math.ceil((remaining + 1 - units) * self._each))
-        return Allowance(self.quota, allowed, remaining, reset, 0 if allowed else max(reset, math.ceil(wait), 1))
+        return Standing(
+            self.allowance, allowed, remaining, reset, 0 if allowed else max(reset, math.ceil(wait), 1)
+        )
 
     def _remember(self, key: Hashable, full_at: float, now: float) -> None:
         self._full_at[key] = full_at

@@ -1,11 +1,11 @@
-"""The scopes as data: what each opens, and to which kinds of organisation it can be given, read and write apart.
+"""The scopes as data: what each opens, and which kinds of organisation can have it, read and write apart.
 
-A scope says what a *client* may ask for; whose rows it then finds is row security's matter, and which field groups
-of a pupil it may see or send is the controller's grant. All three have to agree. The table in the guides is made
-from `table()`.
+A scope says what a *client* may ask for; whose rows it then finds is row security's matter, and which field
+groups of a pupil it may see or send is the controller's grant. All three have to agree. The table in the
+guides is made from `table()`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -44,7 +44,7 @@ class Area:
 
 
 IN_PUPILS: Final = frozenset({FieldGroup.IDENTITY, FieldGroup.ENROLMENT})
-"""The field groups that `pupils:read` and `pupils:write` carry themselves; every other has a scope of its own."""
+"""The field groups that `pupils:read` and `pupils:write` carry; every other has a scope of its own."""
 
 AREAS: Final[tuple[Area, ...]] = (
     Area("organisations", "Organisations and their own entry", _ALL, _ALL),
@@ -115,15 +115,13 @@ def allowed_for(kind: str, *, development: bool = False) -> frozenset[str]:
 @cache
 def known(*, development: bool = False) -> tuple[str, ...]:
     """Every scope there is, in the order of the table (`scopes_supported`)."""
-    return tuple(
-        scope for area in AREAS if development or not area.development for scope, _ in area.scopes()
-    )
+    return tuple(scope for area in AREAS if development or not area.development for scope, _ in area.scopes())
 
 
-@cache
-def texts() -> dict[str, str]:
-    """Each scope with a line for people (the OpenAPI security scheme)."""
-    return {scope: area.text for area in AREAS for scope, _ in area.scopes()}
+SCOPES: Final[Mapping[str, str]] = {
+    scope: f"{area.text} ({scope.rpartition(':')[2]})" for area in AREAS for scope, _ in area.scopes()
+}
+"""Every scope with a line for people (the OpenAPI security scheme)."""
 
 
 def for_group(group: FieldGroup, verb: str) -> str:

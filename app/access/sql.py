@@ -1,11 +1,24 @@
-"""The statements of access: clients and their secrets, signing keys, what a token request is checked against."""
+"""The statements of access: clients and their secrets, signing keys, what a token request stands on."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, LargeBinary, Text, and_, column, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    DateTime,
+    LargeBinary,
+    Text,
+    and_,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
@@ -24,7 +37,7 @@ _LIVE = and_(
 
 
 async def for_token(tx: Writer, client_id: UUID) -> Row | None:
-    """org_id, org_kind, scopes, jwks and secret_hashes of a client that is alive; one statement, no caller."""
+    """org_id, org_kind, scopes, jwks and secret_hashes of a client that is alive. Needs no caller."""
     found = func.app.client_for_token(literal(client_id, PG_UUID(as_uuid=True))).table_valued(
         column("org_id", PG_UUID(as_uuid=True)),
         column("org_kind", Text),
@@ -38,7 +51,9 @@ async def for_token(tx: Writer, client_id: UUID) -> Row | None:
 async def use_assertion(tx: Writer, client_id: UUID, jti: str, expires: datetime) -> bool:
     """True the first time this client shows this assertion."""
     stmt = func.app.use_assertion(
-        literal(client_id, PG_UUID(as_uuid=True)), literal(jti, Text), literal(expires, DateTime(timezone=True))
+        literal(client_id, PG_UUID(as_uuid=True)),
+        literal(jti, Text),
+        literal(expires, DateTime(timezone=True)),
     )
     return bool(await tx.value(select(stmt)))
 
@@ -46,7 +61,9 @@ async def use_assertion(tx: Writer, client_id: UUID, jti: str, expires: datetime
 async def revoke_token(tx: Writer, client_id: UUID, jti: str, expires: datetime) -> None:
     """Write down that the token is dead; `app.enter` asks for it in every transaction."""
     stmt = func.app.revoke_token(
-        literal(client_id, PG_UUID(as_uuid=True)), literal(jti, Text), literal(expires, DateTime(timezone=True))
+        literal(client_id, PG_UUID(as_uuid=True)),
+        literal(jti, Text),
+        literal(expires, DateTime(timezone=True)),
     )
     await tx.run(select(stmt))
 
@@ -69,7 +86,9 @@ async def signing_keys_newest(tx: Writer, most: int = 8) -> Sequence[Row]:
     )
 
 
-async def add_signing_key(tx: Writer, kid: str, private_sealed: bytes, public_jwk: dict[str, Any], at: datetime) -> None:
+async def add_signing_key(
+    tx: Writer, kid: str, private_sealed: bytes, public_jwk: dict[str, Any], at: datetime
+) -> None:
     """Keep a new key."""
     await tx.run(
         insert(signing_keys).values(
@@ -166,11 +185,13 @@ def _shown() -> Any:  # noqa: ANN401  (a Select of many columns)
 
 async def by_id(tx: Door, client_id: UUID) -> Row | None:
     """One client with the hints of its live secrets; never a hash."""
-    return await tx.one_or_none(_shown().where(clients.c.id == client_id, clients.c.org_id == tx.caller.org_id))
+    return await tx.one_or_none(
+        _shown().where(clients.c.id == client_id, clients.c.org_id == tx.caller.org_id)
+    )
 
 
 async def page(tx: Door, after: UUID | None, limit: int) -> Sequence[Row]:
-    """The organisation's clients in the order they were made, one more than `limit` if there is one; one statement."""
+    """The organisation's clients in the order they were made, one more than `limit` if there is one."""
     stmt = _shown().where(clients.c.org_id == tx.caller.org_id).order_by(clients.c.id).limit(limit + 1)
     return await tx.rows(stmt if after is None else stmt.where(clients.c.id > after))
 
@@ -179,10 +200,15 @@ async def page(tx: Door, after: UUID | None, limit: int) -> Sequence[Row]:
 
 
 async def forget_expired(tx: Writer) -> int:
-    """Drop assertion ids and revocations of tokens that have expired anyway; two statements, some thousands each."""
+    """Drop assertion ids and revocations that have expired anyway; two statements, some thousands each."""
     gone = 0
     for table in (assertion_ids, revoked_tokens):
-        some = select(table.c.client_id, table.c.jti).where(table.c.expires_at < func.now()).limit(_BATCH).subquery()
+        some = (
+            select(table.c.client_id, table.c.jti)
+            .where(table.c.expires_at < func.now())
+            .limit(_BATCH)
+            .subquery()
+        )
         gone += await tx.run(
             delete(table).where(table.c.client_id == some.c.client_id, table.c.jti == some.c.jti)
         )

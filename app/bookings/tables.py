@@ -43,6 +43,7 @@ bookings = Table(
     when("confirmed_at", null=True),
     when("ended_at", null=True),
     word("reason_code", BookingReason, null=True),
+    word("reason_actor", Actor, null=True),
     uid("counter_slot_id", "slots.id", null=True),
     when("overdue_raised_at", null=True),
     uid("requested_by"),

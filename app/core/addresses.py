@@ -110,6 +110,11 @@ class Policy:
         """Plain http as well as https, any port, and our own machine and networks. Never in production."""
         return cls(allow_http=True, allow_private=True, ports=None)
 
+    @property
+    def may_call_inward_names(self) -> bool:
+        """Whether a name like `mis.lan` may lead somewhere allowed: that is judged when it is called."""
+        return self.allow_private or bool(self._networks)
+
     def lists_host(self, host: str) -> bool:
         """Whether the allow-list names this host."""
         return host.lower() in self._hosts
@@ -247,7 +252,7 @@ def _literal_fault(host: str, policy: Policy) -> UrlFault | None:
 def _name_fault(host: str, policy: Policy) -> UrlFault | None:
     if not _is_name(host):
         return UrlFault(Kind.REFUSED_URL, "has a host that is not a proper name, or that ends in a dot")
-    if policy.allow_private or policy.lists_host(host):
+    if policy.may_call_inward_names or policy.lists_host(host):
         return None
     if "." not in host or f".{host}".endswith(_INWARD):
         return UrlFault(Kind.REFUSED_ADDRESS, "has a host name that is not public")

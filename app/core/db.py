@@ -5,7 +5,8 @@ client that is no longer alive. Statements are SQLAlchemy Core, written in `sql.
 each shape once and lets asyncpg run it (measured: about three times the requests per second of a session).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -182,6 +183,15 @@ class Database:
         if self._engine:
             await self._engine.dispose()
 
+    async def is_well(self) -> bool:
+        """Whether the database answers within two seconds."""
+        if self._pool is None:
+            return False
+        try:
+            return bool(await asyncio.wait_for(self._pool.fetchval("SELECT 1"), 2) == 1)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+
     @asynccontextmanager
     async def write(self, caller: Caller | None) -> AsyncIterator[Writer]:
         """One transaction, committed when the block ends and before anything is answered; rolled back if it raises.
@@ -241,11 +251,11 @@ _SERVER_SETTINGS = {
     "jit": "off",
 }
 _DOMAIN_NOW = select(func.app.domain_now())
-_DIALECT = PGDialect_asyncpg()
+_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
 _CACHE: dict[Any, Any] = {}
 
 
-class _Connection(asyncpg.Connection):
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
     """Spares the round trip of the pool's reset query: our transactions leave nothing behind."""
 
     def get_reset_query(self) -> str:
@@ -255,7 +265,10 @@ class _Connection(asyncpg.Connection):
 async def _speak_json(connection: Any) -> None:  # noqa: ANN401
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
-            name, encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads, schema="pg_catalog"
+            name,
+            encoder=lambda value: orjson.dumps(value).decode(),
+            decoder=orjson.loads,
+            schema="pg_catalog",
         )
 
 
@@ -292,9 +305,9 @@ def _compiled(stmt: Any, params: Params) -> tuple[str, list[Any]]:  # noqa: ANN4
 
 
 _CONSTRAINTS = {"23505": "unique", "23P01": "exclusion", "23514": "check", "23503": "foreign_key"}
-_OURS = {
+_OURS: dict[str, Callable[[str], Problem]] = {
     "TD401": lambda message: Unauthenticated("client_revoked", message),
-    "TD404": lambda message: NotFound(message),
+    "TD404": NotFound,
     "TD409": lambda message: Conflict("conflict", message),
 }
 
@@ -310,10 +323,12 @@ def _translated(error: asyncpg.PostgresError) -> Exception:
     if state in _CONSTRAINTS:
         return ConstraintBroken(getattr(error, "constraint_name", None) or "", _CONSTRAINTS[state])
     if state in _OURS:
-        made: Problem = _OURS[state](str(error))
-        return made
+        return _OURS[state](str(error))
     if state == "42501" and "row-level security" in str(error):
         return NotFound()
     if state in {"40001", "40P01", "55P03"}:
-        return Conflict("busy", "Another change to the same thing is under way. Try again.", extra={"retry_after": 1})
-    return error
+        return Conflict(
+            "busy", "Another change to the same thing is under way. Try again.", extra={"retry_after": 1}
+        )
+    fault: Exception = error
+    return fault

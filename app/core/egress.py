@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ _FRAMING = frozenset(
 )
 IDLE_SECONDS = 15.0  # shorter than most servers keep a line, so that few posts meet a closed one
 MOST_ADDRESSES = 8
+MOST_AGAIN = 3
 LOOK_UPS = 32
 
 # A name that is not there and a name that points inside are told alike: the difference would map our network.
@@ -92,6 +93,7 @@ class _Attempt:
     dns_seconds: float
     refused: bool = False
     opened: bool = False
+    again: int = 0
 
 
 # A connection is opened in the context of the post that needs it (its tasks inherit it); outside of one the
@@ -230,13 +232,13 @@ class Egress:
     async def _exchange(self, request: httpx.Request, attempt: _Attempt, started: float) -> Answer:
         if self._transport is None:
             raise RuntimeError("Egress is used inside `async with`")
-        while True:
-            try:
-                response = await self._transport.handle_async_request(request)
-                break
-            except (httpx.HTTPError, aiohttp.ClientError) as error:
-                if not _line_was_stale(error, attempt):
-                    raise
+        try:
+            response = await self._transport.handle_async_request(request)
+        except (httpx.HTTPError, aiohttp.ClientError) as error:
+            if not _line_was_stale(error, attempt) or attempt.again >= MOST_AGAIN:
+                raise
+            attempt.again += 1
+            return await self._exchange(request, attempt, started)
         try:
             body, truncated = await _read(response)
         finally:
@@ -269,9 +271,11 @@ async def _read(response: httpx.Response) -> tuple[bytes, bool]:
 
 
 def _line_was_stale(error: Exception, attempt: _Attempt) -> bool:
+    """Whether a kept connection broke, rather than one that was opened (or could not be) for this post."""
     cause = _cause(error)
-    broke = isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-    return broke and not attempt.opened and not attempt.refused
+    if attempt.opened or isinstance(cause, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
 
 
 def _cause(error: Exception) -> BaseException:
@@ -279,11 +283,17 @@ def _cause(error: Exception) -> BaseException:
     return error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
 
 
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _kind_of(error: Exception, attempt: _Attempt) -> Kind:
     cause = _cause(error)
     if attempt.refused:
         return Kind.REFUSED_ADDRESS
-    if isinstance(cause.__cause__, LineTooLong):
+    if any(isinstance(one, LineTooLong) for one in _behind(cause)):
         return Kind.TOO_LARGE
     for types, kind in _KINDS:
         if isinstance(cause, types):

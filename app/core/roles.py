@@ -67,7 +67,13 @@ async def clone_database(admin_dsn: str, template: str, name: str) -> None:
     connection = await asyncpg.connect(admin_dsn)
     try:
         await connection.execute(
-            await _formatted(connection, "CREATE DATABASE %I TEMPLATE %I OWNER %I", name, template, OWNER)
+            await _formatted(
+                connection,
+                "CREATE DATABASE %I TEMPLATE %I STRATEGY FILE_COPY OWNER %I",
+                name,
+                template,
+                OWNER,
+            )
         )
         await _open_to_roles(connection, name)
     finally:

@@ -21,18 +21,26 @@ def uid(name: str, target: str | None = None, *, null: bool = False, **more: Any
     return Column(name, UUID(as_uuid=True), *keys, nullable=null, **more)
 
 
-def text(name: str, *, null: bool = False, default: str | None = None, longest: int | None = None) -> Column[Any]:
+def text(
+    name: str, *, null: bool = False, default: str | None = None, longest: int | None = None
+) -> Column[Any]:
     """Text, at most `longest` characters (a CHECK)."""
     checks = [CheckConstraint(f"length({name}) <= {longest}", name=f"{name}_length")] if longest else []
     return Column(name, Text, *checks, nullable=null, server_default=default)
 
 
-def word(name: str, words: type[StrEnum] | tuple[str, ...], *, null: bool = False, default: str | None = None) -> Column[Any]:
+def word(
+    name: str, words: type[StrEnum] | tuple[str, ...], *, null: bool = False, default: str | None = None
+) -> Column[Any]:
     """Text that is one of an enumeration (a CHECK, so that a word can be added by a migration)."""
     allowed = values(words) if isinstance(words, type) else words
     listed = ", ".join(f"'{one}'" for one in allowed)
     return Column(
-        name, Text, CheckConstraint(f"{name} IN ({listed})", name=f"{name}_known"), nullable=null, server_default=default
+        name,
+        Text,
+        CheckConstraint(f"{name} IN ({listed})", name=f"{name}_known"),
+        nullable=null,
+        server_default=default,
     )
 
 
@@ -46,10 +54,14 @@ def when(name: str, *, null: bool = False, now: bool = False) -> Column[Any]:
     return Column(name, TIMESTAMP(timezone=True), nullable=null, server_default=func.now() if now else None)
 
 
-def whole(name: str, *, null: bool = False, default: int | None = None, least: int | None = None) -> Column[Any]:
+def whole(
+    name: str, *, null: bool = False, default: int | None = None, least: int | None = None
+) -> Column[Any]:
     """An integer, at least `least` (a CHECK)."""
     checks = [CheckConstraint(f"{name} >= {least}", name=f"{name}_least")] if least is not None else []
-    return Column(name, Integer, *checks, nullable=null, server_default=None if default is None else str(default))
+    return Column(
+        name, Integer, *checks, nullable=null, server_default=None if default is None else str(default)
+    )
 
 
 def big(name: str, *, null: bool = False, least: int | None = None) -> Column[Any]:

@@ -1,11 +1,29 @@
 """What a school must know of an employer before a child goes there."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, PrimaryKeyConstraint, Table, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from app.core.db import metadata
 from app.core.tables import big, ident, kept, texts, uid, when, word
 from app.core.tables import text as words
-from app.rules.words import SIC_SECTIONS, ActivityBand, ApprovalState, CoverKind, ExperienceKind, Liability, SizeBand
+from app.rules.words import (
+    SIC_SECTIONS,
+    ActivityBand,
+    ApprovalState,
+    CoverKind,
+    ExperienceKind,
+    Liability,
+    SizeBand,
+)
 
 employers = Table(
     "employers",
@@ -119,7 +137,11 @@ suspensions = Table(
     words("private_note", null=True, longest=2000),
     *kept(),
     Index(
-        "uq_suspensions_open", "employer_id", "suspended_by", unique=True, postgresql_where=text("lifted_at IS NULL")
+        "uq_suspensions_open",
+        "employer_id",
+        "suspended_by",
+        unique=True,
+        postgresql_where=text("lifted_at IS NULL"),
     ),
 )
 """The note never leaves the organisation that suspended."""
@@ -135,4 +157,3 @@ site_bars = Table(
     Index("ix_site_bars_school_id", "school_id"),
 )
 """A school bars a pupil from a site; no reason is stored."""
-

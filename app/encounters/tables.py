@@ -29,6 +29,7 @@ attendance_reports = Table(
     word("status", AttendanceStatus),
     when("arrived_at", null=True),
     when("left_at", null=True),
+    Column("decides", Boolean, nullable=False, server_default="false"),
     when("reported_at"),
     when("recorded_at", now=True),
     Index("ix_attendance_reports_sitting", "participation_sitting_id", "id"),
@@ -36,7 +37,29 @@ attendance_reports = Table(
     Index("ix_attendance_reports_school_id", "school_id"),
     Index("ix_attendance_reports_employer_id", "employer_id"),
 )
-"""Append-only: conflicting reports are both kept, and the school decides."""
+"""Append-only: conflicting reports are both kept, and the school decides (`decides`)."""
+
+sitting_marks = Table(
+    "sitting_marks",
+    metadata,
+    uid("booking_id", "bookings.id", primary_key=True),
+    uid("sitting_id", "sittings.id", primary_key=True),
+    uid("school_id", "organisations.id"),
+    uid("employer_id", "employers.id"),
+    when("overdue_at", null=True),
+    when("cleared_at", null=True),
+    when("closed_at", null=True),
+    uid("closed_by", null=True),
+    words("reason_code", null=True, longest=60),
+    Index("ix_sitting_marks_school_id", "school_id"),
+    Index("ix_sitting_marks_employer_id", "employer_id"),
+    Index(
+        "ix_sitting_marks_overdue",
+        "booking_id",
+        postgresql_where=text("overdue_at IS NOT NULL AND cleared_at IS NULL"),
+    ),
+)
+"""What the house (an alarm) or the school (a closure) said of one sitting of one booking as a whole."""
 
 no_shows = Table(
     "no_shows",
@@ -55,7 +78,10 @@ no_shows = Table(
     words("note", null=True, longest=2000),
     when("recorded_at", now=True),
     Index(
-        "uq_no_shows_open", "participation_sitting_id", unique=True, postgresql_where=text("resolution IS NULL")
+        "uq_no_shows_open",
+        "participation_sitting_id",
+        unique=True,
+        postgresql_where=text("resolution IS NULL"),
     ),
     Index("ix_no_shows_school_id", "school_id", "id"),
     Index("ix_no_shows_booking_id", "booking_id"),

@@ -4,8 +4,8 @@ from sqlalchemy import Column, Index, LargeBinary, PrimaryKeyConstraint, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
-from app.core.tables import uid, when, whole
 from app.core.tables import text as words
+from app.core.tables import uid, when, whole
 
 idempotency_keys = Table(
     "idempotency_keys",

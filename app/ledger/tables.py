@@ -120,4 +120,3 @@ school_states = Table(
     CheckConstraint("attendance_overdue >= 0", name="overdue_counted"),
 )
 """What a school's figures stand on."""
-

@@ -1,6 +1,16 @@
 """Offers, slots and sittings; `open_slots` is what schools search, kept by a trigger on `slots` and `offers`."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Computed, Index, PrimaryKeyConstraint, Table, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from app.core.db import metadata
 from app.core.tables import ident, kept, texts, uid, when, whole, word

@@ -24,7 +24,12 @@ organisations = Table(
     uid("predecessor_id", "organisations.id", null=True),
     uid("registered_by", null=True),
     *kept(),
-    Index("uq_organisations_urn", "urn", unique=True, postgresql_where=text("urn IS NOT NULL AND status = 'active'")),
+    Index(
+        "uq_organisations_urn",
+        "urn",
+        unique=True,
+        postgresql_where=text("urn IS NOT NULL AND status = 'active'"),
+    ),
     Index(
         "uq_organisations_companies_house",
         "companies_house",
@@ -95,10 +100,10 @@ grants = Table(
     uid("recorded_by"),
     *kept(),
     CheckConstraint(
-        "field_groups <@ ARRAY[" + ", ".join(f"'{one.value}'" for one in FieldGroup) + "]::text[]", name="field_groups_known"
+        "field_groups <@ ARRAY[" + ", ".join(f"'{one.value}'" for one in FieldGroup) + "]::text[]",
+        name="field_groups_known",
     ),
     Index("ix_grants_grantee_id", "grantee_id", "grantor_id"),
     Index("ix_grants_grantor_id", "grantor_id"),
 )
 """What a controller lets another organisation see and send. `school_id` null: all its academies but the carved out."""
-

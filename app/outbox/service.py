@@ -32,13 +32,21 @@ class Event:
 
 
 def to_both(
-    kind: str, *, school_id: UUID, employer_id: UUID, order_key: UUID, data: Mapping[str, Any],
-    employer_data: Mapping[str, Any] | None = None, lane: str | None = None,
+    kind: str,
+    *,
+    school_id: UUID,
+    employer_id: UUID,
+    order_key: UUID,
+    data: Mapping[str, Any],
+    employer_data: Mapping[str, Any] | None = None,
+    lane: str | None = None,
 ) -> list[Event]:
     """The two events that tell both sides of a booking; `employer_data` where the employer reads something else."""
     return [
         Event(kind, "school", school_id, order_key, data, lane),
-        Event(kind, "employer", employer_id, order_key, data if employer_data is None else employer_data, lane),
+        Event(
+            kind, "employer", employer_id, order_key, data if employer_data is None else employer_data, lane
+        ),
     ]
 
 
@@ -67,7 +75,8 @@ def _written(event: Event) -> dict[str, Any]:
             "audience": {"side": event.audience, "id": event.audience_id},
             "order_key": event.order_key,
             "data": {name: _plain(event.data[name]) for name in kind.fields},
-        }
+        },
+        default=str,
     ).decode()
     return {
         "id": str(identifier),

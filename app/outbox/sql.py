@@ -11,7 +11,9 @@ from app.core.db import Door, Row, Writer
 from app.outbox.tables import events, sequencer
 
 _EMIT = select(func.app.emit(cast(bindparam("events", type_=JSONB), JSONB)))
-_BY_ID = select(events.c.id, events.c.type, events.c.body, events.c.position).where(events.c.id == bindparam("id"))
+_BY_ID = select(events.c.id, events.c.type, events.c.body, events.c.position).where(
+    events.c.id == bindparam("id")
+)
 _LAST = select(sequencer.c.last)
 
 # One index range per audience, merged: a school with few events does not read through everybody's.

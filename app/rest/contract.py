@@ -1,8 +1,9 @@
 """The OpenAPI 3.1 document: examples, problems and scopes on every operation, and the `webhooks` section."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -30,7 +31,10 @@ _PROBLEM = {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],
                 "properties": {
-                    "pointer": {"type": "string", "description": "JSON pointer into the body, or `?query`, `@Header`."},
+                    "pointer": {
+                        "type": "string",
+                        "description": "JSON pointer into the body, or `?query`, `@Header`.",
+                    },
                     "code": {"type": "string"},
                     "detail": {"type": "string"},
                 },
@@ -79,8 +83,8 @@ _IF_MATCH = {
 }
 
 
-def document(app: FastAPI, scopes: dict[str, str]) -> dict[str, Any]:
-    """The whole document; `scopes` is name to description."""
+def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str]) -> dict[str, Any]:
+    """The whole document; `routers` are those inside the frame, `scopes` is name to description."""
     made = get_openapi(
         title="TenDays",
         version=app.version,
@@ -92,29 +96,18 @@ def document(app: FastAPI, scopes: dict[str, str]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         made["components"]["schemas"].pop(name, None)
     made["components"]["securitySchemes"] = {
-        "oauth2": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes}}}
+        "oauth2": {
+            "type": "oauth2",
+            "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes}},
+        }
     }
-    for route in _routes(app):
+    for route in (one for router in routers for one in router.routes if isinstance(one, APIRoute)):
         for method in route.methods:
             operation = made["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
                 _complete(operation, route, method)
     made["webhooks"] = {name: _webhook(name) for name in TYPES}
     return made
-
-
-def _routes(app: FastAPI) -> list[APIRoute]:
-    found: list[APIRoute] = []
-
-    def walk(routes: Any) -> None:  # noqa: ANN401
-        for route in routes:
-            if isinstance(route, APIRoute):
-                found.append(route)
-            elif hasattr(route, "routes") and route.routes:
-                walk(route.routes)
-
-    walk(app.routes)
-    return found
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
@@ -157,13 +150,22 @@ def _webhook(name: str) -> dict[str, Any]:
             "description": f"{kind.description} Order key: {kind.order_key}. Lane: {kind.lane}.",
             "requestBody": {"content": {"application/json": {"schema": data_schema(kind)}}},
             "parameters": [
-                {"name": header, "in": "header", "required": True, "schema": {"type": "string"}, "description": said}
+                {
+                    "name": header,
+                    "in": "header",
+                    "required": True,
+                    "schema": {"type": "string"},
+                    "description": said,
+                }
                 for header, said in (
                     ("webhook-id", "The event's id; the same at every attempt."),
                     ("webhook-timestamp", "Unix seconds of this attempt."),
                     ("webhook-signature", "`v1,` HMAC-SHA256 and/or `v1a,` ed25519 of `id.timestamp.body`."),
                 )
             ],
-            "responses": {"2XX": {"description": "Received."}, "410": {"description": "Switch this endpoint off."}},
+            "responses": {
+                "2XX": {"description": "Received."},
+                "410": {"description": "Switch this endpoint off."},
+            },
         }
     }

@@ -60,21 +60,30 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a route asks of its caller. `secret`: its answer holds a secret and is replayed for 24 h only."""
+    """What a route asks of its caller. `secret`: its answer holds a secret and is replayed for 24 h only.
+
+    `discloses`: a GET that writes down what leaves a school's tenant, and so runs in a writing transaction.
+    """
 
     scope: str
     idempotent: bool = True
     media: tuple[str, ...] = ("application/json",)
     secret: bool = False
+    discloses: bool = False
 
 
 def needs(
-    scope: str, *, idempotent: bool = True, media: tuple[str, ...] = ("application/json",), secret: bool = False
+    scope: str,
+    *,
+    idempotent: bool = True,
+    media: tuple[str, ...] = ("application/json",),
+    secret: bool = False,
+    discloses: bool = False,
 ) -> Callable[[Any], Any]:
-    """State the scope of an endpoint (and that it is not a POST to be recorded, takes NDJSON, or answers a secret)."""
+    """State the scope of an endpoint, and what else is special about it (see `Need`)."""
 
     def mark(endpoint: Any) -> Any:  # noqa: ANN401
-        endpoint.need = Need(scope, idempotent, media, secret)
+        endpoint.need = Need(scope, idempotent, media, secret, discloses)
         return endpoint
 
     return mark
@@ -102,7 +111,9 @@ def require_scope(caller: Caller, scope: str) -> None:
         lacking = Forbidden("insufficient_scope", f"This needs the scope {scope}.")
         lacking.extra |= {
             "required_scope": scope,
-            "headers": {"WWW-Authenticate": f'Bearer realm="tendays", error="insufficient_scope", scope="{scope}"'},
+            "headers": {
+                "WWW-Authenticate": f'Bearer realm="tendays", error="insufficient_scope", scope="{scope}"'
+            },
         }
         raise lacking
 
@@ -137,8 +148,12 @@ class FramedRoute(APIRoute):
             caller = named_school(request, caller)
             headers, wait = house.limiter.take(caller.client_id, caller.school_id)
             if wait is not None:
-                raise TooMany("rate_limited", "Too many requests.", extra={"retry_after": wait, "headers": dict(headers)})
-            if request.method in {"GET", "HEAD"}:
+                raise TooMany(
+                    "rate_limited",
+                    "Too many requests.",
+                    extra={"retry_after": wait, "headers": dict(headers)},
+                )
+            if request.method in {"GET", "HEAD"} and not stated.discloses:
                 response = await _read(request, house, caller, inner)
             else:
                 response = await _write(request, house, caller, stated, inner)
@@ -162,24 +177,38 @@ async def _read(
 
 
 async def _write(
-    request: Request, house: House, caller: Caller, need: Need, inner: Callable[[Request], Awaitable[Response]]
+    request: Request,
+    house: House,
+    caller: Caller,
+    need: Need,
+    inner: Callable[[Request], Awaitable[Response]],
 ) -> Response:
     body = await _body(request, house, need)
     key = _idempotency_key(request) if request.method == "POST" and need.idempotent else None
     async with house.db.write(caller) as tx:
         request.state.tx = tx
         if key:
-            digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body).digest()
+            digest = hashlib.sha256(
+                f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
+            ).digest()
             recorded = await idempotency.claim(tx, house.keyring, key, digest)
             if recorded:
                 return Response(
-                    recorded.body, status_code=recorded.status, headers={**recorded.headers, "Idempotent-Replayed": "true"}
+                    recorded.body,
+                    status_code=recorded.status,
+                    headers={**recorded.headers, "Idempotent-Replayed": "true"},
                 )
         response = await inner(request)
         if key and response.status_code < 400:  # noqa: PLR2004
             kept = {name: value for name, value in response.headers.items() if name in _KEPT_HEADERS}
             await idempotency.record(
-                tx, house.keyring, key, digest, status=response.status_code, headers=kept, body=bytes(response.body),
+                tx,
+                house.keyring,
+                key,
+                digest,
+                status=response.status_code,
+                headers=kept,
+                body=bytes(response.body),
                 secret=need.secret,
             )
     _count(house, response, tx)
@@ -270,7 +299,11 @@ Paged = Annotated[Turn, Depends(_turn)]
 
 
 def page_of(
-    turn: Turn, scope: str, rows: Any, key: tuple[str, ...], show: Callable[[Row], Mapping[str, Any]]  # noqa: ANN401
+    turn: Turn,
+    scope: str,
+    rows: Any,
+    key: tuple[str, ...],
+    show: Callable[[Row], Mapping[str, Any]],
 ) -> Response:
     """`{"data": [...], "next": cursor or null}` with `Link: rel="next"`.
 

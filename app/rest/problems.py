@@ -70,11 +70,17 @@ def answer(problem: Problem, instance: str | None = None) -> Response:
         body["instance"] = instance
     headers = dict(problem.extra.get("headers", {}))
     if status == HTTPStatus.UNAUTHORIZED:
-        headers.setdefault("WWW-Authenticate", f'Bearer realm="tendays", error="invalid_token", error_description="{problem.code}"')
+        headers.setdefault(
+            "WWW-Authenticate",
+            f'Bearer realm="tendays", error="invalid_token", error_description="{problem.code}"',
+        )
     if "retry_after" in problem.extra:
         headers["Retry-After"] = str(problem.extra["retry_after"])
     return Response(
-        orjson.dumps(body, default=str), status_code=status, media_type="application/problem+json", headers=headers
+        orjson.dumps(body, default=str),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=headers,
     )
 
 
@@ -115,7 +121,9 @@ def install(app: FastAPI) -> None:
         if not isinstance(error, HTTPException):
             return answer(_unknown(), request.url.path)
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-        detail = {404: "No such resource.", 405: "This method is not possible here."}.get(error.status_code, str(error.detail))
+        detail = {404: "No such resource.", 405: "This method is not possible here."}.get(
+            error.status_code, str(error.detail)
+        )
         made = refusal(error.status_code, code, detail)
         made.extra["headers"] = dict(error.headers or {})
         return answer(made, request.url.path)

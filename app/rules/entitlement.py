@@ -141,6 +141,18 @@ def progress(entries: Iterable[Entry], policy: Policy, *, date_of_birth: date | 
     )
 
 
+def credited(entries: Iterable[Entry], policy: Policy) -> list[Entry]:
+    """What these entries come to: reversals netted, the daily cap applied. One in-person or virtual part each."""
+    return _credited(_net(entries), policy.daily_cap)
+
+
+def toward(rule: BandRule, kept: Iterable[Entry], *, date_of_birth: date | None = None) -> int:
+    """Credited minutes that work towards a band's target, beyond it too: virtual ones up to their share of it."""
+    fitting = [entry for entry in kept if _fits(entry, rule, date_of_birth)]
+    virtual = min(sum(entry.virtual for entry in fitting), int(rule.minutes * rule.virtual_share))
+    return sum(entry.in_person for entry in fitting) + virtual
+
+
 def _net(entries: Iterable[Entry]) -> list[Entry]:
     sums: defaultdict[tuple[date, str, ExperienceKind], list[int]] = defaultdict(lambda: [0, 0])
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Numbers that others give: URN, LAESTAB, Companies House. Each comes back in one form or is refused."""
+"""Numbers that others give: URN, LAESTAB, Companies House, postcode. Each comes back in one form or is refused."""
 
 import re
 from typing import Final
@@ -10,6 +10,7 @@ LAESTAB: Final = re.compile(r"[1-9][0-9]{2}[0-9]{4}")
 COMPANY: Final = re.compile(
     r"[0-9]{8}|[A-Z]{2}[0-9]{6}|[A-Z]{2}[0-9]{4}[A-Z]{2}|[A-Z]{2}[0-9]{5}[A-Z]|R[0-9]{7}"
 )
+POSTCODE: Final = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}")
 _LETTERS_THEN_REST: Final = re.compile(r"([A-Z]{0,2})([0-9]+)([A-Z]{0,2})")
 
 
@@ -53,3 +54,14 @@ def _padded(number: str) -> str:
 
 def _bare(text: str) -> str:
     return "".join(text.split()).upper()
+
+
+def postcode(text: str) -> str | Refusal:
+    """A UK postcode, upper case with one space: `sg13eh` is `SG1 3EH`. Code: `postcode_format`.
+
+    The form is checked, not whether the post office has given it out.
+    """
+    bare = _bare(text)
+    if POSTCODE.fullmatch(bare):
+        return f"{bare[:-3]} {bare[-3:]}"
+    return Refusal("postcode_format", "A postcode looks like SG1 3EH.")

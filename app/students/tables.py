@@ -43,7 +43,11 @@ enrolments = Table(
     Index("ix_enrolments_school_id", "school_id", "id"),
     Index("ix_enrolments_person_id", "person_id"),
     Index(
-        "uq_enrolments_school_upn", "school_id", "upn_hash", unique=True, postgresql_where=text("upn_hash IS NOT NULL")
+        "uq_enrolments_school_upn",
+        "school_id",
+        "upn_hash",
+        unique=True,
+        postgresql_where=text("upn_hash IS NOT NULL"),
     ),
 )
 

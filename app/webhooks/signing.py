@@ -93,6 +93,21 @@ def key_from_text(text: str) -> Key:
     raise ValueError("a webhook key begins with whsec_, whsk_ or whpk_")
 
 
+def signing_key(text: str) -> SigningKey:
+    """A key to sign with: `whsec_` or `whsk_` text. Raises ValueError, for a public key too."""
+    match key_from_text(text):
+        case PublicKey():
+            raise ValueError("a whpk_ key verifies, it does not sign")
+        case key:
+            return key
+
+
+def verifying_key(text: str) -> VerifyingKey:
+    """A key to verify with: `whsec_` or `whpk_` text, or `whsk_` for its public half. Raises ValueError."""
+    key = key_from_text(text)
+    return key.public if isinstance(key, PrivateKey) else key
+
+
 def sign(msg_id: str, timestamp: int, body: bytes, keys: Sequence[SigningKey]) -> str:
     """The value of `webhook-signature`: one signature per key, separated by spaces, in the order of the keys.
 

@@ -33,10 +33,18 @@ webhook_endpoints = Table(
     whole("warned", default=0, least=0),
     when("slow_until", null=True),
     when("last_success_at", null=True),
+    big("filled_to", null=True, least=0),
+    when("rate_next", null=True),
+    whole("slow_level", default=0, least=0),
     *kept(),
     Index("ix_webhook_endpoints_org_id", "org_id", "id"),
     Index("ix_webhook_endpoints_school_id", "school_id"),
+    Index(
+        "ix_webhook_endpoints_behind", "id", postgresql_where=text("filled_to IS NOT NULL AND state <> 'off'")
+    ),
 )
+"""`filled_to`: the position up to which an endpoint that is behind has its deliveries; null when it is in step.
+`rate_next`: when the next delivery may leave, if it has a rate. `slow_level`: answers of overload in a row."""
 
 deliveries = Table(
     "deliveries",
@@ -62,12 +70,29 @@ deliveries = Table(
     when("ended_at", null=True),
     when("undelivered_raised_at", null=True),
     PrimaryKeyConstraint("id"),
-    Index("ix_deliveries_due", "lane", "due_at", postgresql_where=text("state = 'pending'")),
-    Index("ix_deliveries_order", "endpoint_id", "order_key", "sequence", postgresql_where=text("state = 'pending'")),
+    Index(
+        "ix_deliveries_due",
+        "lane",
+        "endpoint_id",
+        "due_at",
+        postgresql_where=text("state = 'pending' AND due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_deliveries_leased", "endpoint_id", "leased_until", postgresql_where=text("leased_by IS NOT NULL")
+    ),
+    Index("ix_deliveries_event_id", "event_id"),
+    Index(
+        "ix_deliveries_order",
+        "endpoint_id",
+        "order_key",
+        "sequence",
+        postgresql_where=text("state = 'pending'"),
+    ),
     Index("ix_deliveries_org_id", "org_id", "id"),
     Index("ix_deliveries_endpoint_id", "endpoint_id", "id"),
     postgresql_partition_by="RANGE (id)",
 )
+"""A pending delivery without `due_at` waits for its predecessor in the order key; a trigger releases it."""
 
 attempts = Table(
     "attempts",
@@ -97,4 +122,3 @@ fanout = Table(
     PrimaryKeyConstraint("one"),
 )
 """Up to which position events have been given to endpoints."""
-

@@ -970,6 +970,7 @@ CREATE TABLE bookings (
     confirmed_at TIMESTAMP WITH TIME ZONE,
     ended_at TIMESTAMP WITH TIME ZONE,
     reason_code TEXT CONSTRAINT ck_bookings_reason_code_known CHECK (reason_code IN ('too_time_consuming', 'no_suitable_tasks', 'no_supervisor', 'capacity', 'group_too_large', 'date_unsuitable', 'age_unsuitable', 'adjustment_not_possible', 'risk_assessment', 'insurance', 'site_closed', 'business_change', 'industrial_action', 'offer_withdrawn', 'pupil_withdrawn', 'parental_agreement_withdrawn', 'transport', 'cost', 'staffing', 'timetable_clash', 'school_closed', 'not_needed', 'duplicate', 'withdrawn_by_school', 'weather', 'safeguarding', 'illness', 'other', 'employer_suspended', 'cover_lapsed', 'approval_withdrawn', 'under_review', 'hold_lifted', 'cover_renewed', 'no_answer_from_employer', 'no_answer_from_school', 'slot_started', 'slot_cancelled', 'participants_not_named', 'grant_revoked')),
+    reason_actor TEXT CONSTRAINT ck_bookings_reason_actor_known CHECK (reason_actor IN ('school', 'employer', 'overseer', 'system')),
     counter_slot_id UUID,
     overdue_raised_at TIMESTAMP WITH TIME ZONE,
     requested_by UUID NOT NULL,
@@ -1424,7 +1425,8 @@ $$;
 CREATE FUNCTION app.take_places(p_slot uuid, p_school uuid, p_places integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
-  IF NOT p_school = ANY (app.schools()) THEN
+  IF NOT (p_school = ANY (app.schools()) OR app.kind() = 'system'
+          OR EXISTS (SELECT 1 FROM slots WHERE id = p_slot AND employer_id = app.org())) THEN
     RAISE EXCEPTION 'school' USING ERRCODE = 'TD404';
   END IF;
   UPDATE slots SET taken = taken + p_places

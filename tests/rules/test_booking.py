@@ -157,6 +157,67 @@ def test_places_are_conserved_and_never_oversold_whatever_is_tried(
         assert 0 <= taken[0] <= capacity
 
 
+@given(st.data())
+def test_a_walk_of_legal_moves_keeps_the_counter_right_and_ends_where_nothing_follows(
+    data: st.DataObject,
+) -> None:
+    state: BookingState | None = None
+    taken, now = 0, BEFORE
+    for _ in range(12):
+        lines = [line for line in booking.MOVES if state in line.sources]
+        if not lines:
+            break
+        line = data.draw(st.sampled_from(lines))
+        reasons = REASONS_FOR.get((line.action, line.actor), (None,))
+        facts = replace(FACTS, reason=data.draw(st.sampled_from(reasons)), sittings_settled=True)
+        late = line.action in (A.EXPIRE, A.COMPLETE)
+        after = move(state, line.action, line.actor, now=START if late else now, facts=facts)
+        assert after == line.target
+        taken += booking.places_taken_by(state, line.target, 25)
+        state = line.target
+        assert taken == (25 if booking.holds_places(state) else 0)
+    assert state not in booking.TERMINAL or not any(state in line.sources for line in booking.MOVES)
+
+
+@pytest.mark.parametrize("state", [S.REQUESTED, S.COUNTERED, S.CONFIRMED, S.ON_HOLD, S.COMPLETED])
+def test_what_is_asked_agreed_or_used_holds_its_places(state: BookingState) -> None:
+    assert booking.holds_places(state)
+
+
+@pytest.mark.parametrize("state", [None, S.WAITING, S.DECLINED, S.EXPIRED, S.CANCELLED])
+def test_what_waits_or_is_over_holds_none(state: BookingState | None) -> None:
+    assert not booking.holds_places(state)
+
+
+@pytest.mark.parametrize("actor", [Actor.SCHOOL, Actor.EMPLOYER])
+@pytest.mark.parametrize(
+    ("facts", "now", "code"),
+    [
+        (replace(FACTS, employer_blocked=True), BEFORE, "employer_unavailable"),
+        (replace(FACTS, places_free=1), BEFORE, "no_places"),
+        (replace(FACTS, attendance_recorded=True), BEFORE, "attendance_recorded"),
+        (FACTS, START, "slot_started"),
+    ],
+)
+def test_a_booking_moves_only_to_a_slot_that_could_be_booked(
+    actor: Actor, facts: Facts, now: datetime, code: str
+) -> None:
+    answer = move(S.CONFIRMED, A.RESCHEDULE, actor, now=now, facts=facts)
+    assert isinstance(answer, Refusal)
+    assert answer.code == code
+
+
+def test_a_suspended_employer_confirms_nothing_and_its_counter_is_not_accepted() -> None:
+    blocked = replace(FACTS, employer_blocked=True)
+    for state, action, actor in (
+        (S.REQUESTED, A.CONFIRM, Actor.EMPLOYER),
+        (S.COUNTERED, A.ACCEPT_COUNTER, Actor.SCHOOL),
+    ):
+        answer = move(state, action, actor, now=BEFORE, facts=blocked)
+        assert isinstance(answer, Refusal)
+        assert answer.code == "employer_unavailable"
+
+
 def test_every_state_is_reached_and_every_live_one_has_a_way_out() -> None:
     assert {line.target for line in booking.MOVES} == set(BookingState)
     sources = {source for line in booking.MOVES for source in line.sources if source}

@@ -26,9 +26,9 @@ from app.rules.words import (
 DAY = date(2026, 6, 15)
 
 
-def sitting(day: date = DAY, start: int = 9, hours: float = 2, **more: int) -> Sitting:
+def sitting(day: date = DAY, start: int = 9, hours: float = 2, break_minutes: int = 0) -> Sitting:
     begins = datetime(day.year, day.month, day.day, start, tzinfo=UTC)
-    return Sitting(begins, begins + timedelta(hours=hours), **more)
+    return Sitting(begins, begins + timedelta(hours=hours), break_minutes=break_minutes)
 
 
 APPROVAL = Approval(
@@ -219,17 +219,17 @@ def test_a_prohibition_counts_between_its_dates_only() -> None:
     assert codes(replace(facts, prohibitions=(replace(gone, valid_until=None),))) == ["too_young"]
 
 
-def nine_to(hours: float, **more: int) -> BookingFacts:
-    return replace(TOUR, sittings=(sitting(start=8, hours=hours, **more),))
+def from_nine(hours: float, break_minutes: int = 0) -> BookingFacts:
+    return replace(TOUR, sittings=(sitting(start=8, hours=hours, break_minutes=break_minutes),))
 
 
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (nine_to(9, break_minutes=60), []),
-        (nine_to(9.5, break_minutes=60), ["more_than_8_hours"]),
-        (nine_to(4.5), []),
-        (nine_to(5), ["no_break_after_4_5_hours"]),
+        (from_nine(9, break_minutes=60), []),
+        (from_nine(9.5, break_minutes=60), ["more_than_8_hours"]),
+        (from_nine(4.5), []),
+        (from_nine(5), ["no_break_after_4_5_hours"]),
         (replace(TOUR, sittings=(sitting(start=5),)), ["outside_7_to_19"]),  # 06:00 in London
         (replace(TOUR, sittings=(sitting(start=6),)), []),
         (replace(TOUR, sittings=(sitting(start=16),)), []),  # to 19:00 in London

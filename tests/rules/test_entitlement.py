@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -120,7 +121,7 @@ def test_no_more_is_credited_than_was_attended_nor_counted_than_is_asked(entries
 
 
 @given(entries_of_any_kind, st.randoms())
-def test_the_order_of_entries_does_not_matter(entries: list[Entry], random: object) -> None:
+def test_the_order_of_entries_does_not_matter(entries: list[Entry], random: Random) -> None:
     shuffled = list(entries)
-    random.shuffle(shuffled)  # type: ignore[attr-defined] -- hypothesis types it loosely
+    random.shuffle(shuffled)
     assert progress(entries, DEFAULT_POLICY) == progress(shuffled, DEFAULT_POLICY)

@@ -1,5 +1,7 @@
 """Minutes: planned and attended, in person and virtual, in summer and in winter."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -73,20 +75,24 @@ def test_a_time_that_is_missing_is_not_guessed(status: AttendanceStatus) -> None
         hours.attended(WITH_LUNCH, status)
 
 
+SIX_HOURS = Sitting(at(9), at(15))
+OUTSIDE, EARLY, LATER = Break(at(8), at(10)), Break(at(10), at(12)), Break(at(11), at(13))
+
+
 @pytest.mark.parametrize(
-    "parts",
+    "impossible",
     [
-        {"ends_at": at(9)},
-        {"break_minutes": 400},
-        {"break_minutes": -1},
-        {"virtual_minutes": 361},
-        {"breaks": (Break(at(8), at(10)),)},
-        {"breaks": (Break(at(10), at(12)), Break(at(11), at(13)))},
+        lambda: replace(SIX_HOURS, ends_at=at(9)),
+        lambda: replace(SIX_HOURS, break_minutes=400),
+        lambda: replace(SIX_HOURS, break_minutes=-1),
+        lambda: replace(SIX_HOURS, virtual_minutes=361),
+        lambda: replace(SIX_HOURS, breaks=(OUTSIDE,)),
+        lambda: replace(SIX_HOURS, breaks=(EARLY, LATER)),
     ],
 )
-def test_a_sitting_that_cannot_be_is_refused(parts: dict[str, object]) -> None:
+def test_a_sitting_that_cannot_be_is_refused(impossible: Callable[[], Sitting]) -> None:
     with pytest.raises(ValueError, match=r"sitting|breaks"):
-        Sitting(**{"starts_at": at(9), "ends_at": at(15), **parts})  # type: ignore[arg-type] -- on purpose
+        impossible()
 
 
 @st.composite

@@ -1,0 +1,62 @@
+# TenDays. `make` alone tells what there is. All that is needed beforehand is make and Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run story test check format bench contract reset lock
+MAKEFLAGS += --no-print-directory
+
+help: ## this list
+	@printf 'TenDays: an open API for modern work experience\n\n'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@printf '\nSettings are TENDAYS_* variables (app/settings.py); ARGS="..." goes to the command itself.\n'
+
+run: $(STAMP) ## everything: database, API, worker; the story at first start; Ctrl-C stops it
+	@exec $(BIN)/tendays run $(ARGS)
+
+story: $(STAMP) ## play the story against what `make run` started
+	@exec $(BIN)/tendays story $(ARGS)
+
+test: $(STAMP) ## the test suite (TENDAYS_PG_BIN=... for another Postgres)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## style, types, import contracts, published contract, lock file
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo 'Not formatted: run `make format`'; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.txt 2>&1 || { cat $(VENV)/imports.txt; exit 1; }
+	@test ! -f app/main.py || $(BIN)/tendays contract --check
+	@if grep -nE 'https?://|file:|index-url|find-links|trusted-host' requirements.lock; then \
+	    echo 'requirements.lock names an address: run `make lock`'; exit 1; fi
+	@echo 'check: style, types, import contracts, published contract and lock file are in order'
+
+format: $(STAMP) ## put the code in order
+	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
+
+bench: $(STAMP) ## the measurements
+	@exec $(BIN)/python -m bench $(ARGS)
+
+contract: $(STAMP) ## write openapi/ anew from the code
+	@$(BIN)/tendays contract
+
+reset: $(STAMP) ## forget the embedded database, credentials and keys (asks; ARGS=--yes does not)
+	@$(BIN)/tendays reset $(ARGS)
+
+lock: $(STAMP) ## choose the versions in requirements.lock anew
+	@$(BIN)/python -m pip install --quiet uv
+	@sed -n '/^#/p;/^#/!q' requirements.lock > $(VENV)/lock
+	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
+	    --group dev pyproject.toml >> $(VENV)/lock
+	@mv $(VENV)/lock requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed'; exit 1; }
+	@test -x $(BIN)/python || { echo 'Making $(VENV) ...'; $(PYTHON) -m venv $(VENV); }
+	@echo 'Installing the packages of requirements.lock (once, and when it changes) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,102 @@
+"""From rows to what the rules ask: the facts of a slot for one school, and of a pupil for one booking."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from app.core.db import Row
+from app.rules.eligibility import Approval, BookingFacts, Cover, PupilFacts, covered
+from app.rules.hours import Sitting
+from app.rules.words import (
+    ActivityBand,
+    ApprovalState,
+    CoverKind,
+    ExperienceKind,
+    Hazard,
+    Liability,
+    Mode,
+    ParentalAgreement,
+)
+
+
+def sittings_of(rows: Iterable[Row]) -> tuple[Sitting, ...]:
+    """Sittings as the rules read them. A virtual sitting is virtual as a whole."""
+    return tuple(_sitting(row) for row in rows)
+
+
+def _sitting(row: Row) -> Sitting:
+    starts, ends = moment(row["starts_at"]), moment(row["ends_at"])
+    rest = int(row.get("break_minutes", 0))
+    whole = int((ends - starts).total_seconds() // 60) - rest
+    return Sitting(starts, ends, break_minutes=rest, virtual_minutes=whole if row.get("virtual") else 0)
+
+
+def moment(value: datetime | str) -> datetime:
+    """A time as Postgres put it in JSON, or as a datetime already."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def day(value: date | str | None) -> date | None:
+    """A date as Postgres put it in JSON."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def booking_facts(slot: Row, *, places: int, year_groups: Iterable[str], holds_places: bool) -> BookingFacts:
+    """The facts of a booking before names. `holds_places`: it has its places already."""
+    return BookingFacts(
+        kind=ExperienceKind(slot["kind"]),
+        mode=Mode(slot["mode"]),
+        activity_band=ActivityBand(slot["activity_band"]),
+        sittings=sittings_of(slot["sittings"]),
+        year_groups_offered=frozenset(slot["year_groups"]),
+        year_groups_asked=frozenset(year_groups),
+        places=places,
+        places_free=None if holds_places else slot["capacity"] - slot["taken"],
+        employer_suspended=bool(slot["suspended"]),
+        approvals=tuple(_approval(row) for row in slot["approvals"]),
+        covers=tuple(_cover(row) for row in slot["covers"]),
+        hazards=frozenset(Hazard(one) for one in slot["hazards"]),
+    )
+
+
+def _approval(row: Row) -> Approval:
+    return Approval(
+        kind=ExperienceKind(row["kind"]),
+        activity_band=ActivityBand(row["activity_band"]),
+        accepted=bool(row["accepted"]),
+        valid_from=day(row["approved_on"]) or date.min,
+        expires_on=day(row["expires_on"]),
+        state=ApprovalState(row["state"]),
+    )
+
+
+def _cover(row: Row) -> Cover:
+    pence = row["limit_pence"]
+    return Cover(
+        kind=CoverKind(row["kind"]),
+        liability=Liability(row["liability"]),
+        limit_pounds=None if pence is None else int(pence) // 100,
+        valid_from=day(row["starts_on"]),
+        expires_on=day(row["expires_on"]),
+        attested_on=day(row["attested_on"]),
+    )
+
+
+def employer_blocked(slot: Row) -> bool:
+    """Whether the employer cannot take or keep bookings: suspended for this school, or its cover has lapsed."""
+    facts = booking_facts(slot, places=1, year_groups=(), holds_places=True)
+    return facts.employer_suspended or any(True for _ in covered(facts))
+
+
+def pupil_facts(slot: Row, pupil: Row, agreement: ParentalAgreement | None) -> PupilFacts:
+    """The facts of one pupil. `agreement`: what the parents answered, as sent with the name."""
+    return PupilFacts(
+        kind=ExperienceKind(slot["kind"]),
+        sittings=sittings_of(slot["sittings"]),
+        date_of_birth=pupil["date_of_birth"],
+        nc_year=pupil["nc_year"],
+        year_groups_offered=frozenset(slot["year_groups"]),
+        hazards=frozenset(Hazard(one) for one in slot["hazards"]),
+        busy=sittings_of(pupil["busy"]),
+        barred=bool(pupil["barred"]),
+        parental_agreement=agreement or ParentalAgreement(pupil["agreement"] or "not_asked"),
+    )

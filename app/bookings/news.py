@@ -1,0 +1,72 @@
+"""What both sides are told of a move: two events, the employer's with the reason it may read."""
+
+from typing import Any
+
+from app.core.db import Row
+from app.outbox.service import Event, to_both
+from app.rules import booking as law
+from app.rules.words import Actor, BookingAction, BookingReason
+
+TYPE_OF = {
+    BookingAction.REQUEST: "booking.requested",
+    BookingAction.JOIN_WAITING_LIST: "booking.waiting",
+    BookingAction.PROMOTE: "booking.promoted",
+    BookingAction.COUNTER: "booking.countered",
+    BookingAction.ACCEPT_COUNTER: "booking.confirmed",
+    BookingAction.CONFIRM: "booking.confirmed",
+    BookingAction.DECLINE: "booking.declined",
+    BookingAction.CANCEL: "booking.cancelled",
+    BookingAction.EXPIRE: "booking.expired",
+    BookingAction.HOLD: "booking.on_hold",
+    BookingAction.RELEASE: "booking.released",
+    BookingAction.RESCHEDULE: "booking.rescheduled",
+    BookingAction.COMPLETE: "booking.completed",
+}
+_MORE = {
+    "booking.requested": ("expires_at",),
+    "booking.promoted": ("expires_at",),
+    "booking.countered": ("counter_slot_id", "expires_at"),
+    "booking.confirmed": ("name_by",),
+}
+_ALWAYS = ("slot_id", "school_id", "employer_id", "state", "places", "starts_at", "ends_at")
+
+
+def of_move(
+    booking: Row,
+    action: BookingAction,
+    actor: Actor,
+    reason: BookingReason | None,
+    *,
+    before: Row | None,
+    safety: bool,
+) -> list[Event]:
+    """The events of one move of `booking` (as it is after it); `before` as it was."""
+    kind = TYPE_OF[action]
+    data: dict[str, Any] = {"booking_id": booking["id"]} | {name: booking[name] for name in _ALWAYS}
+    data |= {name: booking[name] for name in _MORE.get(kind, ())}
+    if kind == "booking.rescheduled":
+        data["from_slot_id"] = before["slot_id"] if before else booking["slot_id"]
+    school_reason = law.reason_told_to_school(action, actor, reason)
+    employer_reason = law.reason_told_to_employer(actor, reason)
+    return to_both(
+        kind,
+        school_id=booking["school_id"],
+        employer_id=booking["employer_id"],
+        order_key=booking["id"],
+        data={**data, "reason_code": school_reason},
+        employer_data={**data, "reason_code": employer_reason},
+        lane="safety" if safety else None,
+    )
+
+
+def participants_named(booking: Row) -> list[Event]:
+    """How many of the places have a name now."""
+    data = {"booking_id": booking["id"], "reason_code": None, "named": booking["named"]}
+    data |= {name: booking[name] for name in _ALWAYS}
+    return to_both(
+        "booking.participants_named",
+        school_id=booking["school_id"],
+        employer_id=booking["employer_id"],
+        order_key=booking["id"],
+        data=data,
+    )

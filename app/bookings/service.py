@@ -1,0 +1,278 @@
+"""Bookings: request, counter, confirm, decline, cancel, reschedule, expire, hold. The law is `rules.booking`."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from app.bookings import news, sql
+from app.bookings.facts import booking_facts, employer_blocked
+from app.core.db import Row, Writer
+from app.core.errors import Conflict, ConstraintBroken, Forbidden, Invalid, NotFound, Stale, invalid
+from app.core.ids import new_id
+from app.outbox import service as outbox
+from app.rules import booking as law
+from app.rules.answers import Reason, Refusal
+from app.rules.eligibility import reasons_against
+from app.rules.words import Actor, BookingAction, BookingReason, BookingState
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a school asks: places in a slot, for year groups, by its own reference."""
+
+    school_id: UUID
+    slot_id: UUID
+    places: int
+    nc_year: str | None = None
+    external_ref: str | None = None
+    programme_id: UUID | None = None
+    strand_id: UUID | None = None
+    note: str | None = None
+    join_waiting_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One move asked for: what, why, and to which other slot."""
+
+    action: BookingAction
+    reason: BookingReason | None = None
+    note: str | None = None
+    slot_id: UUID | None = None
+    expected: int | None = None
+
+
+async def request(tx: Writer, asked: Request) -> Row:
+    """Ask for places; they are held until `expires_at`. Statements: facts, places, booking, move, events.
+
+    Refuses with NotFound `slot` (not to be seen, or not the caller's school), Conflict `not_eligible` with the
+    reasons, Conflict `no_places` (with `join_waiting_list` the booking waits instead), Conflict `booking_closed`.
+    """
+    now = tx.caller.now
+    if tx.caller.side != "school":
+        raise Forbidden("not_yours", "Only a school's side asks for places.")
+    slot = await _slot(tx, asked.slot_id, asked.school_id)
+    years = (asked.nc_year,) if asked.nc_year else ()
+    reasons = reasons_against(booking_facts(slot, places=asked.places, year_groups=years, holds_places=False))
+    full = [one for one in reasons if one.code == "no_places"]
+    _refuse([one for one in reasons if one not in full])
+    if slot["state"] != "open" or slot["offer_state"] != "open" or now > slot["book_by"]:
+        raise Conflict(
+            "booking_closed", "This slot takes no more bookings.", extra={"book_by": slot["book_by"]}
+        )
+    waits = bool(full) and asked.join_waiting_list
+    action = BookingAction.JOIN_WAITING_LIST if waits else BookingAction.REQUEST
+    state = _moved(None, action, Actor.SCHOOL, now, _facts(slot, places=asked.places))
+    if not waits and not await sql.take_places(tx, slot["id"], asked.school_id, asked.places):
+        raise Conflict("no_places", "There are not enough places left.")
+    values = _new_row(tx, asked, slot, state)
+    try:
+        row = await sql.add(tx, values)
+    except ConstraintBroken as broken:
+        raise _translated(broken) from broken
+    await _write_down(tx, row, action, Actor.SCHOOL, Step(action, note=asked.note), before=None, moves=0)
+    await outbox.emit(tx, news.of_move(row, action, Actor.SCHOOL, None, before=None, safety=False))
+    return row
+
+
+def _new_row(tx: Writer, asked: Request, slot: Row, state: BookingState) -> dict[str, Any]:
+    now = tx.caller.now
+    return {
+        "id": new_id(),
+        "school_id": asked.school_id,
+        "employer_id": slot["employer_id"],
+        "site_id": slot["site_id"],
+        "offer_id": slot["offer_id"],
+        "slot_id": slot["id"],
+        "programme_id": asked.programme_id,
+        "strand_id": asked.strand_id,
+        "school_ref": asked.external_ref,
+        "state": state.value,
+        "kind": slot["kind"],
+        "nc_year": asked.nc_year,
+        "places": asked.places,
+        "starts_at": slot["starts_at"],
+        "ends_at": slot["ends_at"],
+        "expires_at": _deadline(slot, now),
+        "name_by": slot["name_by"],
+        "requested_at": now,
+        "requested_by": tx.caller.client_id,
+    }
+
+
+def _deadline(slot: Row, now: datetime) -> datetime:
+    ends: datetime = min(now + timedelta(hours=slot["reply_within_hours"]), slot["starts_at"])
+    return ends
+
+
+async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | None = None) -> Row:
+    """Move a booking. Statements: lock, facts, (places), booking, move, events.
+
+    Refuses with NotFound `booking`, Forbidden `not_yours`, Conflict with the code of `rules.booking.move`
+    (`extra["possible"]` names what this side may do now), Stale when `expected` is not its version.
+    """
+    before = await sql.lock(tx, booking_id)
+    if before is None:
+        raise NotFound("booking")
+    if step.expected is not None and step.expected != before["version"]:
+        raise Stale
+    who = actor or Actor(tx.caller.side)
+    target = await _target(tx, before, step)
+    facts = _facts(target, places=before["places"], step=step, booking=before)
+    after = _moved(BookingState(before["state"]), step.action, who, tx.caller.now, facts)
+    row = await _carry_out(tx, before, after, step, who, target)
+    await _write_down(tx, row, step.action, who, step, before=before, moves=before["moves"])
+    safety = law.needs_safety_lane(step.action, tx.caller.now, before["starts_at"])
+    await outbox.emit(tx, news.of_move(row, step.action, who, step.reason, before=before, safety=safety))
+    return row
+
+
+async def _target(tx: Writer, before: Row, step: Step) -> Row:
+    """The slot in which the booking will be: its own, the one it is moved to, or the one proposed to it."""
+    wanted = step.slot_id
+    if step.action == BookingAction.ACCEPT_COUNTER:
+        wanted = before["counter_slot_id"]
+    slot = await _slot(tx, wanted or before["slot_id"], before["school_id"])
+    if slot["employer_id"] != before["employer_id"]:
+        raise invalid("/slot_id", "other_employer", "A booking moves between slots of one employer only.")
+    return slot
+
+
+async def _carry_out(
+    tx: Writer, before: Row, after: BookingState, step: Step, who: Actor, target: Row
+) -> Row:
+    """Places, participants and the row itself."""
+    moves_slot = target["id"] != before["slot_id"] and step.action != BookingAction.COUNTER
+    held = law.holds_places(BookingState(before["state"]))
+    holds = law.holds_places(after)
+    if (moves_slot and holds) or (holds and not held):
+        await _take(tx, target["id"], before)
+    if held and (moves_slot or not holds):
+        await sql.give_places(tx, before["id"], before["places"])
+    values = _changes(before, after, step, who, target, tx.caller.now)
+    if moves_slot or (law.is_terminal(after) and after != BookingState.COMPLETED):
+        if before["named"]:
+            await sql.withdraw(tx, before["id"])
+        values["named"] = 0 if after != BookingState.COMPLETED else before["named"]
+    return await sql.change(tx, before["id"], values)
+
+
+async def _take(tx: Writer, slot_id: UUID, before: Row) -> None:
+    if not await sql.take_places(tx, slot_id, before["school_id"], before["places"]):
+        raise Conflict("no_places", "There are not enough places left.")
+
+
+def _changes(
+    before: Row, after: BookingState, step: Step, who: Actor, target: Row, now: datetime
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "state": after.value,
+        "reason_code": step.reason.value if step.reason else None,
+        "reason_actor": who.value if step.reason else None,
+        "counter_slot_id": None,
+    }
+    if step.action == BookingAction.COUNTER:
+        values["counter_slot_id"] = target["id"] if target["id"] != before["slot_id"] else None
+    elif target["id"] != before["slot_id"]:
+        values |= {
+            name: target[name] for name in ("offer_id", "site_id", "starts_at", "ends_at", "name_by", "kind")
+        }
+        values["slot_id"] = target["id"]
+    if after in {BookingState.REQUESTED, BookingState.COUNTERED}:
+        values["expires_at"] = _deadline(target, now)
+    elif after == BookingState.CONFIRMED:
+        values |= {"expires_at": None, "confirmed_at": before["confirmed_at"] or now}
+    elif law.is_terminal(after):
+        values |= {"expires_at": None, "ended_at": now}
+    return values
+
+
+async def _write_down(
+    tx: Writer, row: Row, action: BookingAction, who: Actor, step: Step, *, before: Row | None, moves: int
+) -> None:
+    await sql.add_move(
+        tx,
+        {
+            "id": new_id(),
+            "booking_id": row["id"],
+            "school_id": row["school_id"],
+            "employer_id": row["employer_id"],
+            "no": moves + 1,
+            "action": action.value,
+            "actor": who.value,
+            "client_id": tx.caller.client_id,
+            "from_state": before["state"] if before else None,
+            "to_state": row["state"],
+            "from_slot_id": before["slot_id"] if before else None,
+            "to_slot_id": row["slot_id"],
+            "places": row["places"],
+            "reason_code": step.reason.value if step.reason else None,
+            "note": step.note,
+            "at": tx.caller.now,
+        },
+    )
+
+
+async def _slot(tx: Writer, slot_id: UUID, school_id: UUID) -> Row:
+    slot = await sql.slot_facts(tx, slot_id, school_id)
+    if slot is None:
+        raise NotFound("slot")
+    return slot
+
+
+def _facts(slot: Row, *, places: int, step: Step | None = None, booking: Row | None = None) -> law.Facts:
+    changes = booking is not None and slot["id"] != booking["slot_id"]
+    return law.Facts(
+        first_start=slot["starts_at"],
+        last_end=slot["ends_at"],
+        places=places,
+        places_free=slot["capacity"] - slot["taken"] if booking is None or changes else places,
+        expires_at=booking["expires_at"] if booking else None,
+        reason=step.reason if step else None,
+        employer_blocked=employer_blocked(slot),
+        attendance_recorded=bool(booking and booking.get("attendance_recorded")),
+        sittings_settled=bool(step and step.action == BookingAction.COMPLETE),
+        changes_slot=changes,
+    )
+
+
+def _moved(
+    state: BookingState | None, action: BookingAction, who: Actor, now: datetime, facts: law.Facts
+) -> BookingState:
+    """The new state, or the law's refusal as a Problem."""
+    after = law.move(state, action, who, now=now, facts=facts)
+    if not isinstance(after, Refusal):
+        return after
+    extra = {
+        "possible": [one.value for one in law.moves_open_to(state, who)],
+        "state": state.value if state else None,
+    }
+    if after.code == "not_yours":
+        raise Forbidden(after.code, after.detail, extra=extra)
+    if after.code in {"reason_required", "reason_not_allowed"}:
+        problem = invalid("/reason_code", after.code, after.detail)
+        raise problem
+    raise Conflict(after.code, after.detail, extra=extra)
+
+
+def _refuse(reasons: list[Reason]) -> None:
+    if reasons:
+        raise Conflict(
+            "not_eligible",
+            "This booking may not be.",
+            extra={
+                "reasons": [
+                    {"code": one.code, "detail": one.detail, "possible_kinds": list(one.possible_kinds)}
+                    for one in reasons
+                ]
+            },
+        )
+
+
+def _translated(broken: ConstraintBroken) -> Conflict | Invalid:
+    if broken.constraint == "uq_bookings_school_ref":
+        return Conflict("external_ref_taken", "This school has a booking with this external_ref already.")
+    if broken.kind == "foreign_key":
+        return invalid("/programme_id", "unknown_programme", "There is no such programme or strand.")
+    return broken

@@ -1,0 +1,326 @@
+"""The statements of bookings. A booking is locked before it moves; its places are taken by one conditional UPDATE."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Integer, Select, bindparam, cast, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, Range
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+
+from app.bookings.tables import (
+    booking_moves,
+    bookings,
+    parental_agreements,
+    participation_sittings,
+    participations,
+)
+from app.core.db import Door, Row, Writer
+
+_UUID = PG_UUID(as_uuid=True)
+_MOMENT = TIMESTAMP(timezone=True)
+
+# Everything the rules ask of a slot, its employer and this school's acceptances, in one statement.
+_SLOT_FACTS = text(
+    """
+    SELECT s.id, s.offer_id, s.employer_id, s.site_id, s.state, s.starts_at, s.ends_at, s.capacity, s.taken,
+           s.book_by, s.name_by, s.reply_within_hours, o.state AS offer_state, o.kind, o.mode, o.activity_band,
+           o.year_groups, o.hazards, o.criteria, o.title, app.is_suspended(s.employer_id, :school) AS suspended,
+           (SELECT jsonb_agg(jsonb_build_object('id', t.id, 'starts_at', t.starts_at, 'ends_at', t.ends_at,
+                     'break_minutes', t.break_minutes, 'virtual', t.virtual) ORDER BY t.no)
+              FROM sittings t WHERE t.slot_id = s.id) AS sittings,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', a.kind, 'activity_band', a.activity_band,
+                     'state', a.state, 'approved_on', a.approved_on, 'expires_on', a.expires_on,
+                     'accepted', a.approver_id = :school OR EXISTS (SELECT 1 FROM approval_acceptances x
+                        WHERE x.school_id = :school AND x.approver_id = a.approver_id))), '[]')
+              FROM approvals a WHERE a.site_id = s.site_id) AS approvals,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', c.kind, 'liability', c.liability,
+                     'limit_pence', c.limit_pence, 'starts_on', c.starts_on, 'expires_on', c.expires_on,
+                     'attested_on', c.attested_on)), '[]')
+              FROM covers c WHERE c.employer_id = s.employer_id AND c.withdrawn_at IS NULL
+                AND (c.site_id IS NULL OR c.site_id = s.site_id)) AS covers
+      FROM slots s JOIN offers o ON o.id = s.offer_id
+     WHERE s.id = :slot
+    """
+).bindparams(bindparam("slot", type_=_UUID), bindparam("school", type_=_UUID))
+
+_TAKE = select(
+    func.app.take_places(
+        bindparam("slot", type_=_UUID), bindparam("school", type_=_UUID), bindparam("places", type_=Integer)
+    )
+)
+_GIVE = select(func.app.give_places(bindparam("booking", type_=_UUID), bindparam("places", type_=Integer)))
+
+# A pupil's facts for one slot; `busy` are the pupil's other sittings that the caller may know of.
+_PUPILS = text(
+    """
+    SELECT e.id, e.person_no, e.date_of_birth, e.state, y.nc_year,
+           EXISTS (SELECT 1 FROM site_bars b WHERE b.enrolment_id = e.id AND b.site_id = :site) AS barred,
+           p.state AS agreement,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('starts_at', lower(t.during), 'ends_at', upper(t.during))), '[]')
+              FROM participation_sittings t
+             WHERE t.school_id = :school AND t.person_no = e.person_no AND t.active AND t.booking_id <> :booking) AS busy
+      FROM enrolments e
+      LEFT JOIN nc_years y ON y.enrolment_id = e.id AND y.academic_year = :year
+      LEFT JOIN parental_agreements p ON p.enrolment_id = e.id AND p.booking_id = :booking
+     WHERE e.school_id = :school AND e.id = ANY (:pupils) AND e.state <> 'left'
+     ORDER BY e.person_no
+    """
+).bindparams(
+    bindparam("site", type_=_UUID),
+    bindparam("school", type_=_UUID),
+    bindparam("booking", type_=_UUID),
+    bindparam("year", type_=Integer),
+    bindparam("pupils", type_=ARRAY(_UUID)),
+)
+_BY_REF = text(
+    "SELECT external_ref, enrolment_id FROM pupil_refs WHERE school_id = :school AND org_id = app.org()"
+    " AND external_ref = ANY (:refs)"
+).bindparams(bindparam("school", type_=_UUID))
+
+_RELEASE = text(
+    "SELECT participation_id, known_as, family_initial, access_needs"
+    " FROM app.release_participants(:booking, :ids, :route)"
+).bindparams(bindparam("booking", type_=_UUID), bindparam("ids", type_=ARRAY(_UUID)))
+
+_NAMED = text(
+    """
+    SELECT p.id, p.enrolment_id AS pupil_id, p.state, p.nc_year, p.created_at, p.criteria_confirmed,
+           (SELECT jsonb_agg(jsonb_build_object('sitting_id', t.sitting_id, 'status', t.status, 'arrived_at', t.arrived_at,
+                     'left_at', t.left_at, 'minutes', t.minutes, 'disputed', t.disputed) ORDER BY lower(t.during))
+              FROM participation_sittings t WHERE t.participation_id = p.id) AS sittings
+      FROM participations p WHERE p.booking_id = :booking ORDER BY p.id
+    """
+).bindparams(bindparam("booking", type_=_UUID))
+
+
+async def slot_facts(tx: Door, slot_id: UUID, school_id: UUID) -> Row | None:
+    """A slot with its sittings, approvals (and whether this school accepts them) and covers; None if not to be seen."""
+    return await tx.one_or_none(_SLOT_FACTS, {"slot": slot_id, "school": school_id})
+
+
+async def take_places(tx: Writer, slot_id: UUID, school_id: UUID, places: int) -> bool:
+    """Take places if there are enough; False, and nothing changed, if there are not."""
+    return bool(await tx.value(_TAKE, {"slot": slot_id, "school": school_id, "places": places}))
+
+
+async def give_places(tx: Writer, booking_id: UUID, places: int) -> None:
+    """Give places of a booking back to the slot it is in."""
+    await tx.run(_GIVE, {"booking": booking_id, "places": places})
+
+
+async def add(tx: Writer, values: Mapping[str, Any]) -> Row:
+    """Insert a booking and give it back."""
+    row = await tx.one_or_none(insert(bookings).values(**values).returning(bookings))
+    return row or {}
+
+
+async def add_move(tx: Writer, values: Mapping[str, Any]) -> None:
+    """Append a move."""
+    await tx.run(insert(booking_moves).values(**values))
+
+
+async def lock(tx: Writer, booking_id: UUID) -> Row | None:
+    """A booking, locked until the transaction ends, with `moves` made and whether `attendance_recorded`."""
+    moves = select(func.count()).where(booking_moves.c.booking_id == bookings.c.id).scalar_subquery()
+    happened = participation_sittings.c.status.notin_(["expected", "closed", "excused"])
+    recorded = select(1).where(participation_sittings.c.booking_id == bookings.c.id, happened).exists()
+    stmt = select(bookings, moves.label("moves"), recorded.label("attendance_recorded"))
+    return await tx.one_or_none(stmt.where(bookings.c.id == booking_id).with_for_update(of=bookings))
+
+
+async def change(tx: Writer, booking_id: UUID, values: Mapping[str, Any]) -> Row:
+    """Update a booking, with its version, and give it back."""
+    stmt = (
+        update(bookings)
+        .where(bookings.c.id == booking_id)
+        .values(version=bookings.c.version + 1, updated_at=func.now(), **values)
+        .returning(bookings)
+    )
+    return await tx.one_or_none(stmt) or {}
+
+
+async def by_id(tx: Door, booking_id: UUID) -> Row | None:
+    """One booking of the caller's."""
+    return await tx.one_or_none(select(bookings).where(bookings.c.id == booking_id))
+
+
+def _mine(school_ids: UUID | None, employer_id: UUID | None) -> Select[Any]:
+    stmt = select(bookings)
+    if employer_id is not None:
+        return stmt.where(bookings.c.employer_id == employer_id)
+    if school_ids is not None:
+        return stmt.where(bookings.c.school_id == school_ids)
+    return stmt.where(bookings.c.school_id == func.any(func.app.schools()))
+
+
+async def page(
+    tx: Door,
+    *,
+    school_id: UUID | None,
+    employer_id: UUID | None,
+    state: str | None,
+    slot_id: UUID | None,
+    starts_from: datetime | None,
+    starts_to: datetime | None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[Row]:
+    """One side's bookings in the order of their ids, one row more than `limit` if there is a next page."""
+    stmt = _mine(school_id, employer_id)
+    if state:
+        stmt = stmt.where(bookings.c.state == state)
+    if slot_id:
+        stmt = stmt.where(bookings.c.slot_id == slot_id)
+    if starts_from:
+        stmt = stmt.where(bookings.c.starts_at >= starts_from)
+    if starts_to:
+        stmt = stmt.where(bookings.c.starts_at < starts_to)
+    if after:
+        stmt = stmt.where(bookings.c.id > after)
+    return await tx.rows(stmt.order_by(bookings.c.id).limit(limit + 1))
+
+
+async def moves(tx: Door, booking_id: UUID) -> Sequence[Row]:
+    """The moves of a booking, in order."""
+    return await tx.rows(
+        select(booking_moves).where(booking_moves.c.booking_id == booking_id).order_by(booking_moves.c.no)
+    )
+
+
+async def pupils_by_ref(tx: Door, school_id: UUID, refs: Sequence[str]) -> dict[str, UUID]:
+    """The caller's own references to pupils of a school."""
+    rows = await tx.rows(_BY_REF, {"school": school_id, "refs": list(refs)})
+    return {row["external_ref"]: row["enrolment_id"] for row in rows}
+
+
+async def pupil_facts(
+    tx: Door, *, school_id: UUID, booking_id: UUID, site_id: UUID, year: int, pupils: Sequence[UUID]
+) -> dict[UUID, Row]:
+    """What the rules ask of pupils, by pupil id, in the order of `person_no`."""
+    rows = await tx.rows(
+        _PUPILS,
+        {"school": school_id, "booking": booking_id, "site": site_id, "year": year, "pupils": list(pupils)},
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def add_participations(
+    tx: Writer, named: Sequence[Mapping[str, Any]], places: Sequence[Mapping[str, Any]]
+) -> None:
+    """Name pupils, with a row per sitting; in the order of `person_no`, so that two callers never wait in a ring."""
+    await tx.run(insert(participations), [dict(one) for one in named])
+    rows = [{**one, "during": Range(one["starts_at"], one["ends_at"])} for one in places]
+    for one in rows:
+        one.pop("starts_at")
+        one.pop("ends_at")
+    await tx.run(insert(participation_sittings), rows)
+
+
+async def record_agreements(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record what parents answered about this booking."""
+    if rows:
+        await tx.run(insert(parental_agreements), [dict(one) for one in rows])
+
+
+async def withdraw(tx: Writer, booking_id: UUID, participation_id: UUID | None = None) -> int:
+    """Withdraw one participation, or all of a booking: their pupils are free at those times again. Gives how many."""
+    mine = participations.c.booking_id == booking_id
+    sittings = participation_sittings.c.booking_id == booking_id
+    if participation_id:
+        mine &= participations.c.id == participation_id
+        sittings &= participation_sittings.c.participation_id == participation_id
+    count = await tx.run(
+        update(participations)
+        .where(mine, participations.c.state == "named")
+        .values(state="withdrawn", version=participations.c.version + 1, updated_at=func.now())
+    )
+    if count:
+        await tx.run(
+            update(participation_sittings)
+            .where(sittings, participation_sittings.c.status == "expected")
+            .values(active=False, status="closed", updated_at=func.now())
+        )
+    return count
+
+
+async def participation(tx: Door, participation_id: UUID) -> Row | None:
+    """One participation of the caller's."""
+    return await tx.one_or_none(select(participations).where(participations.c.id == participation_id))
+
+
+async def named(tx: Door, booking_id: UUID) -> Sequence[Row]:
+    """The participations of a booking with their sittings."""
+    return await tx.rows(_NAMED, {"booking": booking_id})
+
+
+async def release(tx: Writer, booking_id: UUID, ids: Sequence[UUID], route: str) -> Sequence[Row]:
+    """To the employer of a booking that stands: who is coming. Each name is written down as a disclosure."""
+    return await tx.rows(_RELEASE, {"booking": booking_id, "ids": list(ids), "route": route})
+
+
+# --- what the worker looks for -----------------------------------------------------------------------------------
+
+
+async def due_to_expire(tx: Door, now: datetime, most: int) -> Sequence[Row]:
+    """Unanswered bookings whose time has passed or whose slot has begun."""
+    stmt = select(bookings.c.id).where(
+        bookings.c.state
+        == func.any(cast(["requested", "countered", "waiting"], ARRAY(bookings.c.state.type))),
+        (bookings.c.expires_at <= now) | (bookings.c.starts_at <= now),
+    )
+    return await tx.rows(stmt.order_by(bookings.c.id).limit(most))
+
+
+_TO_HOLD = text(
+    """
+    SELECT b.id, app.is_suspended(b.employer_id, b.school_id) AS suspended FROM bookings b
+     WHERE b.state = 'confirmed' AND b.starts_at > :now
+       AND EXISTS (SELECT 1 FROM suspensions s WHERE s.employer_id = b.employer_id AND s.lifted_at IS NULL)
+       AND app.is_suspended(b.employer_id, b.school_id)
+     ORDER BY b.id LIMIT :most
+    """
+).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
+_TO_RELEASE = text(
+    """
+    SELECT b.id FROM bookings b
+     WHERE b.state = 'on_hold' AND b.reason_code = 'employer_suspended' AND b.starts_at > :now
+       AND NOT app.is_suspended(b.employer_id, b.school_id)
+     ORDER BY b.id LIMIT :most
+    """
+).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
+_TO_HAND_BACK = text(
+    """
+    SELECT b.id FROM bookings b
+     WHERE b.state = 'confirmed' AND b.name_by <= :now AND b.named < b.places AND b.starts_at > :now
+     ORDER BY b.id LIMIT :most
+    """
+).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
+_TO_CANCEL = text(
+    """
+    SELECT b.id FROM bookings b JOIN slots s ON s.id = b.slot_id
+     WHERE s.state = 'cancelled' AND b.state IN ('waiting', 'requested', 'countered', 'confirmed', 'on_hold')
+     ORDER BY b.id LIMIT :most
+    """
+).bindparams(bindparam("most", type_=BigInteger))
+_TO_PROMOTE = text(
+    """
+    SELECT b.id FROM bookings b JOIN slots s ON s.id = b.slot_id
+     WHERE b.state = 'waiting' AND s.state = 'open' AND s.capacity - s.taken >= b.places AND b.starts_at > :now
+     ORDER BY b.id LIMIT :most
+    """
+).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
+_LOOKS = {
+    "hold": _TO_HOLD,
+    "release": _TO_RELEASE,
+    "hand_back": _TO_HAND_BACK,
+    "slot_cancelled": _TO_CANCEL,
+    "promote": _TO_PROMOTE,
+}
+
+
+async def waiting_for(tx: Door, what: str, now: datetime, most: int) -> Sequence[UUID]:
+    """The ids of bookings on which the worker must act: `hold`, `release`, `hand_back`, `slot_cancelled`, `promote`."""
+    given = {"most": most} if what == "slot_cancelled" else {"now": now, "most": most}
+    return [row["id"] for row in await tx.rows(_LOOKS[what], given)]

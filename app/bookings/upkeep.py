@@ -1,0 +1,104 @@
+"""What the house does by itself with bookings: the worker's chores. Each booking in a transaction of its own."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from app.bookings import news, service, sql
+from app.core.db import Database, Row, Writer, system
+from app.core.errors import Problem
+from app.outbox import service as outbox
+from app.rules.words import Actor, BookingAction, BookingReason
+
+MOST = 200
+
+
+async def expire_due(db: Database) -> int:
+    """Expire what nobody answered in time, and what is still unanswered when its slot begins. Gives how many."""
+    async with db.read(system()) as tx:
+        now = tx.caller.now
+        due = [row["id"] for row in await sql.due_to_expire(tx, now, MOST)]
+    return await _each(db, due, _expire)
+
+
+async def _expire(tx: Writer, booking_id: UUID) -> None:
+    await service.take_step(
+        tx,
+        booking_id,
+        service.Step(BookingAction.EXPIRE, BookingReason.NO_ANSWER_FROM_EMPLOYER),
+        Actor.SYSTEM,
+    )
+
+
+async def hold_and_release(db: Database) -> int:
+    """Put on hold the coming bookings of suspended employers, and release those whose suspension was lifted."""
+    held = await _found(db, "hold")
+    freed = await _found(db, "release")
+    return await _each(db, held, _hold) + await _each(db, freed, _release)
+
+
+async def _hold(tx: Writer, booking_id: UUID) -> None:
+    step = service.Step(BookingAction.HOLD, BookingReason.EMPLOYER_SUSPENDED)
+    await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+async def _release(tx: Writer, booking_id: UUID) -> None:
+    step = service.Step(BookingAction.RELEASE, BookingReason.HOLD_LIFTED)
+    await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+async def cancel_with_slot(db: Database) -> int:
+    """Cancel the bookings of slots that their employer cancelled."""
+    return await _each(db, await _found(db, "slot_cancelled"), _cancel_with_slot)
+
+
+async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
+    step = service.Step(BookingAction.CANCEL, BookingReason.SLOT_CANCELLED)
+    await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+async def promote_waiting(db: Database) -> int:
+    """Turn the longest waiting booking that fits into a request, slot by slot."""
+    return await _each(db, await _found(db, "promote"), _promote)
+
+
+async def _promote(tx: Writer, booking_id: UUID) -> None:
+    await service.take_step(tx, booking_id, service.Step(BookingAction.PROMOTE), Actor.SYSTEM)
+
+
+async def hand_back_unnamed(db: Database) -> int:
+    """After the deadline for names, places without one are given back; a booking without any name is cancelled."""
+    return await _each(db, await _found(db, "hand_back"), _hand_back)
+
+
+async def _hand_back(tx: Writer, booking_id: UUID) -> None:
+    row = await sql.lock(tx, booking_id)
+    if row is None or row["state"] != "confirmed" or tx.caller.now < row["name_by"]:
+        return
+    if not row["named"]:
+        step = service.Step(BookingAction.CANCEL, BookingReason.PARTICIPANTS_NOT_NAMED)
+        await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+        return
+    await _shrink(tx, row)
+
+
+async def _shrink(tx: Writer, row: Row) -> None:
+    await sql.give_places(tx, row["id"], row["places"] - row["named"])
+    changed = await sql.change(tx, row["id"], {"places": row["named"]})
+    await outbox.emit(tx, news.participants_named(changed))
+
+
+async def _found(db: Database, what: str) -> list[UUID]:
+    async with db.read(system()) as tx:
+        return list(await sql.waiting_for(tx, what, tx.caller.now, MOST))
+
+
+async def _each(db: Database, ids: list[UUID], act: Callable[[Writer, UUID], Awaitable[None]]) -> int:
+    done = 0
+    for booking_id in ids:
+        try:
+            async with db.write(system()) as tx:
+                await act(tx, booking_id)
+            done += 1
+        except Problem:  # somebody else moved it meanwhile: nothing to do
+            continue
+    return done

@@ -1,0 +1,264 @@
+"""The command `tendays`: run everything, or one part of it; prepare, migrate, forget."""
+
+import asyncio
+import inspect
+import os
+import signal
+import sys
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import uvicorn
+import uvloop
+from rich.console import Console
+
+import migrations
+from app.core.embedded import EmbeddedFailed, forget, running_dsns
+from app.core.roles import ensure_roles_and_database, new_passwords
+from app.running import answers, console, database, needed, run_everything, say, step
+from app.settings import Settings, SettingsRefused, load
+from app.supervisor import GaveUp
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+REFUSALS = (SettingsRefused, EmbeddedFailed, GaveUp, PermissionError)
+cli = typer.Typer(
+    name="tendays",
+    help="TenDays: an open API for modern work experience.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
+)
+
+
+def main() -> None:
+    """Run the command line. A refusal of ours is one line on standard error and exit code 1."""
+    try:
+        cli()
+    except REFUSALS as refusal:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]✗[/] {refusal}")
+        sys.exit(1)
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+@cli.command()
+def run(story: Annotated[bool, typer.Option(help="Play the story at first start.")] = True) -> None:
+    """Database, migrations, demonstration at first start, API and worker, until Ctrl-C."""
+    asyncio.run(_until_told(run_everything(load(), with_story=story)))
+
+
+@cli.command()
+def api() -> None:
+    """The API alone, in TENDAYS_PROCESSES processes. It needs a database that has been migrated."""
+    settings = _beside_a_database()
+    _mind_the_supervisor()
+    uvicorn.run(
+        "app.cli:served",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.processes,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_graceful_shutdown=15,
+    )
+
+
+def served() -> "FastAPI":
+    """The application of one API process."""
+    from app.main import create_app  # noqa: PLC0415 - the other commands start without the web
+
+    return create_app(load())
+
+
+@cli.command()
+def worker() -> None:
+    """The worker alone: sequencer, webhooks, deadlines. It needs a database that has been migrated."""
+    settings = _beside_a_database()
+    needed(settings, "worker_database_url")
+    _mind_the_supervisor()
+    from app.worker import run as work  # noqa: PLC0415 - as in `served`
+
+    if inspect.iscoroutinefunction(work):
+        uvloop.run(_until_told(work(settings)))
+    else:
+        work(settings)
+
+
+@cli.command()
+def health(url: Annotated[str, typer.Option(help="Where the API is.")] = "") -> None:
+    """Exit 0 if the API answers and is well, 1 otherwise."""
+    if not asyncio.run(answers(url or load().local_url)):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def story(
+    base_url: Annotated[str, typer.Option(help="Where the API is.")] = "",
+    credentials: Annotated[Path | None, typer.Option(help="The file the loader wrote.")] = None,
+) -> None:
+    """Play the story against a running system, with references of its own. Exit 0 if every step is green."""
+    from app.demo.story import play  # noqa: PLC0415 - as in `served`
+
+    settings = load()
+    raise typer.Exit(
+        int(asyncio.run(play(base_url or settings.local_url, credentials or settings.credentials_path)))
+    )
+
+
+# --- the database ---------------------------------------------------------------------------------
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database up to date, as its owner."""
+    settings = load()
+    if settings.owner_database_url:
+        with step("Database migrated"):
+            migrations.upgrade(settings.owner_database_url)
+    else:
+        asyncio.run(_until_told(_migrate_embedded(settings)))
+
+
+async def _migrate_embedded(settings: Settings) -> None:
+    async with database(settings) as (complete, _server):
+        with step("Database migrated"):
+            await asyncio.to_thread(migrations.upgrade, needed(complete, "owner_database_url"))
+
+
+@cli.command()
+def roles(
+    admin_url: Annotated[
+        str, typer.Option(envvar="TENDAYS_ADMIN_DATABASE_URL", help="A superuser's address.")
+    ],
+    name: Annotated[str, typer.Option(help="The database to make.")] = "tendays",
+) -> None:
+    """Make the three roles and the database on a server of yours; print their addresses as settings."""
+    dsns = asyncio.run(ensure_roles_and_database(admin_url, new_passwords(), name))
+    print(f"TENDAYS_DATABASE_URL={dsns.app}")
+    print(f"TENDAYS_WORKER_DATABASE_URL={dsns.worker}")
+    print(f"TENDAYS_OWNER_DATABASE_URL={dsns.owner}")
+
+
+@cli.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete the embedded database, the credentials and the keys: everything in the data folder is lost."""
+    settings = load()
+    if settings.database_url:
+        raise SettingsRefused("TENDAYS_DATABASE_URL is set: that database is yours to empty")
+    if not yes:
+        typer.confirm(f"Delete all that is kept in {settings.data_dir}?", abort=True)
+    forget(settings.data_dir / "postgres")
+    for each in (
+        settings.credentials_path,
+        *(settings.data_dir / n for n in ("first-start.json", "secret.key")),
+    ):
+        each.unlink(missing_ok=True)
+    say("Everything is forgotten. The next start is a first start.")
+
+
+@cli.command()
+def rebuild() -> None:
+    """Count the dashboards' summaries anew from the ledger."""
+    from app.worker import rebuild as recount  # noqa: PLC0415 - as in `served`
+
+    settings = load()
+
+    async def work() -> None:
+        async with database(settings) as (complete, _server):
+            with step("Summaries rebuilt"):
+                await recount(complete)
+
+    asyncio.run(_until_told(work()))
+
+
+# --- the contract ---------------------------------------------------------------------------------
+
+
+@cli.command()
+def contract(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 if a file is out of date.")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="Where the contract lies.")] = Path("openapi"),
+) -> None:
+    """Write OpenAPI, SDL, event schemas and signature vectors, as the code says they are."""
+    from app.published import stale_files  # noqa: PLC0415 - as in `served`
+
+    stale = stale_files(folder)
+    for path, text in stale.items():
+        if check:
+            console.print(f"[red]✗[/] {path} is out of date: run `make contract`", soft_wrap=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            say(f"{path} written")
+    if check and stale:
+        raise typer.Exit(1)
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Work until it is done, or until SIGINT or SIGTERM; then let it clean up. Told twice is told once."""
+    task = asyncio.ensure_future(work)
+    told = asyncio.Event()
+
+    def tell() -> None:
+        if not told.is_set():
+            told.set()
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, tell)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
+
+
+def _beside_a_database() -> Settings:
+    """The settings of a part that starts no database itself; a running embedded one is found."""
+    settings = load()
+    settings.require("secret_key", "base_url")
+    if settings.database_url:
+        return settings
+    found = running_dsns(settings.data_dir / "postgres")
+    if found is None:
+        raise SettingsRefused(
+            "TENDAYS_DATABASE_URL is not set, and no embedded database runs (`tendays run`)"
+        )
+    # By the environment, because the processes of the API are started afresh and read it themselves.
+    os.environ |= {"TENDAYS_DATABASE_URL": found.app, "TENDAYS_WORKER_DATABASE_URL": found.worker}
+    return load()
+
+
+def _mind_the_supervisor() -> None:
+    """When started by a supervisor: stop as soon as it is gone, which ends our standard input."""
+    if not os.environ.get("TENDAYS_SUPERVISED"):
+        return
+
+    def mind() -> None:
+        while os.read(0, 1024):  # not sys.stdin: Python would wait for its lock at the end
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=mind, name="supervisor", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,386 @@
+"""Figures out of counts: groups that add up, what each stands on, and what a hub may be shown of them. Pure.
+
+A school's own figures, and those of a trust's own academies, are exact. For hubs and above `rules/coverage` rounds
+them, and `hidden` says which groups are withheld: worked out over the whole of what the caller may count, whatever
+part is asked for, so that no figure follows from two answers.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+from uuid import UUID
+
+from app.core.db import Row
+from app.rules import coverage
+from app.rules.coverage import Cell, Figure, FigureState
+from app.rules.words import NC_YEARS, CoverageBand, ExperienceKind, KeyStage, key_stage
+
+DAY_MINUTES = 300  # five hours: what minutes are rounded to for hubs
+NO_YEAR = "unknown"
+
+
+class Cut(StrEnum):
+    """How a figure is cut: the whole list, fixed and published, as safe figures need it."""
+
+    SCHOOL = "school"
+    YEAR_GROUP = "year_group"
+    KEY_STAGE = "key_stage"
+    KIND = "kind"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Exact counts of pupils, and sums of whole minutes and of distinct calendar days, of one group."""
+
+    pupils: int = 0
+    reached: int = 0
+    minutes: int = 0
+    days: int = 0
+    at_week: int = 0
+    at_total: int = 0
+    activity_base: int = 0
+    at_activity: int = 0
+    placement_base: int = 0
+    at_placement: int = 0
+    bm5: int = 0
+    bm6: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """One school of the caller's scope: a row even if it has no data."""
+
+    id: UUID
+    hub_id: UUID | None
+    name: str
+    urn: str | None
+    roll_complete_at: datetime | None
+    last_sync_at: datetime | None
+    field_groups: frozenset[str]
+    attendance_overdue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pupils of one school and one NC year (as it was sent; `stage` bands an X by date of birth)."""
+
+    school_id: UUID
+    nc_year: str
+    stage: KeyStage | None
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a figure stands on. `partial`: some school of the set has no data, and the figure leaves it out."""
+
+    schools: int
+    schools_unknown: int
+    roll_complete: bool
+    schools_roll_complete: int
+    oldest_sync: datetime | None
+    newest_sync: datetime | None
+    field_groups: tuple[str, ...]
+    attendance_overdue: int
+    rounded: bool
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of the set is unknown."""
+        return self.schools_unknown > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A group as shown. Numbers are None where it is withheld or unknown; a share that does not apply is None."""
+
+    state: FigureState
+    pupils: int | None
+    minutes: int | None
+    days: int | None
+    reached: Figure
+    at_zero: Figure
+    bm5: Figure
+    bm6: Figure
+    at_week: Figure | None = None
+    at_total: Figure | None = None
+    at_activity: Figure | None = None
+    at_placement: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of coverage. `order` is its sort key within the list; `key` names the group within its cut."""
+
+    cut: Cut | None
+    key: str
+    label: str
+    order: tuple[str, ...]
+    figures: Figures
+    basis: Basis
+    school: School | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Everything a caller may count on one date: schools, groups, and by-kind counts where they were asked for."""
+
+    schools: Mapping[UUID, School]
+    groups: Mapping[UUID, Sequence[Group]]
+    kinds: Mapping[UUID, Mapping[ExperienceKind, Counts]]
+    hidden: frozenset[str]
+    rounds: bool
+
+
+def school_of(row: Row) -> School:
+    """A row of the basis."""
+    return School(
+        row["school_id"], row["hub_id"], row["name"], row["urn"], row["roll_complete_at"], row["last_sync_at"],
+        frozenset(row["field_groups"]), row["attendance_overdue"],
+    )  # fmt: skip
+
+
+def group_of(row: Row) -> Group:
+    """A row of cells. The bands' bases are the pupils of Years 7-9 and of Years 10-11."""
+    settled = row["settled_year"]
+    stage = key_stage(settled) if settled else None
+    activity, placement = stage == KeyStage.KS3, stage == KeyStage.KS4
+    counts = Counts(
+        pupils=row["pupils"], reached=row["reached"], minutes=row["minutes"], days=row["days"],
+        at_week=row["at_week"], at_total=row["at_total"],
+        activity_base=row["pupils"] if activity else 0, at_activity=row["at_activity"] if activity else 0,
+        placement_base=row["pupils"] if placement else 0, at_placement=row["at_placement"] if placement else 0,
+        bm5=row["bm5"], bm6=row["bm6"],
+    )  # fmt: skip
+    return Group(row["school_id"], row["nc_year"] or NO_YEAR, stage, counts)
+
+
+def by_school(groups: Iterable[Group]) -> dict[UUID, list[Group]]:
+    """The groups of each school that has any."""
+    found: defaultdict[UUID, list[Group]] = defaultdict(list)
+    for group in groups:
+        found[group.school_id].append(group)
+    return dict(found)
+
+
+def kinds_of(rows: Iterable[Row]) -> dict[UUID, dict[ExperienceKind, Counts]]:
+    """By school and kind; the base of a kind is all pupils, so `pupils` stays 0 here."""
+    found: dict[UUID, dict[ExperienceKind, Counts]] = defaultdict(dict)
+    for row in rows:
+        found[row["school_id"]][ExperienceKind(row["kind"])] = Counts(
+            reached=row["reached"], minutes=row["minutes"], days=row["days"], bm5=row["bm5"], bm6=row["bm6"]
+        )
+    return found
+
+
+def merged(tables: Sequence[Table]) -> Table:
+    """Tables of the same period, read for different schools, as one. What is withheld is the same in each."""
+    first = tables[0]
+    return replace(first, groups={key: found for one in tables for key, found in one.groups.items()})
+
+
+# --- what is withheld ---------------------------------------------------------------------------------
+
+
+def hidden(groups: Sequence[Group], schools: Mapping[UUID, School]) -> frozenset[str]:
+    """Which groups no hub is shown: small ones, and those that would follow from what is left.
+
+    Every sum that is shown anywhere is one set, its total among its members: a hub over its schools, a school over
+    its years and key stages, a key stage over its years. `rules.coverage.withheld` goes round until nothing follows.
+    """
+    bases: defaultdict[str, int] = defaultdict(int)
+    sets: defaultdict[str, set[str]] = defaultdict(set)
+    for group in groups:
+        for place in _places(group, schools):
+            for part in _parts(group):
+                bases[f"{place}|{part}"] += group.counts.pupils
+    for group in groups:
+        _relate(sets, _places(group, schools), _parts(group))
+    return coverage.withheld(bases, list(sets.values()))
+
+
+def _relate(sets: defaultdict[str, set[str]], places: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    whole, stage, year = parts
+    for part in parts:
+        for inner, outer in pairwise(places):
+            sets[f"places of {outer}|{part}"] |= {f"{inner}|{part}", f"{outer}|{part}"}
+    for place in places:
+        sets[f"stages of {place}"] |= {f"{place}|{whole}", f"{place}|{stage}"}
+        sets[f"years of {place}"] |= {f"{place}|{whole}", f"{place}|{year}"}
+        sets[f"years of {place}|{stage}"] |= {f"{place}|{stage}", f"{place}|{year}"}
+
+
+def _places(group: Group, schools: Mapping[UUID, School]) -> tuple[str, ...]:
+    return (str(group.school_id), f"hub {schools[group.school_id].hub_id}", "all")
+
+
+def _parts(group: Group) -> tuple[str, str, str]:
+    # A year X may lie in several key stages: its part of each is a group of its own.
+    year = group.nc_year if group.nc_year != "X" else f"X {group.stage}"
+    return "*", f"stage {group.stage}", f"year {year}"
+
+
+# --- what is shown ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of the table: one school, one hub, or all of it."""
+
+    key: str
+    schools: tuple[School, ...]
+
+
+def everywhere(table: Table) -> Place:
+    """All that the caller may count."""
+    return Place("all", tuple(table.schools.values()))
+
+
+def at_school(table: Table, school_id: UUID) -> Place:
+    """One school; without schools if it is not among those counted."""
+    found = table.schools.get(school_id)
+    return Place(str(school_id), (found,) if found else ())
+
+
+def at_hub(table: Table, hub_id: UUID) -> Place:
+    """The schools of one hub."""
+    return Place(f"hub {hub_id}", tuple(one for one in table.schools.values() if one.hub_id == hub_id))
+
+
+def whole(table: Table, place: Place) -> Line:
+    """The figure of the whole place."""
+    counts = _sum(group.counts for group in _within(table, place))
+    figures = _shown(table, counts, place, "*")
+    only = place.schools[0] if len(place.schools) == 1 and place.key != "all" else None
+    return Line(
+        None, "all", only.name if only else "All", ("all",), figures, _basis(table, place.schools), only
+    )
+
+
+def lines(table: Table, place: Place, cut: Cut) -> list[Line]:
+    """The lines of one cut, in order: schools by name (the unknown too), years, stages and kinds by their own."""
+    if cut is Cut.SCHOOL:
+        return [_school_line(table, one) for one in place.schools]
+    if cut is Cut.KIND:
+        return list(_kind_lines(table, place))
+    return list(_part_lines(table, place, cut))
+
+
+def _school_line(table: Table, school: School) -> Line:
+    place = at_school(table, school.id)
+    counts = _sum(group.counts for group in _within(table, place))
+    figures = _shown(table, counts, place, "*")
+    order = (school.name, str(school.id))
+    return Line(Cut.SCHOOL, str(school.id), school.name, order, figures, _basis(table, [school]), school)
+
+
+def _part_lines(table: Table, place: Place, cut: Cut) -> Iterator[Line]:
+    sums: defaultdict[str, Counts] = defaultdict(Counts)
+    parts: defaultdict[str, set[str]] = defaultdict(set)
+    for group in _within(table, place):
+        name = group.nc_year if cut is Cut.YEAR_GROUP else (group.stage or NO_YEAR)
+        sums[name] += group.counts
+        parts[name].add(_parts(group)[2 if cut is Cut.YEAR_GROUP else 1])
+    known: Sequence[str] = NC_YEARS if cut is Cut.YEAR_GROUP else tuple(KeyStage)
+    basis = _basis(table, place.schools)
+    for position, name in enumerate((*known, NO_YEAR)):
+        if name in sums:
+            figures = _shown(table, sums[name], place, *sorted(parts[name]))
+            yield Line(cut, name, _label(cut, name), (f"{position:02d}",), figures, basis)
+
+
+def _label(cut: Cut, name: str) -> str:
+    if name == NO_YEAR:
+        return "Not recorded"
+    return f"Year {name}" if cut is Cut.YEAR_GROUP else name
+
+
+def _kind_lines(table: Table, place: Place) -> Iterator[Line]:
+    pupils = sum(group.counts.pupils for group in _within(table, place))
+    basis = _basis(table, place.schools)
+    for position, kind in enumerate(ExperienceKind):
+        counts = _sum(table.kinds.get(one.id, {}).get(kind, Counts()) for one in place.schools)
+        counts += Counts(pupils=pupils)
+        figures = _shown(table, counts, place, "*", by_kind=True)
+        label = kind.value.replace("_", " ").capitalize()
+        yield Line(Cut.KIND, kind.value, label, (f"{position:02d}",), figures, basis)
+
+
+def _within(table: Table, place: Place) -> Iterator[Group]:
+    return (group for one in place.schools for group in table.groups.get(one.id, ()))
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    return sum(counts, start=Counts())
+
+
+def _shown(table: Table, counts: Counts, place: Place, *parts: str, by_kind: bool = False) -> Figures:
+    if counts.pupils == 0:
+        return _nothing(FigureState.UNKNOWN, by_kind=by_kind)
+    if any(f"{place.key}|{part}" in table.hidden for part in parts):
+        return _nothing(FigureState.WITHHELD, by_kind=by_kind)
+    reached = _figure(table, counts.reached, counts.pupils)
+    silent = table.rounds and not reached.reached  # nobody is shown as reached: then nothing is shown as done
+    minutes, days = (0, 0) if silent else (counts.minutes, counts.days)
+    return Figures(
+        state=FigureState.KNOWN,
+        pupils=coverage.rounded(counts.pupils) if table.rounds else counts.pupils,
+        minutes=_nearest(minutes, DAY_MINUTES) if table.rounds else minutes,
+        days=coverage.rounded(days) if table.rounds else days,
+        reached=reached,
+        at_zero=_figure(table, counts.pupils - counts.reached, counts.pupils),
+        bm5=_figure(table, counts.bm5, counts.pupils),
+        bm6=_figure(table, counts.bm6, counts.pupils),
+        at_week=None if by_kind else _figure(table, counts.at_week, counts.pupils),
+        at_total=None if by_kind else _figure(table, counts.at_total, counts.pupils),
+        at_activity=_banded(table, place, KeyStage.KS3, counts.at_activity, counts.activity_base),
+        at_placement=_banded(table, place, KeyStage.KS4, counts.at_placement, counts.placement_base),
+    )
+
+
+def _figure(table: Table, part: int, base: int) -> Figure:
+    if table.rounds:
+        return coverage.figure(Cell(part, base))
+    return Figure(FigureState.KNOWN, part, base, coverage.percent(part, base), coverage.band(part, base))
+
+
+def _banded(table: Table, place: Place, stage: KeyStage, part: int, base: int) -> Figure | None:
+    """A share of the pupils of one band: withheld wherever that key stage of the place is."""
+    if base == 0:
+        return None
+    if f"{place.key}|stage {stage}" in table.hidden:
+        return Figure(FigureState.WITHHELD)
+    return _figure(table, part, base)
+
+
+def _nothing(state: FigureState, *, by_kind: bool) -> Figures:
+    none = Figure(state, band=CoverageBand.UNKNOWN)
+    marks = None if by_kind else none
+    return Figures(state, None, None, None, none, none, none, none, marks, marks)
+
+
+def _nearest(number: int, step: int) -> int:
+    return (number + step // 2) // step * step
+
+
+def _basis(table: Table, schools: Sequence[School]) -> Basis:
+    syncs = sorted(one.last_sync_at for one in schools if one.last_sync_at)
+    complete = sum(one.roll_complete_at is not None for one in schools)
+    granted = [one.field_groups for one in schools if one.id in table.groups]
+    return Basis(
+        schools=len(schools),
+        schools_unknown=sum(one.id not in table.groups for one in schools),
+        roll_complete=bool(schools) and complete == len(schools),
+        schools_roll_complete=complete,
+        oldest_sync=syncs[0] if syncs else None,
+        newest_sync=syncs[-1] if syncs else None,
+        field_groups=tuple(sorted(frozenset.intersection(*granted))) if granted else (),
+        attendance_overdue=sum(one.attendance_overdue for one in schools),
+        rounded=table.rounds,
+    )

@@ -1,0 +1,394 @@
+"""What employers say of themselves, and what schools, trusts and hubs say of employers.
+
+Every change takes the lock of what it changes, compares the version where the caller named one, and announces itself
+in the same transaction. What is another organisation's is NotFound.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from app.core.caller import Caller
+from app.core.clock import school_day
+from app.core.db import Row, Writer
+from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Invalid, NotFound, Stale, invalid
+from app.core.ids import new_id
+from app.employers import sql
+from app.outbox import service as outbox
+from app.outbox.service import Event
+from app.rules.answers import Refusal
+from app.rules.identifiers import postcode
+from app.rules.words import CoverKind
+
+Given = Mapping[str, Any]
+APPROVER_KINDS = ("school", "trust", "hub")
+SUSPENDER_KINDS = ("hub", "trust", "national")
+_POLICY = ("insurer", "policy_number", "limit_pence", "expires_on")
+_ATTESTED = ("attested_on", "attested_by")
+_EXEMPT = (CoverKind.NHS_INDEMNITY, CoverKind.PUBLIC_BODY_EXEMPT)
+
+
+def the_employer(caller: Caller) -> UUID:
+    """The employer that the caller is. NotFound for anybody else: these things are an employer's own."""
+    if caller.org_kind != "employer":
+        raise NotFound("employer")
+    return caller.org_id
+
+
+def taken(pointer: str = "/external_ref") -> Conflict:
+    """The refusal of a reference that the employer has used already."""
+    return Conflict(
+        "external_ref_taken",
+        "You have used this reference already. PUT by-ref changes what it stands for.",
+        [Fault(pointer, "external_ref_taken", "Used already.")],
+    )
+
+
+def at_version(row: Row, expected: int | None) -> Row:
+    """The row, if it is at the version the caller read. Raises Stale."""
+    if expected is not None and row["version"] != expected:
+        raise Stale
+    return row
+
+
+def differing(row: Row, given: Given) -> dict[str, Any]:
+    """The members of `given` that would change the row."""
+    return {name: value for name, value in given.items() if row[name] != value}
+
+
+# --- the profile ------------------------------------------------------------------------------
+
+
+async def register(
+    tx: Writer,
+    employer_id: UUID,
+    *,
+    size_band: str,
+    sic_section: str | None = None,
+    sectors: Sequence[str] = (),
+    about: str | None = None,
+) -> Row:
+    """Give an organisation of kind `employer` its profile: the employer itself, a hub or the national body may.
+
+    Raises Conflict `already_registered`.
+    """
+    values = {"size_band": size_band, "sic_section": sic_section, "sectors": list(sectors), "about": about}
+    row = await sql.add_employer(tx, {"id": employer_id, **values})
+    if row is None:
+        raise Conflict("already_registered", "This employer has a profile already.")
+    return row
+
+
+async def change_employer(tx: Writer, expected: int, given: Given) -> Row:
+    """Change the caller's own profile. Raises NotFound, Stale."""
+    row = await sql.lock_employer(tx, the_employer(tx.caller))
+    if row is None:
+        raise NotFound("employer")
+    at_version(row, expected)
+    changed = differing(row, given)
+    return await sql.change_employer(tx, row["id"], changed) if changed else row
+
+
+# --- sites ------------------------------------------------------------------------------------
+
+
+async def add_site(tx: Writer, given: Given) -> Row:
+    """Add a site of the caller's. Raises Conflict `external_ref_taken`, Invalid `postcode_format`."""
+    values = {"id": new_id(), "employer_id": the_employer(tx.caller), **_addressed(given)}
+    row = await sql.add_site(tx, values)
+    if row is None:
+        raise taken()
+    await _tell_of_site(tx, row)
+    return row
+
+
+async def change_site(tx: Writer, site_id: UUID, expected: int, given: Given) -> Row:
+    """Change one of the caller's sites. Raises NotFound, Stale, Invalid."""
+    row = await sql.lock_site(tx, the_employer(tx.caller), site_id=site_id)
+    if row is None:
+        raise NotFound("site")
+    return await _changed_site(tx, at_version(row, expected), given)
+
+
+async def put_site(tx: Writer, external_ref: str, given: Given) -> tuple[Row, bool]:
+    """Make the site that the caller calls `external_ref`, or bring it to what is given; True if it was made.
+
+    Sent again unchanged it changes nothing: neither version nor event.
+    """
+    employer_id = the_employer(tx.caller)
+    row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
+    if row is None:
+        return await add_site(tx, {**given, "external_ref": external_ref}), True
+    return await _changed_site(tx, row, given), False
+
+
+async def _changed_site(tx: Writer, row: Row, given: Given) -> Row:
+    changed = differing(row, _addressed(given))
+    if not changed:
+        return row
+    ref = changed.get("external_ref")
+    if ref is not None and await sql.own_site_id(tx, row["employer_id"], external_ref=ref):
+        raise taken()
+    made = await sql.change_site(tx, row["id"], changed)
+    await _tell_of_site(tx, made)
+    return made
+
+
+def _addressed(given: Given) -> dict[str, Any]:
+    values = dict(given)
+    if values.get("postcode") is not None:
+        made = postcode(values["postcode"])
+        if isinstance(made, Refusal):
+            raise invalid("/postcode", made.code, made.detail)
+        values["postcode"] = made
+    return values
+
+
+async def _tell_of_site(tx: Writer, row: Row) -> None:
+    data = {"site_id": row["id"], "state": row["state"], "version": row["version"]}
+    await outbox.emit(tx, [_to_employer("site.changed", row, data)])
+
+
+def _to_employer(kind: str, row: Row, data: Given) -> Event:
+    return Event(kind, "employer", row["employer_id"], row["id"], data)
+
+
+# --- contacts ---------------------------------------------------------------------------------
+
+
+async def add_contact(tx: Writer, given: Given) -> Row:
+    """Add a contact of the caller's. Raises Invalid `unknown` for a site that is not its own."""
+    employer_id = the_employer(tx.caller)
+    await _own_site(tx, employer_id, given.get("site_id"))
+    return await sql.add_contact(tx, {"id": new_id(), "employer_id": employer_id, **given}) or {}
+
+
+async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Given) -> Row:
+    """Change one of the caller's contacts. Raises NotFound, Stale, Invalid."""
+    employer_id = the_employer(tx.caller)
+    row = await sql.lock_contact(tx, employer_id, contact_id)
+    if row is None:
+        raise NotFound("contact")
+    at_version(row, expected)
+    await _own_site(tx, employer_id, given.get("site_id"))
+    changed = differing(row, given)
+    return await sql.change_contact(tx, contact_id, changed) if changed else row
+
+
+async def drop_contact(tx: Writer, contact_id: UUID) -> None:
+    """Delete one of the caller's contacts. Raises NotFound; Conflict `contact_in_use` while an offer names it."""
+    try:
+        async with tx.attempt():
+            dropped = await sql.drop_contact(tx, the_employer(tx.caller), contact_id)
+    except ConstraintBroken:
+        raise Conflict("contact_in_use", "An offer names this contact. Name another one there first.") from None
+    if not dropped:
+        raise NotFound("contact")
+
+
+async def _own_site(tx: Writer, employer_id: UUID, site_id: UUID | None) -> None:
+    if site_id is not None and await sql.own_site_id(tx, employer_id, site_id=site_id) is None:
+        raise invalid("/site_id", "unknown", "You have no such site.")
+
+
+# --- cover ------------------------------------------------------------------------------------
+
+
+async def add_cover(tx: Writer, given: Given) -> Row:
+    """Record a cover of the caller's, valid from today unless it says otherwise.
+
+    Raises Invalid (`problems_with_cover`), Conflict `external_ref_taken`. A renewed policy is a new cover.
+    """
+    employer_id, today = the_employer(tx.caller), school_day(tx.caller.now)
+    values = {**given, "starts_on": given.get("starts_on") or today}
+    faults = problems_with_cover(values, today)
+    if faults:
+        raise Invalid("invalid", "The request is not acceptable.", faults)
+    await _own_site(tx, employer_id, given.get("site_id"))
+    row = await sql.add_cover(tx, {"id": new_id(), "employer_id": employer_id, **values})
+    if row is None:
+        raise taken()
+    await _tell_of_cover(tx, row)
+    return row
+
+
+def problems_with_cover(cover: Given, today: date) -> list[Fault]:
+    """What is missing from a cover of its kind, or does not belong to it.
+
+    A `policy` has an insurer, number, limit and last day; what is not a policy is attested, dated and by a name.
+    The exempt have no insurer at all. Codes: `required`, `not_here`, `out_of_order`, `in_the_future`, `in_the_past`.
+    """
+    policy = cover["kind"] == CoverKind.POLICY
+    needed, alien = (_POLICY, _ATTESTED) if policy else (_ATTESTED, ())
+    if cover["kind"] in _EXEMPT:
+        alien = _POLICY
+    faults = [_fault(name, "required", "Needed.") for name in needed if cover.get(name) is None]
+    faults += [_fault(name, "not_here", "Not with this kind.") for name in alien if cover.get(name) is not None]
+    ends, attested = cover.get("expires_on"), cover.get("attested_on")
+    if ends is not None and ends < cover["starts_on"]:
+        faults.append(_fault("expires_on", "out_of_order", "Not before it starts."))
+    elif ends is not None and ends < today:
+        faults.append(_fault("expires_on", "in_the_past", "This cover has lapsed."))
+    if attested is not None and attested > today:
+        faults.append(_fault("attested_on", "in_the_future", "Not after today."))
+    return faults
+
+
+def _fault(field: str, code: str, detail: str) -> Fault:
+    return Fault(f"/{field}", code, detail)
+
+
+async def withdraw_cover(tx: Writer, cover_id: UUID) -> Row:
+    """Withdraw one of the caller's covers. Raises NotFound, Conflict `already_withdrawn`."""
+    row = await sql.lock_cover(tx, the_employer(tx.caller), cover_id)
+    if row is None:
+        raise NotFound("cover")
+    if row["withdrawn_at"] is not None:
+        raise Conflict("already_withdrawn", "This cover was withdrawn before.")
+    made = await sql.withdraw_cover(tx, cover_id, tx.caller.now)
+    await _tell_of_cover(tx, made)
+    return made
+
+
+async def _tell_of_cover(tx: Writer, row: Row) -> None:
+    await outbox.emit(
+        tx, [_to_employer("cover.changed", row, {"cover_id": row["id"], "version": row["version"]})]
+    )
+
+
+# --- approvals --------------------------------------------------------------------------------
+
+
+async def approve(tx: Writer, given: Given) -> Row:
+    """Approve a site for a kind and an activity band: the caller's own approval, as a school, a trust or a hub.
+
+    `approved_on` is today unless given. Raises Forbidden for other kinds of organisation, Invalid.
+    """
+    _only(tx.caller, APPROVER_KINDS, "A school, a trust or a hub approves sites.")
+    today = school_day(tx.caller.now)
+    values = {**given, "approved_on": given.get("approved_on") or today}
+    faults = _problems_with_approval(values, today)
+    site = await sql.site(tx, given["site_id"])
+    if site is None:
+        faults.append(_fault("site_id", "unknown", "There is no such site."))
+    if faults or site is None:
+        raise Invalid("invalid", "The request is not acceptable.", faults)
+    row = await sql.add_approval(
+        tx, {"id": new_id(), "approver_id": tx.caller.org_id, "employer_id": site["employer_id"], **values}
+    )
+    await _tell_of_approval(tx, row or {})
+    return row or {}
+
+
+def _problems_with_approval(approval: Given, today: date) -> list[Fault]:
+    faults = []
+    if approval["approved_on"] > today:
+        faults.append(_fault("approved_on", "in_the_future", "Not after today."))
+    if approval["expires_on"] < today:
+        faults.append(_fault("expires_on", "in_the_past", "Its last day is not over yet."))
+    return faults
+
+
+async def withdraw_approval(tx: Writer, approval_id: UUID) -> Row:
+    """Withdraw an approval of the caller's own. Raises NotFound, Conflict `already_withdrawn`."""
+    row = await sql.lock_approval(tx, tx.caller.org_id, approval_id)
+    if row is None:
+        raise NotFound("approval")
+    if row["state"] == "withdrawn":
+        raise Conflict("already_withdrawn", "This approval was withdrawn before.")
+    made = await sql.withdraw_approval(tx, approval_id, tx.caller.now)
+    await _tell_of_approval(tx, made)
+    return made
+
+
+async def _tell_of_approval(tx: Writer, row: Row) -> None:
+    data = {name: row[name] for name in ("site_id", "kind", "activity_band", "state")}
+    data["approval_id"] = row["id"]
+    side = "school" if tx.caller.org_kind == "school" else "hub"
+    theirs = Event("approval.changed", side, row["approver_id"], row["id"], data)
+    await outbox.emit(tx, [_to_employer("approval.changed", row, data), theirs])
+
+
+def _only(caller: Caller, kinds: Sequence[str], detail: str) -> None:
+    if caller.org_kind not in kinds:
+        raise Forbidden("not_yours_to_do", detail)
+
+
+# --- what a school decides for itself ---------------------------------------------------------
+
+
+def the_school(caller: Caller, school_id: UUID) -> UUID:
+    """The school in the path, if the caller acts for it. NotFound otherwise."""
+    if caller.school_id != school_id:
+        raise NotFound("school")
+    return school_id
+
+
+async def accept_approver(tx: Writer, school_id: UUID, approver_id: UUID) -> tuple[Row, bool]:
+    """From now on the school relies on this organisation's approvals; True if it did not before.
+
+    Raises NotFound for a school that is not the caller's, and for an organisation that it cannot know to approve.
+    """
+    the_school(tx.caller, school_id)
+    if not await sql.is_approver(tx, approver_id):
+        raise NotFound("approver")
+    made = await sql.accept(tx, school_id, approver_id, tx.caller.now)
+    return made or await sql.acceptance(tx, school_id, approver_id) or {}, made is not None
+
+
+async def stop_accepting(tx: Writer, school_id: UUID, approver_id: UUID) -> None:
+    """No longer rely on this organisation's approvals; done already is done. Raises NotFound."""
+    await sql.stop_accepting(tx, the_school(tx.caller, school_id), approver_id)
+
+
+async def bar(tx: Writer, school_id: UUID, pupil_id: UUID, site_id: UUID) -> bool:
+    """Bar a pupil from a site, with no reason; True if not barred before. Raises NotFound (school, pupil, site)."""
+    the_school(tx.caller, school_id)
+    if await sql.site(tx, site_id) is None:
+        raise NotFound("site")
+    return await sql.bar(tx, school_id, pupil_id, site_id, tx.caller.now)
+
+
+async def lift_bar(tx: Writer, school_id: UUID, pupil_id: UUID, site_id: UUID) -> None:
+    """Lift a bar; done already is done. Raises NotFound for a school that is not the caller's."""
+    await sql.lift_bar(tx, the_school(tx.caller, school_id), pupil_id, site_id)
+
+
+# --- suspensions ------------------------------------------------------------------------------
+
+
+async def suspend(tx: Writer, employer_id: UUID, private_note: str | None) -> Row:
+    """Suspend an employer for the schools of the caller (a hub, a trust; for all of them: the national body).
+
+    New requests stop at once; the worker puts confirmed bookings on hold and tells the schools, without the note.
+    Raises Forbidden, Invalid, Conflict `already_suspended`.
+    """
+    _only(tx.caller, SUSPENDER_KINDS, "A hub, a trust or the national body suspends employers.")
+    if await sql.employer(tx, employer_id) is None:
+        raise invalid("/employer_id", "unknown", "There is no such employer.")
+    values = {"employer_id": employer_id, "suspended_by": tx.caller.org_id, "private_note": private_note}
+    row = await sql.add_suspension(tx, {"id": new_id(), "suspended_at": tx.caller.now, **values})
+    if row is None:
+        raise Conflict("already_suspended", "You have suspended this employer already.")
+    await _tell_of_suspension(tx, "employer.suspended", row)
+    return row
+
+
+async def lift_suspension(tx: Writer, suspension_id: UUID) -> Row:
+    """Lift a suspension of the caller's own. Raises NotFound, Conflict `already_lifted`."""
+    row = await sql.lock_suspension(tx, tx.caller.org_id, suspension_id)
+    if row is None:
+        raise NotFound("suspension")
+    if row["lifted_at"] is not None:
+        raise Conflict("already_lifted", "This suspension was lifted before.")
+    made = await sql.lift_suspension(tx, suspension_id, tx.caller.now)
+    await _tell_of_suspension(tx, "employer.suspension_lifted", made)
+    return made
+
+
+async def _tell_of_suspension(tx: Writer, kind: str, row: Row) -> None:
+    employer_id = row["employer_id"]
+    await outbox.emit(
+        tx, [Event(kind, "hub", row["suspended_by"], employer_id, {"employer_id": employer_id})]
+    )

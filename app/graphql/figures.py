@@ -1,0 +1,179 @@
+"""The figures of coverage as GraphQL has them: shares, marks, and what they stand on."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import strawberry
+
+from app.dashboards import figures
+from app.graphql.fields import answers
+from app.rules.coverage import Figure, FigureState
+from app.rules.words import CoverageBand, ExperienceKind, KeyStage
+
+State = strawberry.enum(
+    FigureState,
+    description="KNOWN: shown. WITHHELD: too few pupils, or another figure would follow. UNKNOWN: no data.",
+)
+Band = strawberry.enum(
+    CoverageBand,
+    description="Share in the bands hubs report, in per cent: NONE 0, TO_25 1-25, TO_50 26-50, TO_75 51-75, "
+    "TO_99 76-99, ALL 100, UNKNOWN without data.",
+)
+Stage = strawberry.enum(KeyStage, description="KS3 is Years 7-9, KS4 Years 10-11, KS5 Years 12-14.")
+Kind = strawberry.enum(ExperienceKind, description="What an experience was.")
+CoverageBy = strawberry.enum(
+    figures.Cut,
+    name="CoverageBy",
+    description="How coverage is cut. SCHOOL, YEAR_GROUP (the pupil's NC year in the academic year), KEY_STAGE, KIND "
+    "(of experience).",
+)
+
+By = Annotated[figures.Cut, strawberry.argument(description="How to cut the figures.")]
+AcademicYear = Annotated[
+    int | None,
+    strawberry.argument(
+        description="2026 is 2026/27: only what was experienced in that year, by the pupils and memberships of its "
+        "last day (or of today). Without it: all years so far, by the pupils and memberships of today."
+    ),
+]
+
+
+@strawberry.type(
+    description="How many pupils of how many. For hubs both are rounded to 5 and the rate follows from them."
+)
+class Share:
+    """A part of a whole."""
+
+    state: FigureState = strawberry.field(description="Whether it is shown.")
+    count: int | None = strawberry.field(description="Pupils it is true of.")
+    base: int | None = strawberry.field(description="Pupils in all.")
+    percent: int | None = strawberry.field(
+        description="Per cent, whole; 0 only for nobody, 100 only for everybody."
+    )
+    band: CoverageBand = strawberry.field(description="The band hubs report.")
+
+
+@strawberry.type(description="What a figure stands on. Read it before you compare.")
+class Basis:
+    """Where the figure comes from."""
+
+    on: date = strawberry.field(
+        description="The day whose pupils and memberships are counted (Europe/London)."
+    )
+    academic_year: int | None = strawberry.field(
+        description="The academic year counted; null for all years so far."
+    )
+    schools: int = strawberry.field(description="Schools in the set.")
+    schools_unknown: int = strawberry.field(
+        description="Schools of the set without data; figures leave them out."
+    )
+    partial: bool = strawberry.field(description="Whether some school of the set has no data.")
+    roll_complete: bool = strawberry.field(
+        description="Whether every school of the set has sent its whole roll."
+    )
+    schools_roll_complete: int = strawberry.field(description="Schools that have sent their whole roll.")
+    oldest_sync: datetime | None = strawberry.field(
+        description="The school whose roll is oldest: when it came (UTC)."
+    )
+    newest_sync: datetime | None = strawberry.field(
+        description="The school whose roll is newest: when it came (UTC)."
+    )
+    field_groups: list[str] = strawberry.field(
+        description="Field groups granted by every school that has data."
+    )
+    attendance_overdue: int = strawberry.field(
+        description="Bookings whose attendance has not been reported yet."
+    )
+    rounded: bool = strawberry.field(description="Whether counts are rounded to 5 and small groups withheld.")
+
+
+@strawberry.type(description="Pupils, what they have done, and the share of them at each mark.")
+class Figures:
+    """The figures of one group."""
+
+    state: FigureState = strawberry.field(description="Whether the group is shown; UNKNOWN is never 0.")
+    pupils: int | None = strawberry.field(description="Pupils, each counted once, at their main school.")
+    reached: Share = strawberry.field(description="Pupils with at least one minute.")
+    minutes: int | None = strawberry.field(
+        description="Confirmed minutes of all pupils together; for hubs to the nearest 300 (five hours)."
+    )
+    days: int | None = strawberry.field(
+        description="Calendar days with an experience, added up over pupils (and over kinds within one academic year); "
+        "for hubs to the nearest 5."
+    )
+    at_zero: Share = strawberry.field(description="Pupils without a single minute.")
+    at25_hours: Share | None = strawberry.field(
+        description="Pupils with 1,500 minutes of any kind. Null by KIND."
+    )
+    at25_hours_of_activity: Share | None = strawberry.field(
+        description="Of pupils in Years 7-9: those with 1,500 minutes of activity, virtual at most half. Null if none."
+    )
+    at25_hours_of_placement: Share | None = strawberry.field(
+        description="Of pupils in Years 10-11: those with 1,500 minutes of placement in person. Null if none."
+    )
+    at50_hours: Share | None = strawberry.field(
+        description="Pupils with 3,000 minutes of any kind. Null by KIND."
+    )
+    bm5: Share = strawberry.field(
+        description="Pupils with a meaningful encounter with an employer (Gatsby 5)."
+    )
+    bm6: Share = strawberry.field(
+        description="Pupils with a meaningful experience of a workplace (Gatsby 6)."
+    )
+
+    @answers("Confirmed hours of all pupils together: minutes / 60.")
+    def hours(self) -> float | None:
+        """Minutes in hours."""
+        return None if self.minutes is None else round(self.minutes / 60, 2)
+
+    @answers("Minutes per pupil, from the two figures as shown.")
+    def minutes_per_pupil(self) -> float | None:
+        """The mean."""
+        return round(self.minutes / self.pupils, 1) if self.pupils and self.minutes is not None else None
+
+
+def share(figure: Figure) -> Share:
+    """A figure as a share."""
+    return Share(
+        state=figure.state, count=figure.reached, base=figure.base, percent=figure.percent, band=figure.band
+    )
+
+
+def figures_of(shown: figures.Figures) -> Figures:
+    """Figures as shown."""
+    return Figures(
+        state=shown.state,
+        pupils=shown.pupils,
+        reached=share(shown.reached),
+        minutes=shown.minutes,
+        days=shown.days,
+        at_zero=share(shown.at_zero),
+        at25_hours=_maybe(shown.at_week),
+        at25_hours_of_activity=_maybe(shown.at_activity),
+        at25_hours_of_placement=_maybe(shown.at_placement),
+        at50_hours=_maybe(shown.at_total),
+        bm5=share(shown.bm5),
+        bm6=share(shown.bm6),
+    )
+
+
+def basis_of(basis: figures.Basis, on: date, year: int | None) -> Basis:
+    """What figures stand on."""
+    return Basis(
+        on=on,
+        academic_year=year,
+        schools=basis.schools,
+        schools_unknown=basis.schools_unknown,
+        partial=basis.partial,
+        roll_complete=basis.roll_complete,
+        schools_roll_complete=basis.schools_roll_complete,
+        oldest_sync=basis.oldest_sync,
+        newest_sync=basis.newest_sync,
+        field_groups=list(basis.field_groups),
+        attendance_overdue=basis.attendance_overdue,
+        rounded=basis.rounded,
+    )
+
+
+def _maybe(figure: Figure | None) -> Share | None:
+    return None if figure is None else share(figure)

@@ -1,0 +1,396 @@
+"""Hubs, trusts, schools, programmes and the lines of coverage: what dashboards walk along."""
+
+from datetime import date
+from uuid import UUID
+
+import strawberry
+
+from app.core.db import Row
+from app.core.errors import NotFound
+from app.core.paging import DEFAULT_LIMIT
+from app.dashboards import figures, sql
+from app.dashboards.figures import Cut, Line, Place, Table
+from app.graphql.connections import After, Connection, First, turn
+from app.graphql.fields import answers
+from app.graphql.figures import AcademicYear, Basis, By, Figures, basis_of, figures_of
+from app.graphql.ids import node_id
+from app.graphql.session import Info, Session
+from app.rules.words import ExperienceKind, KeyStage
+
+COVERAGE, PROGRAMMES = "coverage:read", "programmes:read"
+
+
+@strawberry.interface(description="Something with an id of its own.")
+class Node:
+    """Relay's node."""
+
+    id: strawberry.ID = strawberry.field(description="Opaque; good for `node(id:)`.")
+
+
+@strawberry.type(description="One line of coverage: a group of pupils and its figures.")
+class Coverage:
+    """A line, or the whole."""
+
+    key: str = strawberry.field(
+        description="Names the group within its cut: a school's UUID, an NC year, a key stage, a kind, or `all`."
+    )
+    label: str = strawberry.field(description="For people.")
+    by: Cut | None = strawberry.field(description="The cut; null for the whole.")
+    year_group: str | None = strawberry.field(
+        description="NC year as the school sent it: R, 1-14, X; null if not cut by it or not recorded."
+    )
+    key_stage: KeyStage | None = strawberry.field(description="Null if not cut by it or not recorded.")
+    kind: ExperienceKind | None = strawberry.field(description="Null if not cut by it.")
+    figures: Figures = strawberry.field(description="The figures.")
+    stands_on: Basis = strawberry.field(description="What they stand on.")
+    school_id: strawberry.Private[UUID | None] = None
+    school_name: strawberry.Private[str] = ""
+    school_urn: strawberry.Private[str | None] = None
+
+    @answers("The school, where the line is one school's.")
+    def school(self) -> "School | None":
+        """By its id, without another question."""
+        if self.school_id is None:
+            return None
+        return School(
+            id=node_id("School", self.school_id),
+            uuid=self.school_id,
+            name=self.school_name,
+            urn=self.school_urn,
+        )
+
+
+@strawberry.type(description="Lines of coverage, and the figures of them all.")
+class CoverageConnection(Connection[Coverage]):
+    """A page of lines."""
+
+    total: Coverage = strawberry.field(
+        description="The same figures of the whole set, each pupil counted once."
+    )
+
+
+@strawberry.type(description="A school whose figures you may see.")
+class School(Node):
+    """A school."""
+
+    uuid: UUID = strawberry.field(description="Its id in REST.")
+    name: str = strawberry.field(description="Its name.")
+    urn: str | None = strawberry.field(description="Unique reference number, 6 digits.")
+
+    @answers("The hub it belongs to today, if you may know it.")
+    async def hub(self, info: Info) -> "Hub | None":
+        """Loaded for all schools of the document at once."""
+        return next((hub_of(row) for row in await self._parents(info, "hub")), None)
+
+    @answers("The trust it belongs to today, if you may know it.")
+    async def trust(self, info: Info) -> "Trust | None":
+        """Loaded for all schools of the document at once."""
+        return next((trust_of(row) for row in await self._parents(info, "trust")), None)
+
+    @answers("The figures of the whole school.")
+    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+        """Loaded for all schools of the document at once."""
+        info.context.require(COVERAGE)
+        table = await info.context.tables.load((academic_year, self.uuid))
+        return await line_of(
+            info.context, academic_year, figures.whole(table, figures.at_school(table, self.uuid))
+        )
+
+    @answers("The school's figures, cut.")
+    async def coverage(
+        self,
+        info: Info,
+        by: By,
+        academic_year: AcademicYear = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CoverageConnection | None:
+        """Loaded for all schools of the document at once."""
+        asked = Asked(by, academic_year, first, after)
+        table = await asked.table(info.context, self.uuid)
+        return await asked.answer(info.context, table, figures.at_school(table, self.uuid))
+
+    async def _parents(self, info: Info, relation: str) -> list[Row]:
+        return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
+
+
+@strawberry.type(description="A careers hub.")
+class Hub(Node):
+    """A hub."""
+
+    uuid: UUID = strawberry.field(description="Its id in REST.")
+    name: str = strawberry.field(description="Its name.")
+
+    @answers("Those of its schools whose figures you may see, by name.")
+    async def schools(
+        self, info: Info, first: First = DEFAULT_LIMIT, after: After = None
+    ) -> Connection[School]:
+        """A page."""
+        return await school_page(info.context, first, after, hub_id=self.uuid)
+
+    @answers("The hub's figures, cut. For the hub itself and those above it.")
+    async def coverage(
+        self,
+        info: Info,
+        by: By,
+        academic_year: AcademicYear = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CoverageConnection | None:
+        """Of all its schools together."""
+        asked = Asked(by, academic_year, first, after)
+        table = await self._table(info, asked)
+        return await asked.answer(info.context, table, figures.at_hub(table, self.uuid))
+
+    @answers("The figures of the whole hub. For the hub itself and those above it.")
+    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+        """Of all its schools together."""
+        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
+        return await line_of(
+            info.context, academic_year, figures.whole(table, figures.at_hub(table, self.uuid))
+        )
+
+    async def _table(self, info: Info, asked: "Asked") -> Table:
+        caller = info.context.caller
+        if caller.org_kind not in {"authority", "national"} and caller.org_id != self.uuid:
+            raise NotFound(
+                "coverage"
+            )  # a school knows its hub by name, and would see its own figures as the hub's
+        return await asked.table(info.context)
+
+
+@strawberry.type(description="A multi-academy trust.")
+class Trust(Node):
+    """A trust."""
+
+    uuid: UUID = strawberry.field(description="Its id in REST.")
+    name: str = strawberry.field(description="Its name.")
+
+    @answers("Those of its academies whose figures you may see, by name.")
+    async def schools(
+        self, info: Info, first: First = DEFAULT_LIMIT, after: After = None
+    ) -> Connection[School]:
+        """A page."""
+        return await school_page(info.context, first, after, trust_id=self.uuid)
+
+    @answers("The trust's figures, cut; exact. For the trust itself.")
+    async def coverage(
+        self,
+        info: Info,
+        by: By,
+        academic_year: AcademicYear = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CoverageConnection | None:
+        """Of all its academies together."""
+        asked = Asked(by, academic_year, first, after)
+        table = await self._table(info, asked)
+        return await asked.answer(info.context, table, figures.everywhere(table))
+
+    @answers("The figures of the whole trust; exact. For the trust itself.")
+    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+        """Of all its academies together."""
+        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
+        return await line_of(info.context, academic_year, figures.whole(table, figures.everywhere(table)))
+
+    async def _table(self, info: Info, asked: "Asked") -> Table:
+        if info.context.caller.org_id != self.uuid:
+            raise NotFound("coverage")
+        return await asked.table(info.context)
+
+
+@strawberry.type(description="A model under test within a programme.")
+class Strand:
+    """A strand."""
+
+    id: UUID = strawberry.field(description="Its id in REST.")
+    code: str = strawberry.field(description="Short and unique within the programme.")
+    name: str = strawberry.field(description="Its name.")
+    model: str | None = strawberry.field(description="What is tried, in words.")
+
+
+@strawberry.type(description="A school's part in a programme.")
+class ProgrammeSchool:
+    """An enrolled school."""
+
+    name: str = strawberry.field(description="The school's name.")
+    urn: str | None = strawberry.field(description="The school's unique reference number.")
+    school_id: UUID = strawberry.field(description="The school's id in REST.")
+    strand_id: UUID | None = strawberry.field(description="The strand; null for the programme as a whole.")
+    state: str = strawberry.field(description="invited, enrolled or left.")
+    joined_on: date | None = strawberry.field(description="When it joined.")
+    left_on: date | None = strawberry.field(description="When it left.")
+    own_budget: str = strawberry.field(
+        description="The school's own money: none, too_little, sufficient, unknown."
+    )
+
+
+@strawberry.type(description="A pilot that a hub or a trust runs.")
+class Programme(Node):
+    """A programme."""
+
+    uuid: UUID = strawberry.field(description="Its id in REST.")
+    name: str = strawberry.field(description="Its name.")
+    state: str = strawberry.field(description="draft, running or closed.")
+    starts_on: date = strawberry.field(description="First day.")
+    ends_on: date = strawberry.field(description="Last day.")
+    funder: str | None = strawberry.field(description="Who pays; shown to the owner only.")
+    budget_pence: int | None = strawberry.field(description="GBP, in pence; shown to the owner only.")
+
+    @answers("Its strands, by code.")
+    async def strands(self, info: Info) -> list[Strand]:
+        """Loaded for all programmes of the document at once."""
+        rows = await info.context.strands.load(self.uuid)
+        return [Strand(id=row["id"], code=row["code"], name=row["name"], model=row["model"]) for row in rows]
+
+    @answers("The schools in it that you may see: all for the owner, its own for a school.")
+    async def schools(
+        self, info: Info, first: First = DEFAULT_LIMIT, after: After = None
+    ) -> Connection[ProgrammeSchool]:
+        """Loaded for all programmes of the document at once."""
+        page = turn(info.context.cursors, f"programme:{self.uuid}:schools", first, after)
+        rows = await info.context.enrolled.load(self.uuid)
+        left = [row for row in rows if page.after is None or _enrolled_key(row) > page.after]
+        edges, where = page.page(left, _enrolled_key, _enrolled)
+        return Connection(edges=edges, page_info=where, total_count=len(rows))
+
+
+@strawberry.type(description="An organisation, as far as you may know it.")
+class Organisation:
+    """The caller's own."""
+
+    id: UUID = strawberry.field(description="Its id in REST.")
+    kind: str = strawberry.field(description="hub, trust, school, employer, vendor, authority or national.")
+    name: str = strawberry.field(description="Its name.")
+
+
+@strawberry.type(description="Who is asking.")
+class Viewer:
+    """The caller."""
+
+    client_id: UUID = strawberry.field(description="The client the token was given to.")
+    scopes: list[str] = strawberry.field(description="What the token may do.")
+    today: date = strawberry.field(
+        description="The school day, in Europe/London, by which deadlines are judged."
+    )
+    rounded: bool = strawberry.field(
+        description="Whether your figures are rounded and small groups withheld."
+    )
+
+    @answers("The organisation the client belongs to.")
+    async def organisation(self, info: Info) -> Organisation | None:
+        """One question."""
+        row = await info.context.ask(sql.organisation, info.context.caller.org_id)
+        return Organisation(id=row["id"], kind=row["kind"], name=row["name"]) if row else None
+
+
+# --- rows into nodes ----------------------------------------------------------------------------------
+
+
+def school_of(row: Row) -> School:
+    """A school's row."""
+    return School(id=node_id("School", row["id"]), uuid=row["id"], name=row["name"], urn=row["urn"])
+
+
+def hub_of(row: Row) -> Hub:
+    """A hub's row."""
+    return Hub(id=node_id("Hub", row["id"]), uuid=row["id"], name=row["name"])
+
+
+def trust_of(row: Row) -> Trust:
+    """A trust's row."""
+    return Trust(id=node_id("Trust", row["id"]), uuid=row["id"], name=row["name"])
+
+
+def programme_of(row: Row, owner: UUID) -> Programme:
+    """A programme's row; the money is its owner's business."""
+    own = row["owner_id"] == owner
+    return Programme(
+        id=node_id("Programme", row["id"]),
+        uuid=row["id"],
+        name=row["name"],
+        state=row["state"],
+        starts_on=row["starts_on"],
+        ends_on=row["ends_on"],
+        funder=row["funder"] if own else None,
+        budget_pence=row["budget_pence"] if own else None,
+    )
+
+
+def _enrolled_key(row: Row) -> list[str]:
+    return [row["name"], str(row["id"])]
+
+
+def _enrolled(row: Row) -> ProgrammeSchool:
+    names = ("name", "urn", "school_id", "strand_id", "state", "joined_on", "left_on", "own_budget")
+    return ProgrammeSchool(**{name: row[name] for name in names})
+
+
+# --- pages --------------------------------------------------------------------------------------------
+
+
+async def school_page(
+    session: Session,
+    first: int,
+    after: str | None,
+    *,
+    hub_id: UUID | None = None,
+    trust_id: UUID | None = None,
+) -> Connection[School]:
+    """A page of the schools that the caller may count."""
+    session.require(COVERAGE)
+    page = turn(session.cursors, f"schools:{hub_id}:{trust_id}", first, after)
+    day = await session.today()
+    rows = await session.ask(
+        sql.schools, day, limit=first + 1, after=page.after, hub_id=hub_id, trust_id=trust_id
+    )
+    edges, where = page.page(rows, lambda row: (row["name"], row["id"]), school_of)
+    return Connection(edges=edges, page_info=where, total_count=rows[0]["total"] if rows else 0)
+
+
+class Asked:
+    """One question for coverage, and the page of it that is wanted."""
+
+    def __init__(
+        self, by: Cut, year: int | None, first: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> None:
+        """As the arguments have it."""
+        self.by, self.year, self.first, self.after = by, year, first, after
+
+    async def table(self, session: Session, school: UUID | None = None) -> Table:
+        """The counts: of one school (loaded with the others of the document), or of all."""
+        session.require(COVERAGE)
+        loader = session.kinds if self.by is Cut.KIND else session.tables
+        return await loader.load((self.year, school))
+
+    async def answer(self, session: Session, table: Table, place: Place) -> CoverageConnection:
+        """The page."""
+        page = turn(session.cursors, f"coverage:{place.key}:{self.by}:{self.year}", self.first, self.after)
+        found = sorted(figures.lines(table, place, self.by), key=lambda line: line.order)
+        left = [line for line in found if page.after is None or list(line.order) > page.after]
+        on = (await session.period(self.year)).on
+        edges, where = page.page(left, lambda line: line.order, lambda line: _coverage(line, on, self.year))
+        total = _coverage(figures.whole(table, place), on, self.year)
+        return CoverageConnection(edges=edges, page_info=where, total_count=len(found), total=total)
+
+
+async def line_of(session: Session, year: int | None, line: Line) -> Coverage:
+    """One line, dated."""
+    return _coverage(line, (await session.period(year)).on, year)
+
+
+def _coverage(line: Line, on: date, year: int | None) -> Coverage:
+    known = line.key != figures.NO_YEAR
+    return Coverage(
+        key=line.key,
+        label=line.label,
+        by=line.cut,
+        year_group=line.key if line.cut is Cut.YEAR_GROUP and known else None,
+        key_stage=KeyStage(line.key) if line.cut is Cut.KEY_STAGE and known else None,
+        kind=ExperienceKind(line.key) if line.cut is Cut.KIND else None,
+        figures=figures_of(line.figures),
+        stands_on=basis_of(line.basis, on, year),
+        school_id=line.school.id if line.school else None,
+        school_name=line.school.name if line.school else "",
+        school_urn=line.school.urn if line.school else None,
+    )

@@ -1,0 +1,217 @@
+"""The schema: the questions one can ask, and its SDL."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+import structlog
+from graphql import GraphQLError
+from graphql.validation.rules.max_introspection_depth_rule import MaxIntrospectionDepthRule
+from strawberry.extensions import AddValidationRules, ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from app.core.db import Row
+from app.core.errors import NotFound, Problem
+from app.core.paging import DEFAULT_LIMIT
+from app.dashboards import figures, sql
+from app.dashboards.service import rounds
+from app.graphql.connections import After, Connection, First, turn
+from app.graphql.fields import answers
+from app.graphql.figures import AcademicYear, By
+from app.graphql.ids import of_kind, read
+from app.graphql.limits import RULES
+from app.graphql.nodes import (
+    COVERAGE,
+    PROGRAMMES,
+    Asked,
+    CoverageConnection,
+    Hub,
+    Node,
+    Programme,
+    School,
+    Trust,
+    Viewer,
+    hub_of,
+    programme_of,
+    school_of,
+    school_page,
+    trust_of,
+)
+from app.graphql.session import Info, Session
+
+NodeId = Annotated[
+    strawberry.ID, strawberry.argument(description="An id of this API, or the UUID from REST.")
+]
+MaybeId = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(description="An id of this API, or the UUID from REST; your own without it."),
+]
+
+
+@strawberry.type(
+    description="Read-only. What is not yours is null with the code `not_found`, and never told apart from what does "
+    "not exist. Times are UTC; minutes are whole; days are Europe/London."
+)
+class Query:
+    """The root."""
+
+    @answers("Who you are.")
+    async def viewer(self, info: Info) -> Viewer:
+        """The caller."""
+        caller = info.context.caller
+        return Viewer(
+            client_id=caller.client_id,
+            scopes=sorted(caller.scopes),
+            today=await info.context.today(),
+            rounded=rounds(caller),
+        )
+
+    @answers("Anything with an id: School, Hub, Trust, Programme.")
+    async def node(self, info: Info, id: NodeId) -> Node | None:  # noqa: A002  (Relay's name)
+        """By its opaque id."""
+        kind, key = read(id)
+        if kind not in _FINDERS:
+            raise NotFound("node")
+        found: Node = await _FINDERS[kind](info.context, key)
+        return found
+
+    @answers("A hub: your own, the one your school belongs to, or one below you.")
+    async def hub(self, info: Info, id: MaybeId = None) -> Hub | None:  # noqa: A002
+        """By id, or the only one there is."""
+        return await _find_hub(info.context, of_kind(id, "Hub") if id else None)
+
+    @answers("A trust: your own, or the one your school belongs to.")
+    async def trust(self, info: Info, id: MaybeId = None) -> Trust | None:  # noqa: A002
+        """By id, or the only one there is."""
+        return await _find_trust(info.context, of_kind(id, "Trust") if id else None)
+
+    @answers("The schools whose figures you may see, by name.")
+    async def schools(
+        self, info: Info, first: First = DEFAULT_LIMIT, after: After = None
+    ) -> Connection[School] | None:
+        """A page."""
+        return await school_page(info.context, first, after)
+
+    @answers("One school, by id or URN.")
+    async def school(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Its id.")] = None,  # noqa: A002
+        urn: Annotated[str | None, strawberry.argument(description="Its URN, 6 digits.")] = None,
+    ) -> School | None:
+        """Exactly one of the two."""
+        if (id is None) == (urn is None):
+            raise NotFound("school")
+        return await _find_school(info.context, of_kind(id, "School") if id else None, urn)
+
+    @answers("The programmes you run, or that your schools have joined, by name.")
+    async def programmes(
+        self, info: Info, first: First = DEFAULT_LIMIT, after: After = None
+    ) -> Connection[Programme] | None:
+        """A page."""
+        session = info.context
+        session.require(PROGRAMMES)
+        page = turn(session.cursors, "programmes", first, after)
+        rows = await session.ask(sql.programme_page, limit=first + 1, after=page.after)
+        edges, where = page.page(
+            rows, lambda row: (row["name"], row["id"]), lambda row: programme_of(row, session.caller.org_id)
+        )
+        return Connection(edges=edges, page_info=where, total_count=rows[0]["total"] if rows else 0)
+
+    @answers("One programme.")
+    async def programme(self, info: Info, id: NodeId) -> Programme | None:  # noqa: A002
+        """By id."""
+        return await _find_programme(info.context, of_kind(id, "Programme"))
+
+    @answers("The figures of all the schools whose figures you may see, cut.")
+    async def coverage(
+        self,
+        info: Info,
+        by: By,
+        academic_year: AcademicYear = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CoverageConnection | None:
+        """The caller's whole scope."""
+        asked = Asked(by, academic_year, first, after)
+        table = await asked.table(info.context)
+        return await asked.answer(info.context, table, figures.everywhere(table))
+
+
+async def _find_school(session: Session, key: UUID | None, urn: str | None = None) -> School:
+    session.require(COVERAGE)
+    row = await session.ask(sql.school, await session.today(), school_id=key, urn=urn)
+    if row is None:
+        raise NotFound("school")
+    return school_of(row)
+
+
+async def _find_hub(session: Session, key: UUID | None) -> Hub:
+    session.require(COVERAGE)
+    return hub_of(await _parent(session, key, "hub"))
+
+
+async def _find_trust(session: Session, key: UUID | None) -> Trust:
+    session.require(COVERAGE)
+    return trust_of(await _parent(session, key, "trust"))
+
+
+async def _parent(session: Session, key: UUID | None, kind: str) -> Row:
+    if key is None and session.caller.org_kind == kind:
+        key = session.caller.org_id
+    if key is not None:
+        row = await session.ask(sql.organisation, key, kind)
+    else:
+        rows = await session.ask(sql.own_parents, kind, await session.today())
+        row = rows[0] if len(rows) == 1 else None
+    if row is None:
+        raise NotFound(kind)
+    return row
+
+
+async def _find_programme(session: Session, key: UUID) -> Programme:
+    session.require(PROGRAMMES)
+    rows = await session.ask(sql.programme_page, limit=1, programme_id=key)
+    if not rows:
+        raise NotFound("programme")
+    return programme_of(rows[0], session.caller.org_id)
+
+
+_FINDERS: dict[str | None, Any] = {
+    "School": _find_school,
+    "Hub": _find_hub,
+    "Trust": _find_trust,
+    "Programme": _find_programme,
+}
+_log = structlog.get_logger("tendays.graphql")
+
+
+class _Schema(strawberry.Schema):
+    """Logs what is a fault of ours; what the caller is meant to read is none."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        del execution_context  # it holds the document, which may hold what a log should not
+        for error in errors:
+            if error.original_error is not None and not isinstance(error.original_error, Problem):
+                _log.error("fault", path=error.path, exc_info=error.original_error)
+
+
+# The rules' classes are the same for every request: see limits.py.
+schema = _Schema(
+    query=Query,
+    types=[School, Hub, Trust, Programme],
+    extensions=[
+        lambda: AddValidationRules([*RULES, MaxIntrospectionDepthRule]),
+        lambda: ParserCache(maxsize=256),
+        lambda: ValidationCache(maxsize=256),
+    ],
+    config=StrawberryConfig(disable_field_suggestions=False),
+)
+
+
+def print_sdl() -> str:
+    """The schema in its definition language, as `openapi/schema.graphql` holds it."""
+    return schema.as_str() + "\n"

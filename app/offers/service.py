@@ -1,0 +1,434 @@
+"""What employers offer, and when. Every change takes a lock, compares the version and announces itself at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core.db import Row, Writer
+from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem
+from app.core.ids import new_id
+from app.employers import sql as employers
+from app.employers.service import at_version, differing, taken, the_employer
+from app.offers import sql
+from app.outbox import service as outbox
+from app.outbox.service import Event
+from app.rules import offering
+from app.rules.answers import Reason
+from app.rules.offering import Timing
+from app.rules.words import Visibility
+
+Given = Mapping[str, Any]
+_FIXED = ("kind", "site_id")
+_SLOT_FIELDS = ("external_ref", "capacity", "book_by", "name_by", "reply_within_hours")
+_OFFER_DEFAULTS: Given = {"audience_ids": (), "year_groups": (), "visibility": Visibility.ALL_SCHOOLS}
+_MOVES = {"close": ("open", "closed"), "reopen": ("closed", "open"), "cancel": ("open closed", "cancelled")}
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise Invalid("invalid", "The request is not acceptable.", faults)
+
+
+def _faults(found: Sequence[offering.Fault], at: str = "") -> list[Fault]:
+    return [Fault(at + pointer, refusal.code, refusal.detail) for pointer, refusal in found]
+
+
+# --- offers -----------------------------------------------------------------------------------
+
+
+async def add_offer(tx: Writer, given: Given) -> Row:
+    """Add an offer of the caller's. The site is named by `site_id` or by its own reference `site_ref`.
+
+    Raises Invalid (`rules.offering.problems_with_offer`, `unknown` site or contact), Conflict `external_ref_taken`.
+    """
+    employer_id = the_employer(tx.caller)
+    whole = {**_OFFER_DEFAULTS, **given}
+    site_id, missing = await _site_of(tx, employer_id, whole)
+    missing += await _contact_faults(tx, employer_id, whole)
+    _refuse([*_faults(offering.problems_with_offer(whole)), *missing])
+    audience = list(dict.fromkeys(whole.pop("audience_ids")))
+    whole.pop("site_ref", None)
+    values = {"id": new_id(), "employer_id": employer_id, **whole, "site_id": site_id}
+    row = await sql.add_offer(tx, {**values, "year_mask": _mask(values)})
+    if row is None:
+        raise taken()
+    if audience:
+        await sql.set_audience(tx, row["id"], employer_id, _audience_kind(row), audience, fresh=True)
+    await _tell_of_offer(tx, row)
+    return {**row, "audience_ids": audience}
+
+
+def _mask(offer: Given) -> int:
+    return offering.year_mask(offer["kind"], offer["year_groups"])
+
+
+def _audience_kind(offer: Given) -> str | None:
+    return offering.AUDIENCE_OF.get(offer["visibility"])
+
+
+async def _site_of(tx: Writer, employer_id: UUID, given: Given) -> tuple[UUID | None, list[Fault]]:
+    by_ref = given.get("site_ref") is not None
+    if by_ref == (given.get("site_id") is not None):
+        return None, [Fault("/site_id", "required", "Name the site by site_id or by site_ref.")]
+    found = await employers.own_site_id(
+        tx, employer_id, site_id=given.get("site_id"), external_ref=given.get("site_ref")
+    )
+    pointer = "/site_ref" if by_ref else "/site_id"
+    return found, [] if found else [Fault(pointer, "unknown", "You have no such site.")]
+
+
+async def _contact_faults(tx: Writer, employer_id: UUID, given: Given) -> list[Fault]:
+    contact_id = given.get("contact_id")
+    if contact_id is None or await employers.lock_contact(tx, employer_id, contact_id):
+        return []
+    return [Fault("/contact_id", "unknown", "You have no such contact.")]
+
+
+async def change_offer(tx: Writer, offer_id: UUID, expected: int, given: Given) -> Row:
+    """Change one of the caller's offers; slots, and what schools find, follow by themselves.
+
+    Raises NotFound, Stale, Invalid, Conflict `offer_withdrawn`.
+    """
+    row = await sql.lock_offer(tx, the_employer(tx.caller), offer_id=offer_id)
+    if row is None:
+        raise NotFound("offer")
+    return await _changed_offer(tx, at_version(row, expected), given)
+
+
+async def put_offer(tx: Writer, external_ref: str, given: Given) -> tuple[Row, bool]:
+    """Make the offer that the caller calls `external_ref`, or bring it to what is given; True if it was made.
+
+    Kind and site of an offer stay: raises Conflict `offer_fixed`. Sent again unchanged it changes nothing.
+    """
+    employer_id = the_employer(tx.caller)
+    row = await sql.lock_offer(tx, employer_id, external_ref=external_ref)
+    if row is None:
+        return await add_offer(tx, {**given, "external_ref": external_ref}), True
+    site_id, missing = await _site_of(tx, employer_id, given)
+    _refuse(missing)
+    wanted = {**given, "site_id": site_id}
+    wanted.pop("site_ref", None)
+    moved = [Fault(f"/{name}", "offer_fixed", "Stays as it is.") for name in _FIXED if wanted[name] != row[name]]
+    if moved:
+        raise Conflict("offer_fixed", "Kind and site of an offer stay. Post another offer.", moved)
+    return await _changed_offer(tx, row, wanted), False
+
+
+async def _changed_offer(tx: Writer, row: Row, given: Given) -> Row:
+    wanted = dict(given)
+    if wanted.get("visibility") == Visibility.ALL_SCHOOLS:
+        wanted.setdefault("audience_ids", [])
+    whole = {**row, **wanted}
+    _refuse([*_faults(offering.problems_with_offer(whole)), *await _contact_faults(tx, row["employer_id"], wanted)])
+    wanted["year_mask"] = _mask(whole)
+    audience = list(dict.fromkeys(whole["audience_ids"]))
+    shown_to_others = set(audience) != set(row["audience_ids"]) or whole["visibility"] != row["visibility"]
+    wanted.pop("audience_ids", None)
+    changed = differing(row, wanted)
+    if not changed and not shown_to_others:
+        return row
+    if row["state"] == "withdrawn":
+        raise Conflict("offer_withdrawn", "A withdrawn offer stays withdrawn. Post another offer.")
+    await _free_ref(tx, row["employer_id"], changed)
+    made = await sql.change_offer(tx, row["id"], changed)
+    if shown_to_others:
+        await sql.set_audience(
+            tx, row["id"], row["employer_id"], _audience_kind(whole), audience, fresh=not row["audience_ids"]
+        )
+    await _tell_of_offer(tx, made)
+    return {**made, "audience_ids": audience}
+
+
+async def _free_ref(tx: Writer, employer_id: UUID, changed: Given) -> None:
+    ref = changed.get("external_ref")
+    if ref is not None and await sql.offers_named(tx, employer_id, [], [ref]):
+        raise taken()
+
+
+async def _tell_of_offer(tx: Writer, row: Row) -> None:
+    data = {"offer_id": row["id"], "state": row["state"], "version": row["version"]}
+    await outbox.emit(tx, [Event("offer.changed", "employer", row["employer_id"], row["id"], data)])
+
+
+# --- slots ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Planned:
+    """One slot on its way in: the row, its sittings and warnings, or the faults that stop it."""
+
+    slot: dict[str, Any] = field(default_factory=dict)
+    sittings: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[Reason] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    row: Row | None = None
+
+
+async def add_slot(tx: Writer, given: Given) -> tuple[Row, list[Reason]]:
+    """Add one slot; gives it with its sittings and what a school will be warned of.
+
+    Raises Invalid with every fault at once, Conflict `external_ref_taken`.
+    """
+    (planned,) = await _add_slots(tx, [given], [""])
+    if [one.code for one in planned.faults] == ["external_ref_taken"]:
+        raise taken()
+    _refuse(planned.faults)
+    return _made(planned), planned.warnings
+
+
+async def add_slots(tx: Writer, given: Sequence[Given], at: Sequence[str], *, atomic: bool) -> Sequence[Planned]:
+    """Add up to 500 slots, each for itself; with `atomic` all of them or none (Invalid).
+
+    `at` is the JSON pointer of each in the request. Four statements however many rows: offers, slots, sittings, events.
+    """
+    planned = await _add_slots(tx, given, at)
+    if atomic:
+        _refuse([fault for one in planned for fault in one.faults])
+    return planned
+
+
+async def _add_slots(tx: Writer, given: Sequence[Given], at: Sequence[str]) -> list[Planned]:
+    employer_id = the_employer(tx.caller)
+    found = await _offers_of(tx, employer_id, given)
+    planned = [
+        _plan(one, where, found, employer_id, tx.caller.now) for one, where in zip(given, at, strict=True)
+    ]
+    good = [one for one in planned if not one.faults]
+    if not good:
+        return planned
+    made = {row["id"]: row for row in await sql.add_slots(tx, [one.slot for one in good])}
+    for one, where in zip(planned, at, strict=True):
+        if not one.faults and one.slot["id"] not in made:
+            one.faults.append(Fault(f"{where}/external_ref", "external_ref_taken", "Used already."))
+        elif not one.faults:
+            one.row = made[one.slot["id"]]
+    kept = [one for one in good if one.row is not None]
+    if kept:
+        await sql.add_sittings(tx, [sitting for one in kept for sitting in one.sittings])
+        await outbox.emit(tx, [_slot_changed(one.row) for one in kept if one.row is not None])
+    return planned
+
+
+async def _offers_of(tx: Writer, employer_id: UUID, given: Sequence[Given]) -> dict[UUID | str, Row]:
+    ids = {one["offer_id"] for one in given if one.get("offer_id")}
+    refs = {one["offer_ref"] for one in given if one.get("offer_ref")}
+    if not ids and not refs:
+        return {}
+    found: dict[UUID | str, Row] = {}
+    for row in await sql.offers_named(tx, employer_id, list(ids), list(refs)):
+        found[UUID(str(row["id"]))] = row
+        if row["external_ref"] is not None:
+            found[row["external_ref"]] = row
+    return found
+
+
+def _plan(given: Given, at: str, found: Mapping[UUID | str, Row], employer_id: UUID, now: datetime) -> Planned:
+    offer, faults = _offer_for(given, found)
+    mode = offer["mode"] if offer else "hybrid"
+    timings = [Timing(**one) for one in given["sittings"]]
+    problems = offering.problems_with_sittings(timings, mode, now)
+    begins = min(one.starts_at for one in timings)
+    problems += offering.problems_with_deadlines(begins, now, given.get("book_by"), given.get("name_by"))
+    faults = [*(Fault(at + one.pointer, one.code, one.detail) for one in faults), *_faults(problems, at)]
+    if faults or offer is None:
+        return Planned(faults=faults)
+    slot_id = new_id()
+    slot = {
+        "id": slot_id,
+        "offer_id": offer["id"],
+        "employer_id": employer_id,
+        "site_id": offer["site_id"],
+        "restricted": offer["restricted"],
+        "external_ref": given.get("external_ref"),
+        "capacity": given["capacity"],
+        "reply_within_hours": given["reply_within_hours"],
+        **_times(timings, mode, now, given),
+    }
+    sittings = _sitting_rows(slot_id, employer_id, timings, mode)
+    return Planned(slot, sittings, _warnings(offer, timings))
+
+
+def _offer_for(given: Given, found: Mapping[UUID | str, Row]) -> tuple[Row | None, list[Fault]]:
+    by_ref = given.get("offer_ref") is not None
+    if by_ref == (given.get("offer_id") is not None):
+        return None, [Fault("/offer_id", "required", "Name the offer by offer_id or by offer_ref.")]
+    pointer = "/offer_ref" if by_ref else "/offer_id"
+    offer = found.get(given["offer_ref"] if by_ref else given["offer_id"])
+    if offer is None:
+        return None, [Fault(pointer, "unknown", "You have no such offer.")]
+    if offer["state"] == "withdrawn":
+        return None, [Fault(pointer, "offer_withdrawn", "This offer is withdrawn.")]
+    return offer, []
+
+
+def _times(timings: Sequence[Timing], mode: str, now: datetime, given: Given) -> dict[str, Any]:
+    sittings = offering.sittings_of(timings, mode)
+    starts = sittings[0].starts_at
+    book_by, name_by = offering.deadlines(starts, now, given.get("book_by"), given.get("name_by"))
+    return {
+        "starts_at": starts,
+        "ends_at": max(one.ends_at for one in sittings),
+        "minutes": offering.minutes_of(sittings),
+        "book_by": book_by,
+        "name_by": name_by,
+    }
+
+
+def _sitting_rows(slot_id: UUID, employer_id: UUID, timings: Sequence[Timing], mode: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": new_id(),
+            "slot_id": slot_id,
+            "employer_id": employer_id,
+            "no": no,
+            "starts_at": one.starts_at,
+            "ends_at": one.ends_at,
+            "break_minutes": one.break_minutes,
+            "virtual": offering.is_virtual(one, mode),
+        }
+        for no, one in enumerate(sorted(timings, key=lambda timing: timing.starts_at), 1)
+    ]
+
+
+def _warnings(offer: Row, timings: Sequence[Timing]) -> list[Reason]:
+    sittings = offering.sittings_of(timings, offer["mode"])
+    return offering.warnings_about(offer["kind"], offer["mode"], offer["activity_band"], sittings)
+
+
+def _made(planned: Planned) -> Row:
+    return {**(planned.row or {}), "sittings": planned.sittings}
+
+
+async def change_slot(tx: Writer, slot_id: UUID, expected: int, given: Given) -> tuple[Row, list[Reason]]:
+    """Change one of the caller's slots.
+
+    Raises NotFound, Stale, Invalid; Conflict `capacity_below_taken` (with `taken`), `slot_cancelled`, and
+    `slot_has_bookings` where the times would change under somebody: a booking is rescheduled instead.
+    """
+    row = await sql.lock_slot(tx, the_employer(tx.caller), slot_id=slot_id)
+    if row is None:
+        raise NotFound("slot")
+    return await _changed_slot(tx, at_version(row, expected), given)
+
+
+async def put_slot(tx: Writer, external_ref: str, given: Given) -> tuple[Row, list[Reason], bool]:
+    """Make the slot that the caller calls `external_ref`, or bring it to what is given; True if it was made.
+
+    A slot stays with its offer: raises Conflict `slot_fixed`. Sent again unchanged it changes nothing.
+    """
+    employer_id = the_employer(tx.caller)
+    row = await sql.lock_slot(tx, employer_id, external_ref=external_ref)
+    if row is None:
+        made, warnings = await add_slot(tx, {**given, "external_ref": external_ref})
+        return made, warnings, True
+    offer, faults = _offer_for(given, await _offers_of(tx, employer_id, [given]))
+    _refuse(faults)
+    if offer is None or offer["id"] != row["offer_id"]:
+        raise Conflict("slot_fixed", "A slot stays with its offer. Cancel it and post another one.")
+    wanted = {name: value for name, value in given.items() if name not in ("offer_id", "offer_ref")}
+    changed, warnings = await _changed_slot(tx, row, wanted)
+    return changed, warnings, False
+
+
+async def _changed_slot(tx: Writer, row: Row, given: Given) -> tuple[Row, list[Reason]]:
+    now, before = tx.caller.now, [_timing(one) for one in row["sittings"]]
+    timings = [Timing(**one) for one in given["sittings"]] if given.get("sittings") else before
+    moved = _plain(timings, row["mode"]) != _plain(before, row["mode"])
+    begins = min(one.starts_at for one in timings)
+    asked = {name: given[name] for name in ("book_by", "name_by") if given.get(name) and given[name] != row[name]}
+    _refuse(
+        _faults(
+            [
+                *(offering.problems_with_sittings(timings, row["mode"], now) if moved else []),
+                *offering.problems_with_deadlines(begins, now, asked.get("book_by"), asked.get("name_by")),
+            ]
+        )
+    )
+    wanted = {name: given[name] for name in _SLOT_FIELDS if given.get(name) is not None}
+    if moved:
+        wanted |= _times(timings, row["mode"], now, given)
+    changed = differing(row, wanted)
+    if not changed and not moved:
+        return row, _warnings(row, timings)
+    await _may_change(tx, row, changed, moved=moved)
+    made = await sql.change_slot(tx, row["id"], changed)
+    sittings = await _replace_sittings(tx, row, timings) if moved else row["sittings"]
+    await outbox.emit(tx, [_slot_changed(made)])
+    return {**made, "sittings": sittings}, _warnings(row, timings)
+
+
+async def _may_change(tx: Writer, row: Row, changed: Given, *, moved: bool) -> None:
+    if row["state"] == "cancelled":
+        raise Conflict("slot_cancelled", "This slot was cancelled.")
+    if changed.get("capacity", row["capacity"]) < row["taken"]:
+        raise _below_taken(row)
+    if moved and row["taken"]:
+        raise _has_bookings()
+    ref = changed.get("external_ref")
+    if ref is not None and await sql.lock_slot(tx, row["employer_id"], external_ref=ref):
+        raise taken()
+
+
+def _below_taken(row: Row) -> Problem:
+    return Conflict(
+        "capacity_below_taken",
+        f"{row['taken']} places are taken. Cancel bookings first.",
+        [Fault("/capacity", "capacity_below_taken", f"At least {row['taken']}.")],
+        {"taken": row["taken"]},
+    )
+
+
+def _has_bookings() -> Problem:
+    return Conflict(
+        "slot_has_bookings",
+        "Places are taken in this slot. Reschedule the bookings to another one.",
+        [Fault("/sittings", "slot_has_bookings", "Its times stay.")],
+    )
+
+
+async def _replace_sittings(tx: Writer, row: Row, timings: Sequence[Timing]) -> list[dict[str, Any]]:
+    try:
+        async with tx.attempt():
+            await sql.drop_sittings(tx, row["id"])
+    except ConstraintBroken:
+        raise _has_bookings() from None
+    rows = _sitting_rows(row["id"], row["employer_id"], timings, row["mode"])
+    await sql.add_sittings(tx, rows)
+    return rows
+
+
+def _timing(sitting: Row) -> Timing:
+    starts, ends = (datetime.fromisoformat(sitting[name]) for name in ("starts_at", "ends_at"))
+    return Timing(starts, ends, sitting["break_minutes"], sitting["virtual"])
+
+
+def _plain(timings: Sequence[Timing], mode: str) -> list[tuple[Any, ...]]:
+    return sorted(
+        (one.starts_at, one.ends_at, one.break_minutes, offering.is_virtual(one, mode)) for one in timings
+    )
+
+
+async def move_slot(tx: Writer, slot_id: UUID, move: str) -> Row:
+    """Close, reopen or cancel one of the caller's slots. A cancelled one's bookings are cancelled by the worker.
+
+    Raises NotFound, Conflict `slot_state` (with `state`), `slot_started` (what has begun is not cancelled).
+    """
+    row = await sql.lock_slot(tx, the_employer(tx.caller), slot_id=slot_id)
+    if row is None:
+        raise NotFound("slot")
+    before, after = _MOVES[move]
+    if row["state"] not in before.split():
+        raise Conflict("slot_state", f"This slot is {row['state']}.", extra={"state": row["state"]})
+    if move == "cancel" and row["starts_at"] <= tx.caller.now:
+        raise Conflict("slot_started", "This slot has begun.")
+    made = await sql.change_slot(tx, slot_id, {"state": after})
+    await outbox.emit(tx, [_slot_changed(made)])
+    return {**made, "sittings": row["sittings"]}
+
+
+def _slot_changed(row: Row) -> Event:
+    names = ("offer_id", "state", "starts_at", "ends_at", "capacity")
+    data = {"slot_id": row["id"], **{name: row[name] for name in names}}
+    return Event("slot.changed", "employer", row["employer_id"], row["id"], data)

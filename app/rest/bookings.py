@@ -1,0 +1,299 @@
+"""Bookings over REST: request, answer, move, name pupils, read."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Header, Query, Request
+from fastapi.responses import Response
+
+from app.bookings import naming, service, sql
+from app.core.db import Row
+from app.core.errors import NotFound, Stale, invalid
+from app.rest.booking_models import (
+    BookingIn,
+    BookingOut,
+    BookingPage,
+    ConfirmIn,
+    CounterIn,
+    HistoryOut,
+    ParticipantsIn,
+    ParticipationsOut,
+    ReasonIn,
+    RescheduleIn,
+)
+from app.rest.frame import Paged, Read, Write, framed, json_answer, known, needs, one_answer, page_of
+from app.rules import booking as law
+from app.rules.words import Actor, BookingAction, BookingReason, BookingState, values
+
+router = framed("/v1", "bookings")
+_SHOWN = (
+    "id", "school_id", "employer_id", "site_id", "offer_id", "slot_id", "state", "kind", "nc_year", "places", "named",
+    "starts_at", "ends_at", "expires_at", "name_by", "requested_at", "confirmed_at", "ended_at", "counter_slot_id",
+    "version",
+)  # fmt: skip
+_MOVE = ("no", "action", "actor", "from_state", "to_state", "from_slot_id", "to_slot_id", "places", "at")
+Match = Annotated[
+    str | None, Header(alias="If-Match", description="The ETag you read; optional: 412 if it is old.")
+]
+
+
+def shown(row: Row, side: str) -> dict[str, Any]:
+    """A booking as `side` sees it: its own reference, the reason it may read, the moves it may try."""
+    school = side == "school"
+    actor = Actor(side)
+    view = {name: row[name] for name in _SHOWN}
+    view["external_ref"] = row["school_ref"] if school else row["employer_ref"]
+    view |= {name: row[name] if school else None for name in ("programme_id", "strand_id")}
+    view["reason_code"] = _reason(row["reason_code"], row["reason_actor"], row["state"], school=school)
+    view["possible"] = [one.value for one in law.moves_open_to(BookingState(row["state"]), actor)]
+    return view
+
+
+def _reason(code: str | None, who: str | None, state: str, *, school: bool) -> str | None:
+    if code is None or who is None:
+        return None
+    reason, actor = BookingReason(code), Actor(who)
+    if school:
+        held = BookingAction.HOLD if state == BookingState.ON_HOLD else BookingAction.CANCEL
+        told = law.reason_told_to_school(held, actor, reason)
+    else:
+        told = law.reason_told_to_employer(actor, reason)
+    return told.value if told else None
+
+
+def _version(match: str | None) -> int | None:
+    if match is None:
+        return None
+    number = match.strip().removeprefix("W/").strip('"').removeprefix("v")
+    if not number.isdigit():
+        raise Stale
+    return int(number)
+
+
+def _answer(row: Row, side: str, *, status: int = 200) -> Response:
+    location = f"/v1/bookings/{row['id']}" if status == 201 else None  # noqa: PLR2004
+    return one_answer(shown(row, side), version=row["version"], location=location, status=status)
+
+
+@router.post(
+    "/bookings",
+    status_code=201,
+    response_model=BookingOut,
+    summary="Ask for places",
+    operation_id="request_booking",
+)
+@needs("bookings:write")
+async def request_booking(body: BookingIn, tx: Write) -> Response:
+    """Ask for places in a slot. They are held until `expires_at`; the employer confirms, counters or declines.
+
+    409 `not_eligible` names every reason; 409 `no_places` when there are not enough (or wait for them).
+    """
+    row = await service.request(tx, service.Request(**body.model_dump()))
+    return _answer(row, tx.caller.side, status=201)
+
+
+@router.get(
+    "/bookings", response_model=BookingPage, summary="List your bookings", operation_id="list_bookings"
+)
+@needs("bookings:read")
+async def list_bookings(
+    tx: Read,
+    turn: Paged,
+    school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
+    state: Annotated[str | None, Query(description="One state.")] = None,
+    slot_id: Annotated[UUID | None, Query(description="One slot.")] = None,
+    starts_from: Annotated[datetime | None, Query(description="First start, from (inclusive).")] = None,
+    starts_to: Annotated[datetime | None, Query(description="First start, until (exclusive).")] = None,
+) -> Response:
+    """Your side's bookings, in the order they were made: an employer's requests, or a school's bookings."""
+    known(state, values(BookingState), "?state")
+    for name, moment in (("starts_from", starts_from), ("starts_to", starts_to)):
+        if moment is not None and moment.tzinfo is None:
+            raise invalid(f"?{name}", "offset_required", "A time needs an offset, such as Z.")
+    side = tx.caller.side
+    rows = await sql.page(
+        tx,
+        school_id=school_id,
+        employer_id=tx.caller.org_id if side == "employer" else None,
+        state=state,
+        slot_id=slot_id,
+        starts_from=starts_from,
+        starts_to=starts_to,
+        after=turn.after_id("bookings"),
+        limit=turn.limit,
+    )
+    return page_of(turn, "bookings", rows, ("id",), lambda row: shown(row, side))
+
+
+@router.get(
+    "/bookings/{booking_id}", response_model=BookingOut, summary="Read a booking", operation_id="read_booking"
+)
+@needs("bookings:read")
+async def read_booking(booking_id: UUID, tx: Read) -> Response:
+    """One booking of yours."""
+    row = await sql.by_id(tx, booking_id)
+    if row is None:
+        raise NotFound("booking")
+    return _answer(row, tx.caller.side)
+
+
+@router.get(
+    "/bookings/{booking_id}/history",
+    response_model=HistoryOut,
+    summary="Its history",
+    operation_id="booking_history",
+)
+@needs("bookings:read")
+async def booking_history(booking_id: UUID, tx: Read) -> Response:
+    """Every move, oldest first: who, when, from, to, why. A note is shown to the side that wrote it."""
+    rows = await sql.moves(tx, booking_id)
+    if not rows:
+        raise NotFound("booking")
+    return json_answer({"data": [_move(row, tx.caller.side) for row in rows]})
+
+
+def _move(row: Row, side: str) -> dict[str, Any]:
+    view = {name: row[name] for name in _MOVE}
+    view["reason_code"] = _reason(row["reason_code"], row["actor"], row["to_state"], school=side == "school")
+    view["note"] = row["note"] if row["actor"] == side else None
+    return view
+
+
+async def _step(tx: Write, booking_id: UUID, step: service.Step) -> Response:
+    row = await service.take_step(tx, booking_id, step)
+    return _answer(row, tx.caller.side)
+
+
+@router.post(
+    "/bookings/{booking_id}/confirm",
+    response_model=BookingOut,
+    summary="Confirm",
+    operation_id="confirm_booking",
+)
+@needs("bookings:write")
+async def confirm_booking(booking_id: UUID, body: ConfirmIn, tx: Write, match: Match = None) -> Response:
+    """The employer confirms a request. The school's system is told at once: `booking.confirmed`."""
+    step = service.Step(BookingAction.CONFIRM, note=body.note, expected=_version(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/decline",
+    response_model=BookingOut,
+    summary="Decline",
+    operation_id="decline_booking",
+)
+@needs("bookings:write")
+async def decline_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Match = None) -> Response:
+    """The employer declines a request, or the school a counter-proposal. The places are free again."""
+    step = service.Step(BookingAction.DECLINE, body.reason_code, body.note, expected=_version(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/cancel",
+    response_model=BookingOut,
+    summary="Cancel",
+    operation_id="cancel_booking",
+)
+@needs("bookings:write")
+async def cancel_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Match = None) -> Response:
+    """Either side cancels. On the day itself the news takes the safety lane."""
+    step = service.Step(BookingAction.CANCEL, body.reason_code, body.note, expected=_version(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/counter",
+    response_model=BookingOut,
+    summary="Counter",
+    operation_id="counter_booking",
+)
+@needs("bookings:write")
+async def counter_booking(booking_id: UUID, body: CounterIn, tx: Write, match: Match = None) -> Response:
+    """The employer proposes another slot of its own; the school accepts or declines."""
+    step = service.Step(BookingAction.COUNTER, body.reason_code, body.note, body.slot_id, _version(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/accept-counter",
+    response_model=BookingOut,
+    summary="Accept the counter-proposal",
+    operation_id="accept_counter",
+)
+@needs("bookings:write")
+async def accept_counter(booking_id: UUID, body: ConfirmIn, tx: Write, match: Match = None) -> Response:
+    """The school accepts what the employer proposed: the booking is confirmed in that slot."""
+    step = service.Step(BookingAction.ACCEPT_COUNTER, note=body.note, expected=_version(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/reschedule",
+    response_model=BookingOut,
+    summary="Reschedule",
+    operation_id="reschedule_booking",
+)
+@needs("bookings:write")
+async def reschedule_booking(
+    booking_id: UUID, body: RescheduleIn, tx: Write, match: Match = None
+) -> Response:
+    """Move to another slot of the same employer: a request again if the school asks, countered if the employer does."""
+    step = service.Step(BookingAction.RESCHEDULE, body.reason_code, body.note, body.slot_id, _version(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/participants",
+    response_model=ParticipationsOut,
+    summary="Name pupils",
+    operation_id="name_participants",
+)
+@needs("bookings:write")
+async def name_participants(booking_id: UUID, body: ParticipantsIn, tx: Write) -> Response:
+    """Name pupils by our ids or your own references: all of them, or none, with a fault for each that cannot be."""
+    for at, one in enumerate(body.pupils):
+        if (one.pupil_id is None) == (one.external_ref is None):
+            raise invalid(f"/pupils/{at}", "one_of", "Give pupil_id or external_ref, one of the two.")
+    names = [naming.Name(**one.model_dump()) for one in body.pupils]
+    _booking, rows = await naming.name_participants(tx, booking_id, names)
+    return json_answer({"data": [_participation(row) for row in rows]})
+
+
+@router.get(
+    "/bookings/{booking_id}/participants",
+    response_model=ParticipationsOut,
+    summary="Who is named",
+    operation_id="list_participants",
+)
+@needs("participants:read", discloses=True)
+async def list_participants(booking_id: UUID, tx: Write, request: Request) -> Response:
+    """To the school its own pupils' ids; to the employer of a confirmed booking the name to call, written down as a
+    disclosure for each pupil.
+    """
+    rows = await naming.participants(tx, booking_id, request.url.path)
+    return json_answer({"data": [_participation(row) for row in rows]})
+
+
+@router.post(
+    "/bookings/{booking_id}/participants/{participation_id}/withdraw",
+    response_model=BookingOut,
+    summary="Withdraw a pupil",
+    operation_id="withdraw_participant",
+)
+@needs("bookings:write")
+async def withdraw_participant(
+    booking_id: UUID, participation_id: UUID, body: ConfirmIn, tx: Write
+) -> Response:  # noqa: ARG001
+    """The school withdraws one pupil before the visit; the employer is told only that a place is without a name."""
+    row = await naming.withdraw_participant(tx, booking_id, participation_id)
+    return _answer(row, tx.caller.side)
+
+
+def _participation(row: Row) -> dict[str, Any]:
+    view = {
+        name: row[name] for name in ("id", "pupil_id", "state", "nc_year", "criteria_confirmed", "sittings")
+    }
+    return view | {name: row.get(name) for name in ("known_as", "family_initial", "access_needs")}

@@ -1,0 +1,71 @@
+"""What goes between the queue and the sender: a claimed delivery, and what came of an attempt."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core.clock import rfc3339
+from app.core.ids import new_id
+from app.webhooks.schedule import Verdict
+
+KEPT_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One delivery under lease, with all that is needed to send it; the fields in the order of app.claim_deliveries."""
+
+    delivery_id: UUID
+    endpoint_id: UUID
+    org_id: UUID
+    event_id: UUID
+    event_type: str
+    lane: str
+    attempts: int
+    age: float
+    body: bytes = field(repr=False)
+    url: str
+    signatures: list[str]
+    secret_sealed: bytes = field(repr=False)
+    private_key_sealed: bytes | None = field(repr=False)
+    old_secret_sealed: bytes | None = field(repr=False)
+    old_private_key_sealed: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt: `at` is wall time, `status` None and `error` a text for the endpoint's owner if no answer came."""
+
+    claimed: Claimed
+    at: datetime
+    elapsed_ms: int
+    verdict: Verdict
+    headers: dict[str, str]
+    status: int | None = None
+    error: str | None = None
+    answer: str | None = None
+    id: UUID = field(default_factory=new_id)
+
+    def written(self) -> dict[str, Any]:
+        """As app.record_attempts reads it."""
+        return {
+            "id": str(self.id),
+            "delivery_id": str(self.claimed.delivery_id),
+            "endpoint_id": str(self.claimed.endpoint_id),
+            "at": rfc3339(self.at),
+            "elapsed_ms": self.elapsed_ms,
+            "status": self.status,
+            "error": self.error,
+            "headers": self.headers,
+            "answer": self.answer,
+            "fate": self.verdict.fate,
+            "delay": self.verdict.delay,
+            "slow": self.verdict.slow,
+            "gone": self.verdict.gone,
+        }
+
+
+def kept_text(body: bytes) -> str | None:
+    """What is stored of an answer: at most 2,000 characters, without NUL (which Postgres cannot keep in text)."""
+    return body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS] or None

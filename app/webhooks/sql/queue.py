@@ -1,0 +1,141 @@
+"""The worker's side of the queue: one call, one round trip, each a function of ours that is let past row security.
+
+These connections stand beside the doors of `core/db`: they hold no transaction, so nothing is open while something
+is being posted, and a call costs no BEGIN and no COMMIT. A broken one is opened again at the next call.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlalchemy import func, select
+
+from app.core.db import Writer
+from app.webhooks.outcomes import Claimed, Outcome
+
+OUTBOX, FEED = "tendays_outbox", "tendays_feed"
+FIRST = UUID(int=0)
+_SEQUENCE = "SELECT newest, made, more FROM app.sequence_and_fan_out($1)"
+_CLAIM = "SELECT * FROM app.claim_deliveries($1, $2, $3, $4, $5)"
+_RECORD = "SELECT app.record_attempts($1, $2::jsonb)"
+_RENEW = "SELECT app.renew_leases($1, $2, $3)"
+_RELEASE = "SELECT app.release_leases($1)"
+_PATIENCE = 30.0
+
+
+class QueueDown(Exception):
+    """Postgres did not answer as it should; the same call may be made again after a moment."""
+
+
+class QueueRefused(Exception):
+    """Postgres will not take what it was given, now or later: a fault of ours in the data of one call."""
+
+
+class Line:
+    """One connection of the worker's own, one call at a time."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._lock = asyncio.Lock()
+        self._connection: Any = None
+
+    async def rows(self, sql: str, *args: Any) -> Sequence[Any]:  # noqa: ANN401
+        """The rows of one statement. Raises QueueDown or QueueRefused."""
+        async with self._lock:
+            try:
+                connection = await self._open()
+                found: Sequence[Any] = await connection.fetch(sql, *args, timeout=_PATIENCE)
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                raise QueueRefused(f"{type(error).__name__}: {error}") from error
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise QueueDown(f"{type(error).__name__}: {error}") from error
+            return found
+
+    async def hear(self, channels: Sequence[str], told: Callable[[str], None], lost: Callable[[], None]) -> None:
+        """LISTEN, and call `told(channel)` for each notice until the connection is `lost`. Raises QueueDown."""
+        async with self._lock:
+            try:
+                connection = await self._open()
+                connection.add_termination_listener(lambda _: lost())
+                for channel in channels:
+                    await connection.add_listener(channel, lambda _c, _p, heard, _t: told(heard))
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise QueueDown(f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """Close it; a later call opens it again."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            try:
+                await connection.close(timeout=2.0)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()
+
+    async def _open(self) -> Any:  # noqa: ANN401
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._dsn, timeout=5.0, server_settings={"timezone": "UTC", "jit": "off", "lock_timeout": "5000"}
+            )
+        return self._connection
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a call of `sequence` did: deliveries made, and whether there is more to do at once."""
+
+    newest: int
+    made: int
+    more: bool
+
+
+class Queue:
+    """The calls of one worker. `worker` is the name its leases carry."""
+
+    def __init__(self, dsn: str, worker: UUID) -> None:
+        self.worker = worker
+        self._lines = {name: Line(dsn) for name in ("ears", "sequence", "normal", "safety", "record")}
+
+    async def close(self) -> None:
+        """Close every line."""
+        await asyncio.gather(*(line.close() for line in self._lines.values()))
+
+    async def hear(self, told: Callable[[str], None], lost: Callable[[], None]) -> None:
+        """Be told of commits that emitted (`OUTBOX`) and of new positions or due deliveries (`FEED`)."""
+        await self._lines["ears"].hear((OUTBOX, FEED), told, lost)
+
+    async def sequence(self, most: int) -> Step | None:
+        """Number what was committed and fan it out; None when another worker is at it."""
+        found = await self._lines["sequence"].rows(_SEQUENCE, most)
+        return Step(*found[0]) if found else None
+
+    async def claim(self, lane: str, most: int, lease: float, after: UUID) -> tuple[list[Claimed], bool]:
+        """Up to `most` due deliveries of a lane under a lease of so many seconds, beginning after endpoint `after`.
+
+        The flag says that an endpoint was busy with another worker: ask again in a moment.
+        """
+        found = await self._lines[lane].rows(_CLAIM, self.worker, lane, most, lease, after)
+        claimed = [Claimed(*row) for row in found if row[0] is not None]
+        return claimed, len(claimed) < len(found)
+
+    async def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write attempts, the state of their deliveries and the health of their endpoints, in one transaction."""
+        written = orjson.dumps([one.written() for one in outcomes]).decode()
+        await self._lines["record"].rows(_RECORD, self.worker, written)
+
+    async def renew(self, deliveries: Sequence[UUID], lease: float) -> int:
+        """Keep these leases for so many seconds from now; how many were still ours."""
+        # On the line of the records: two statements of one worker never lock the same rows in two orders.
+        return int((await self._lines["record"].rows(_RENEW, self.worker, list(deliveries), lease))[0][0])
+
+    async def release(self) -> int:
+        """Give back every lease of this worker."""
+        return int((await self._lines["record"].rows(_RELEASE, self.worker))[0][0])
+
+
+async def keep_partitions(tx: Writer) -> int:
+    """Make the partitions of the periods ahead; how many were made."""
+    return int(await tx.value(select(func.app.keep_partitions())) or 0)

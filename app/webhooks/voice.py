@@ -1,0 +1,256 @@
+"""The voice of the house: hear of commits, number and fan out, claim, send, record. One per process, any number of them.
+
+NOTIFY wakes it and polling is the floor; between a commit and a post nothing sleeps. Every delivery is claimed under a
+short lease that is renewed while it is under way, so what a killed process held is taken over when the lease ends.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from app.core.db import Database
+from app.core.egress import Egress
+from app.core.ids import new_id
+from app.core.secrets import Keyring
+from app.webhooks.outcomes import Claimed, Outcome
+from app.webhooks.sender import Sender
+from app.webhooks.sql.queue import FIRST, OUTBOX, Queue, QueueDown, QueueRefused, Step
+
+_log = structlog.get_logger("tendays.voice")
+NORMAL, SAFETY = "normal", "safety"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds and sizes. `posts` and `safety_posts` are how many of each lane may be under way at once."""
+
+    posts: int = 256
+    safety_posts: int = 64
+    poll: float = 0.25
+    lease: float = 15.0
+    batch: int = 500
+    drain: float = 15.0
+    pause: float = 0.5
+    busy: float = 0.01
+
+    def posts_of(self, lane: str) -> int:
+        """How many posts of a lane may be under way at once."""
+        return self.safety_posts if lane == SAFETY else self.posts
+
+
+class Worker:
+    """Sends what the outbox holds. `db` is open as tendays_worker, `egress` is entered; both outlive the worker.
+
+    `run` is the whole of it; `sequence`, `claim`, `deliver`, `flush` and `step` are its parts, each usable alone.
+    """
+
+    def __init__(
+        self, db: Database, egress: Egress, keyring: Keyring, *, pace: Pace | None = None, sender: Sender | None = None
+    ) -> None:
+        self.pace = pace or Pace()
+        self.id = new_id()
+        self.queue = Queue(db.dsn, self.id)
+        self.sender = sender or Sender(egress, keyring)
+        self._under_way: dict[str, dict[UUID, asyncio.Task[None]]] = {NORMAL: {}, SAFETY: {}}
+        self._after = {NORMAL: FIRST, SAFETY: FIRST}
+        self._outcomes: list[Outcome] = []
+        self._committed = asyncio.Event()
+        self._due = {NORMAL: asyncio.Event(), SAFETY: asyncio.Event()}
+        self._done = asyncio.Event()
+        self._deaf = asyncio.Event()
+
+    # --- the whole ------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then claim nothing more, finish what is under way, give back the leases."""
+        loops = [
+            asyncio.create_task(self._again(part), name=name)
+            for name, part in (
+                ("listen", self._listen),
+                ("sequence", self._sequence_when_told),
+                ("claim", lambda: self._claim_when_due(NORMAL)),
+                ("claim_safety", lambda: self._claim_when_due(SAFETY)),
+            )
+        ]
+        keepers = [
+            asyncio.create_task(self._again(part), name=name)
+            for name, part in (("record", self._record_when_done), ("renew", self._renew_in_time))
+        ]
+        try:
+            await stop.wait()
+        finally:
+            await _end(loops)
+            await self._finish()
+            await _end(keepers)
+            await self._leave()
+
+    async def step(self) -> int:
+        """One whole round without waiting for anything but the posts: for tests, and for `tendays` commands."""
+        while (step := await self.sequence()) and step.more:
+            pass
+        claimed = [*await self.claim(SAFETY), *await self.claim(NORMAL)]
+        await asyncio.gather(*(self._deliver_and_note(one) for one in claimed))
+        await self.flush()
+        return len(claimed)
+
+    # --- its parts ------------------------------------------------------------------------------
+
+    async def sequence(self) -> Step | None:
+        """Number and fan out what has been committed; None when another worker is at it."""
+        return await self.queue.sequence(self.pace.batch)
+
+    async def claim(self, lane: str, most: int | None = None) -> list[Claimed]:
+        """Lease due deliveries of a lane, as many as there are free posts."""
+        free = self.pace.posts_of(lane) - len(self._under_way[lane]) if most is None else most
+        if free <= 0:
+            return []
+        claimed, busy = await self.queue.claim(lane, free, self.pace.lease, self._after[lane])
+        if claimed:
+            self._after[lane] = claimed[-1].endpoint_id
+        if busy:
+            asyncio.get_running_loop().call_later(self.pace.busy, self._due[lane].set)
+        return claimed
+
+    async def deliver(self, claimed: Claimed) -> Outcome:
+        """One attempt; nothing is recorded yet."""
+        return await self.sender.attempt(claimed)
+
+    async def flush(self) -> Sequence[Outcome]:
+        """Record the attempts that have ended, together; what cannot be recorded now is kept for the next time."""
+        outcomes, self._outcomes = self._outcomes[: self.pace.batch], self._outcomes[self.pace.batch :]
+        if not outcomes:
+            return ()
+        try:
+            await self._record(outcomes)
+        except BaseException:
+            self._outcomes = [*outcomes, *self._outcomes]
+            raise
+        return outcomes
+
+    async def _record(self, outcomes: Sequence[Outcome]) -> None:
+        """Together, or one by one if one of them cannot be written: it must not keep the others from it."""
+        try:
+            await self.queue.record(outcomes)
+        except QueueRefused as error:
+            if len(outcomes) == 1:  # its lease ends, and it is sent again
+                _log.error("voice.unrecorded", delivery=str(outcomes[0].claimed.delivery_id), error=str(error))  # noqa: TRY400
+                return
+            for one in outcomes:
+                await self._record([one])
+
+    async def close(self) -> None:
+        """Close the worker's own connections."""
+        await self.queue.close()
+
+    # --- its loops ------------------------------------------------------------------------------
+
+    async def _again(self, part: Callable[[], Awaitable[None]]) -> None:
+        """A loop never ends by a failure: it says so, waits a moment, and goes on."""
+        while True:
+            try:
+                await part()
+            except QueueDown as error:
+                _log.warning("voice.queue_down", error=str(error))
+                await asyncio.sleep(self.pace.pause)
+            except Exception:  # noqa: BLE001  (a voice that dies in silence is worse than any fault it logs)
+                _log.exception("voice.fault")
+                await asyncio.sleep(self.pace.pause)
+
+    async def _listen(self) -> None:
+        self._deaf.clear()
+        await self.queue.hear(self._told, self._deaf.set)
+        self._wake()
+        await self._deaf.wait()
+        raise QueueDown("the listening connection was lost")
+
+    def _told(self, channel: str) -> None:
+        if channel == OUTBOX:
+            self._committed.set()
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._committed.set()
+        for due in self._due.values():
+            due.set()
+
+    async def _sequence_when_told(self) -> None:
+        await _told_or(self._committed, self.pace.poll)
+        while step := await self.sequence():
+            if step.made:
+                for due in self._due.values():
+                    due.set()
+            if not step.more:
+                break
+
+    async def _claim_when_due(self, lane: str) -> None:
+        await _told_or(self._due[lane], self.pace.poll)
+        while claimed := await self.claim(lane):
+            for one in claimed:
+                self._start(one)
+
+    async def _record_when_done(self) -> None:
+        await self._done.wait()
+        self._done.clear()
+        while ended := await self.flush():  # successors are released, posts are free
+            self._due[NORMAL].set()
+            if any(one.claimed.lane == SAFETY for one in ended):
+                self._due[SAFETY].set()
+
+    async def _renew_in_time(self) -> None:
+        await asyncio.sleep(self.pace.lease / 3)
+        held = [one for lane in self._under_way.values() for one in lane]
+        held += [one.claimed.delivery_id for one in self._outcomes]
+        if held:
+            await self.queue.renew(held, self.pace.lease)
+
+    # --- one delivery ---------------------------------------------------------------------------
+
+    def _start(self, claimed: Claimed) -> None:
+        task = asyncio.create_task(self._deliver_and_note(claimed))
+        lane = self._under_way[claimed.lane]
+        lane[claimed.delivery_id] = task
+        task.add_done_callback(lambda _: lane.pop(claimed.delivery_id, None))
+
+    async def _deliver_and_note(self, claimed: Claimed) -> None:
+        try:
+            outcome = await self.deliver(claimed)
+        except Exception:  # noqa: BLE001  (one delivery's fault must not end the others)
+            _log.exception("voice.attempt", delivery=str(claimed.delivery_id), event=str(claimed.event_id))
+            return  # the lease ends, and it is tried again
+        self._outcomes.append(outcome)
+        self._done.set()
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Let what is under way end, for a while: a post that has been sent should be recorded as sent."""
+        tasks = [task for lane in self._under_way.values() for task in lane.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self.pace.drain)
+            for task in late:
+                task.cancel()
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(QueueDown):
+            while await self.flush():
+                pass
+            await self.queue.release()
+        await self.close()
+
+
+async def _told_or(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most so long, and clear it before anything is looked at."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    event.clear()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,90 @@
+"""The worker process: the voice of the house, and its chores, side by side on one loop."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from app.core.db import Database, system
+from app.core.egress import Egress
+from app.settings import Settings
+from app.webhooks.sql.queue import keep_partitions
+from app.webhooks.voice import Pace, Worker
+
+_log = structlog.get_logger("tendays.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something the house does by itself. `run` opens its own transactions as `system()`, whose `now` is domain time.
+
+    Several workers may run the same chore at once: it locks what it touches and takes nothing twice. It begins when
+    the worker does, and again so many seconds after it ended. A failure is logged and the next turn comes as usual.
+    """
+
+    name: str
+    every_seconds: float
+    run: Callable[[Database], Awaitable[object]]
+
+
+async def make_partitions(db: Database) -> int:
+    """Keep three periods ahead; without them nothing could be written when the month ends."""
+    async with db.write(system()) as tx:
+        return await keep_partitions(tx)
+
+
+CHORES: tuple[Chore, ...] = (Chore("keep_partitions", 3600, make_partitions),)
+
+
+async def run(settings: Settings) -> None:
+    """Work until cancelled (SIGTERM and SIGINT, as the command line translates them), then stop in order."""
+    stop = asyncio.Event()
+    work = asyncio.create_task(serve(settings, stop))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        await work
+        raise
+
+
+async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore] = CHORES) -> None:
+    """Work until `stop`: in a process of its own, or beside an API on its loop.
+
+    Stopping claims nothing more, lets posts under way end for up to 15 s, and gives back what is leased.
+    """
+    settings.require("worker_database_url")
+    db = await Database(
+        settings.worker_database_url or "", development=settings.development, pool=settings.database_pool
+    ).open()
+    try:
+        async with Egress(settings.webhook_policy()) as egress:
+            pace = Pace(posts=settings.webhook_concurrency, poll=settings.poll_seconds)
+            voice = Worker(db, egress, settings.keyring(), pace=pace)
+            await asyncio.gather(voice.run(stop), keep_house(db, stop, chores))
+    finally:
+        await db.close()
+
+
+async def keep_house(db: Database, stop: asyncio.Event, chores: Sequence[Chore]) -> None:
+    """Every chore in its own time until `stop`; none waits for another, and one under way is let finish."""
+    await asyncio.gather(*(_keep(db, stop, chore) for chore in chores))
+
+
+async def _keep(db: Database, stop: asyncio.Event, chore: Chore) -> None:
+    while not stop.is_set():
+        try:
+            await chore.run(db)
+        except Exception:  # noqa: BLE001  (a chore that fails once is done again, not given up)
+            _log.exception("worker.chore", chore=chore.name)
+        # Two workers drift apart instead of meeting at every turn.
+        await _asleep(stop, chore.every_seconds * random.uniform(0.9, 1.1))  # noqa: S311
+
+
+async def _asleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
