@@ -1,12 +1,11 @@
 """The command `tendays`: run everything, or one part of it; prepare, migrate, forget."""
 
 import asyncio
-import inspect
 import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +14,10 @@ import uvicorn
 import uvloop
 from rich.console import Console
 
-import migrations
 from app.core.embedded import EmbeddedFailed, forget, running_dsns
 from app.core.roles import ensure_roles_and_database, new_passwords
-from app.running import answers, console, database, needed, run_everything, say, step
+from app.running import answers, bring_up_to_date, console, database, needed, run_everything, say, step
+from app.running import rebuild as rebuild_all
 from app.settings import Settings, SettingsRefused, load
 from app.supervisor import GaveUp
 
@@ -91,10 +90,7 @@ def worker() -> None:
     _mind_the_supervisor()
     from app.worker import run as work  # noqa: PLC0415 - as in `served`
 
-    if inspect.iscoroutinefunction(work):
-        uvloop.run(_until_told(work(settings)))
-    else:
-        work(settings)
+    uvloop.run(_until_told(work(settings)))
 
 
 @cli.command()
@@ -124,18 +120,7 @@ def story(
 @cli.command()
 def migrate() -> None:
     """Bring the database up to date, as its owner."""
-    settings = load()
-    if settings.owner_database_url:
-        with step("Database migrated"):
-            migrations.upgrade(settings.owner_database_url)
-    else:
-        asyncio.run(_until_told(_migrate_embedded(settings)))
-
-
-async def _migrate_embedded(settings: Settings) -> None:
-    async with database(settings) as (complete, _server):
-        with step("Database migrated"):
-            await asyncio.to_thread(migrations.upgrade, needed(complete, "owner_database_url"))
+    asyncio.run(_until_told(_with_database(bring_up_to_date)))
 
 
 @cli.command()
@@ -171,17 +156,24 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 
 @cli.command()
 def rebuild() -> None:
-    """Count the dashboards' summaries anew from the ledger."""
-    from app.worker import rebuild as recount  # noqa: PLC0415 - as in `served`
+    """Count balances and summaries anew from the ledger; the ledger itself is not touched."""
 
+    async def recount(settings: Settings) -> None:
+        with step("Balances and summaries rebuilt"):
+            schools = await rebuild_all(settings)
+        say(f"{schools} schools")
+
+    asyncio.run(_until_told(_with_database(recount)))
+
+
+async def _with_database(work: Callable[[Settings], Awaitable[None]]) -> None:
+    """Work as the owner: on the database that is set, on the one that runs, or on one started for the purpose."""
     settings = load()
-
-    async def work() -> None:
-        async with database(settings) as (complete, _server):
-            with step("Summaries rebuilt"):
-                await recount(complete)
-
-    asyncio.run(_until_told(work()))
+    if settings.owner_database_url:
+        await work(settings)
+        return
+    async with database(settings) as (complete, _server):
+        await work(complete)
 
 
 # --- the contract ---------------------------------------------------------------------------------
@@ -195,17 +187,16 @@ def contract(
     folder: Annotated[Path, typer.Option(help="Where the contract lies.")] = Path("openapi"),
 ) -> None:
     """Write OpenAPI, SDL, event schemas and signature vectors, as the code says they are."""
-    from app.published import stale_files  # noqa: PLC0415 - as in `served`
+    from app import published  # noqa: PLC0415 - as in `served`
 
-    stale = stale_files(folder)
-    for path, text in stale.items():
-        if check:
-            console.print(f"[red]✗[/] {path} is out of date: run `make contract`", soft_wrap=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            say(f"{path} written")
-    if check and stale:
+    if not check:
+        for path in published.write(folder):
+            say(f"{path} brought up to date")
+        return
+    late = published.drift(folder)
+    for path in late:
+        console.print(f"[red]✗[/] {path} is out of date: run `make contract`")
+    if late:
         raise typer.Exit(1)
 
 

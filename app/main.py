@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from app.access.rates import Allowance, Rates
 from app.access.scopes import SCOPES
 from app.access.tokens import Tokens
+from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
-from app.rest import contract, health, oauth, pages, problems
+from app.rest import contract, dev_clock, health, oauth, pages, problems
 from app.rest.frame import House
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
@@ -21,6 +22,7 @@ from app.settings import Settings, SettingsRefused, load
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application. The database and the signing keys are opened and closed by its lifespan."""
     settings = settings or load()
+    logs.configure(settings.log_level, as_json=settings.log_json)
     house, tokens = _house(settings)
     app = FastAPI(
         title="TenDays",
@@ -39,6 +41,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(oauth.router(oauth.Desk(house.db, tokens, attempts, settings.development)))
     for router in ROUTERS:
         app.include_router(router)
+    if settings.development:  # elsewhere the database would refuse it too: nobody may execute app.move_clock
+        app.include_router(dev_clock.router)
     health.install(app)
     pages.install(app)
     _publish(app)

@@ -16,11 +16,12 @@ from rich.console import Console
 
 import migrations
 from app.core.embedded import EmbeddedPostgres, running_dsns
-from app.core.roles import Dsns
+from app.core.roles import Dsns, set_clock_door
 from app.settings import Settings, SettingsRefused
 from app.supervisor import GaveUp, Part, Supervisor
 
 READY_SECONDS = 30.0
+PAGE = 200
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -74,6 +75,37 @@ def with_dsns(settings: Settings, dsns: Dsns) -> Settings:
     return settings.model_copy(update=urls)
 
 
+async def bring_up_to_date(settings: Settings) -> None:
+    """Migrate, as the owner; and let the application move the domain clock in development, nowhere else."""
+    owner = needed(settings, "owner_database_url")
+    with step("Database migrated"):
+        await asyncio.to_thread(migrations.upgrade, owner)
+        await set_clock_door(owner, is_open=settings.development)
+
+
+async def rebuild(settings: Settings) -> int:
+    """Count every school's balances and summaries anew from the ledger, school by school. Gives the schools."""
+    from app.core.db import Database  # noqa: PLC0415 - only this command opens the database itself
+    from app.ledger import service  # noqa: PLC0415 - as above
+    from app.organisations import sql  # noqa: PLC0415 - as above
+
+    db = await Database(needed(settings, "owner_database_url"), pool=1).open()
+    try:
+        done, after = 0, None
+        while True:
+            async with db.write(None) as tx:
+                rows = (await sql.page(tx, "organisation", [], after, PAGE))[:PAGE]
+            for school in (row["id"] for row in rows if row["kind"] == "school"):
+                async with db.write(None) as tx:
+                    await service.rebuild(tx, school)
+                done += 1
+            if len(rows) < PAGE:
+                return done
+            after = rows[-1]["id"]
+    finally:
+        await db.close()
+
+
 def needed(settings: Settings, name: str) -> str:
     """A setting without which this command cannot go on. Refuses with `SettingsRefused`."""
     value = getattr(settings, name)
@@ -97,8 +129,7 @@ async def run_everything(settings: Settings, *, with_story: bool) -> None:
 
 async def _run_everything(settings: Settings, *, with_story: bool) -> None:
     async with database(settings, alone=True) as (complete, server):
-        with step("Database migrated"):
-            await asyncio.to_thread(migrations.upgrade, needed(complete, "owner_database_url"))
+        await bring_up_to_date(complete)
         needed(complete, "worker_database_url")
         if complete.development:
             await FirstStart(complete).once("demonstration", lambda: load_demonstration(complete))
@@ -234,20 +265,32 @@ async def play_story(settings: Settings) -> int:
 
 def _tell_where(settings: Settings) -> None:
     """Addresses, where the credentials lie, and requests to copy."""
-    from app.demo.loader import requests_to_copy  # noqa: PLC0415 - as above
-
-    console.print(f"\n[bold]TenDays runs at {settings.issuer}[/]")
-    rows = {
-        "API docs": f"{settings.issuer}/docs",
-        "GraphQL explorer": f"{settings.issuer}/graphql",
+    url = settings.issuer
+    console.print(f"\n[bold]TenDays runs at {url}[/]")
+    places = {
+        "API docs": f"{url}/docs",
+        "GraphQL explorer": f"{url}/graphql",
         "Credentials": f"{_near(settings.credentials_path)} (hub, trust, school's MIS, employer)",
     }
-    for name, place in rows.items():
+    for name, place in places.items():
         console.print(f"  {name:<17} {place}")
-    console.print("\n[bold]Three requests to copy[/]")
-    for line in requests_to_copy(settings.issuer, settings.credentials_path):
-        console.print(f"  {line}", markup=False)
+    console.print("\n[bold]Three requests to copy[/] (ID and SECRET are in the credentials)")
+    for request in _requests_to_copy(url):
+        console.print(f"  {request}", markup=False)
     console.print("\nCtrl-C stops everything and loses nothing.\n")
+
+
+def _requests_to_copy(url: str) -> tuple[str, ...]:
+    """A token, kept in the shell; what the bearer may see by REST; who it is by GraphQL."""
+    form = "-d grant_type=client_credentials"
+    take = 'sed \'s/.*"access_token" *: *"\\([^"]*\\).*/\\1/\''
+    bearer = '-H "Authorization: Bearer $TOKEN"'
+    asked = """-d '{"query": "{ viewer { scopes today } }"}'"""
+    return (
+        f"TOKEN=$(curl -s -u ID:SECRET {form} {url}/oauth/token | {take})",
+        f'curl -s {bearer} "{url}/v1/bookings?limit=5"',
+        f'curl -s {bearer} -H "Content-Type: application/json" {asked} {url}/graphql',
+    )
 
 
 def _near(path: Path) -> str:

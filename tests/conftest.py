@@ -49,4 +49,5 @@ async def dsns(cluster: EmbeddedPostgres) -> AsyncIterator[Dsns]:
     yield cluster.dsns(name)
     await drop_database(cluster.admin_dsn, name)
 
+
 pytest_plugins = ["tests.world"]

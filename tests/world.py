@@ -64,7 +64,14 @@ class World:
         return self.ids[name]
 
     async def send(
-        self, who: str | None, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str
+        self,
+        who: str | None,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        **headers: str,
     ) -> httpx.Response:
         """One request; `headers` with underscores for hyphens. A POST gets a fresh Idempotency-Key."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -157,7 +164,9 @@ class World:
         offer: UUID | None = None,
     ) -> UUID:
         """A two-hour slot with one sitting, three weeks ahead at 10:00 London unless said otherwise."""
-        starts = starts or (datetime.now(UTC) + timedelta(days=21)).replace(hour=10, minute=0, second=0, microsecond=0)
+        starts = starts or (datetime.now(UTC) + timedelta(days=21)).replace(
+            hour=10, minute=0, second=0, microsecond=0
+        )
         site = site or self.ids[f"{employer}.site"]
         offer = offer or await self.insert(
             "offers",
@@ -187,16 +196,24 @@ class World:
             restricted=visibility != "all_schools",
         )
         await self.insert(
-            "sittings", slot_id=slot, employer_id=self.ids[employer], no=1, starts_at=starts,
+            "sittings",
+            slot_id=slot,
+            employer_id=self.ids[employer],
+            no=1,
+            starts_at=starts,
             ends_at=starts + timedelta(hours=2),
         )
         return slot
 
-    async def booking(self, *, school: str = "school_a", state: str = "requested", places: int = 5, slot: UUID | None = None) -> dict[str, Any]:
+    async def booking(
+        self, *, school: str = "school_a", state: str = "requested", places: int = 5, slot: UUID | None = None
+    ) -> dict[str, Any]:
         """A booking made through the API, requested or confirmed."""
         slot = slot or await self.slot()
         made = await self.post(
-            school, "/v1/bookings", {"school_id": self.ids[school], "slot_id": slot, "places": places, "nc_year": "8"}
+            school,
+            "/v1/bookings",
+            {"school_id": self.ids[school], "slot_id": slot, "places": places, "nc_year": "8"},
         )
         assert made.status_code == 201, made.text
         found: dict[str, Any] = made.json()
@@ -236,18 +253,28 @@ async def world(dsns: Dsns, tmp_path_factory: Any) -> AsyncIterator[World]:
 async def _populate(world: World) -> None:
     for at, (name, kind) in enumerate(KINDS.items()):
         urn = f"9{at:05d}" if kind == "school" else None
-        world.ids[name] = await world.insert("organisations", kind=kind, name=name.replace("_", " ").title(), urn=urn)
+        world.ids[name] = await world.insert(
+            "organisations", kind=kind, name=name.replace("_", " ").title(), urn=urn
+        )
         world.clients[name] = await world.insert("clients", org_id=world.ids[name], name=name)
         world.tokens[name] = world.token(name)
     for parent, member, kind in MEMBERS:
         no = await world.owner.fetchval("SELECT no FROM organisations WHERE id = $1", world.ids[member])
         await world.insert(
-            "memberships", member_id=world.ids[member], member_no=no, parent_id=world.ids[parent], kind=kind,
+            "memberships",
+            member_id=world.ids[member],
+            member_no=no,
+            parent_id=world.ids[parent],
+            kind=kind,
             starts_on=YEAR_AGO,
         )
     await world.insert(
-        "grants", grantor_id=world.ids["trust"], grantee_id=world.ids["vendor"], starts_on=YEAR_AGO,
-        field_groups=["identity", "enrolment"], recorded_by=world.clients["trust"],
+        "grants",
+        grantor_id=world.ids["trust"],
+        grantee_id=world.ids["vendor"],
+        starts_on=YEAR_AGO,
+        field_groups=["identity", "enrolment"],
+        recorded_by=world.clients["trust"],
     )
     for employer in ("employer_a", "employer_b"):
         await _equip(world, employer)
@@ -257,19 +284,36 @@ async def _equip(world: World, employer: str) -> None:
     """A profile, a site, both covers, and the hub's approvals, accepted by every school."""
     await world.insert("employers", id=world.ids[employer], size_band="small", sectors=["life_sciences"])
     site = await world.insert(
-        "sites", employer_id=world.ids[employer], name="Main", address="1 High Street", town="Stevenage", postcode="SG1 1AA"
+        "sites",
+        employer_id=world.ids[employer],
+        name="Main",
+        address="1 High Street",
+        town="Stevenage",
+        postcode="SG1 1AA",
     )
     world.ids[f"{employer}.site"] = site
     for liability in ("employers_liability", "public_liability"):
         await world.insert(
-            "covers", employer_id=world.ids[employer], kind="policy", liability=liability, insurer="Mutual",
-            policy_number="P-1", limit_pence=1_000_000_000, starts_on=YEAR_AGO,
+            "covers",
+            employer_id=world.ids[employer],
+            kind="policy",
+            liability=liability,
+            insurer="Mutual",
+            policy_number="P-1",
+            limit_pence=1_000_000_000,
+            starts_on=YEAR_AGO,
             expires_on=date.today() + timedelta(days=700),  # noqa: DTZ011
         )
     for kind in ("workplace_tour", "placement", "workplace_visit"):
         await world.insert(
-            "approvals", approver_id=world.ids["hub_a"], employer_id=world.ids[employer], site_id=site, kind=kind,
-            activity_band="low", approved_on=YEAR_AGO, expires_on=date.today() + timedelta(days=700),  # noqa: DTZ011
+            "approvals",
+            approver_id=world.ids["hub_a"],
+            employer_id=world.ids[employer],
+            site_id=site,
+            kind=kind,
+            activity_band="low",
+            approved_on=YEAR_AGO,
+            expires_on=date.today() + timedelta(days=700),  # noqa: DTZ011
         )
     for school in ("school_a", "school_b", "school_c"):
         await world.owner.execute(
@@ -277,5 +321,3 @@ async def _equip(world: World, employer: str) -> None:
             world.ids[school],
             world.ids["hub_a"],
         )
-
-

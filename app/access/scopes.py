@@ -20,7 +20,6 @@ _NONE: Final[Kinds] = frozenset()
 _CONTROLLERS: Final[Kinds] = frozenset({_K.SCHOOL, _K.TRUST})
 _SCHOOL_SIDE: Final[Kinds] = _CONTROLLERS | {_K.VENDOR}
 _OVERSEERS: Final[Kinds] = frozenset({_K.HUB, _K.TRUST, _K.AUTHORITY, _K.NATIONAL})
-_FUNDERS: Final[Kinds] = _OVERSEERS - {_K.TRUST}
 _EMPLOYER: Final[Kinds] = frozenset({_K.EMPLOYER})
 _BOTH_SIDES: Final[Kinds] = _SCHOOL_SIDE | _EMPLOYER
 
@@ -54,7 +53,7 @@ AREAS: Final[tuple[Area, ...]] = (
     Area("sites", "Employers' sites, contacts and cover", _ALL, _EMPLOYER),
     Area("approvals", "Approvals of sites, acceptances and bars", _ALL, _CONTROLLERS | {_K.HUB}),
     Area("suspensions", "Suspensions of employers", _CONTROLLERS | {_K.HUB}, frozenset({_K.HUB, _K.TRUST})),
-    Area("programmes", "Programmes, strands, targets and budgets", _ALL, _FUNDERS),
+    Area("programmes", "Programmes, strands, targets and budgets", _ALL, _OVERSEERS),
     Area("offers", "What employers offer", _ALL, _EMPLOYER),
     Area("slots", "Dated chances; `search` is over the open ones", _ALL, _EMPLOYER, _SCHOOL_SIDE | {_K.HUB}),
     Area("bookings", "Bookings, their moves and participants", _BOTH_SIDES | {_K.HUB}, _BOTH_SIDES),

@@ -62,6 +62,18 @@ async def ensure_roles_and_database(
     return dsns_for(admin_dsn, passwords, database)
 
 
+async def set_clock_door(owner_dsn: str, *, is_open: bool) -> None:
+    """Let the application move the domain clock (development), or take that from it. Asked of the database's owner."""
+    verb, who = ("GRANT", f"TO {APP}") if is_open else ("REVOKE", f"FROM {APP}")
+    connection = await asyncpg.connect(owner_dsn)
+    try:
+        await connection.execute(f"{verb} EXECUTE ON FUNCTION app.move_clock(bigint) {who}")
+        if not is_open:
+            await connection.execute("UPDATE clock SET offset_seconds = 0 WHERE offset_seconds <> 0")
+    finally:
+        await connection.close()
+
+
 async def clone_database(admin_dsn: str, template: str, name: str) -> None:
     """Make the database `name` as a copy of `template` (to which nobody may be connected)."""
     connection = await asyncpg.connect(admin_dsn)

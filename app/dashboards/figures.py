@@ -14,6 +14,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from app.core.db import Row
+from app.dashboards.suppression import Sums
 from app.rules import coverage
 from app.rules.coverage import Cell, Figure, FigureState
 from app.rules.words import NC_YEARS, CoverageBand, ExperienceKind, KeyStage, key_stage
@@ -191,29 +192,35 @@ def merged(tables: Sequence[Table]) -> Table:
 def hidden(groups: Sequence[Group], schools: Mapping[UUID, School]) -> frozenset[str]:
     """Which groups no hub is shown: small ones, and those that would follow from what is left.
 
-    Every sum that is shown anywhere is one set, its total among its members: a hub over its schools, a school over
-    its years and key stages, a key stage over its years. `rules.coverage.withheld` goes round until nothing follows.
+    Every sum that is shown anywhere takes part: a hub over its schools, a school over its years and key stages, a
+    key stage over its years.
     """
     bases: defaultdict[str, int] = defaultdict(int)
-    sets: defaultdict[str, set[str]] = defaultdict(set)
+    sums: defaultdict[str, set[str]] = defaultdict(set)
+    ranks: dict[str, int] = {}
     for group in groups:
-        for place in _places(group, schools):
-            for part in _parts(group):
+        places, parts = _places(group, schools), _parts(group)
+        for place, by_part in zip(places, _RANKS, strict=True):
+            for part, rank in zip(parts, by_part, strict=True):
                 bases[f"{place}|{part}"] += group.counts.pupils
-    for group in groups:
-        _relate(sets, _places(group, schools), _parts(group))
-    return coverage.withheld(bases, list(sets.values()))
+                ranks[f"{place}|{part}"] = rank
+        _relate(sums, places, parts)
+    return Sums(bases, ranks).held(sums.values())
 
 
-def _relate(sets: defaultdict[str, set[str]], places: tuple[str, ...], parts: tuple[str, ...]) -> None:
-    whole, stage, year = parts
+_RANKS = ((4, 1, 0), (5, 3, 2), (6, 3, 2))
+"""Places (school, hub, all) by parts (whole, key stage, year): the lower, the sooner it is given up."""
+
+
+def _relate(sums: defaultdict[str, set[str]], places: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    everyone, stage, year = parts
     for part in parts:
         for inner, outer in pairwise(places):
-            sets[f"places of {outer}|{part}"] |= {f"{inner}|{part}", f"{outer}|{part}"}
+            sums[f"places of {outer}|{part}"] |= {f"{inner}|{part}", f"{outer}|{part}"}
     for place in places:
-        sets[f"stages of {place}"] |= {f"{place}|{whole}", f"{place}|{stage}"}
-        sets[f"years of {place}"] |= {f"{place}|{whole}", f"{place}|{year}"}
-        sets[f"years of {place}|{stage}"] |= {f"{place}|{stage}", f"{place}|{year}"}
+        sums[f"stages of {place}"] |= {f"{place}|{everyone}", f"{place}|{stage}"}
+        sums[f"years of {place}"] |= {f"{place}|{everyone}", f"{place}|{year}"}
+        sums[f"years of {place}|{stage}"] |= {f"{place}|{stage}", f"{place}|{year}"}
 
 
 def _places(group: Group, schools: Mapping[UUID, School]) -> tuple[str, ...]:

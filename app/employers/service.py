@@ -220,9 +220,8 @@ def problems_with_cover(cover: Given, today: date) -> list[Fault]:
     The exempt have no insurer at all. Codes: `required`, `not_here`, `out_of_order`, `in_the_future`, `in_the_past`.
     """
     policy = cover["kind"] == CoverKind.POLICY
-    needed, alien = (_POLICY, _ATTESTED) if policy else (_ATTESTED, ())
-    if cover["kind"] in _EXEMPT:
-        alien = _POLICY
+    needed = _POLICY if policy else _ATTESTED
+    alien = _ATTESTED if policy else _POLICY if cover["kind"] in _EXEMPT else ()
     faults = [_fault(name, "required", "Needed.") for name in needed if cover.get(name) is None]
     faults += [_fault(name, "not_here", "Not with this kind.") for name in alien if cover.get(name) is not None]
     ends, attested = cover.get("expires_on"), cover.get("attested_on")

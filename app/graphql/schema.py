@@ -184,6 +184,9 @@ _FINDERS: dict[str | None, Any] = {
     "Trust": _find_trust,
     "Programme": _find_programme,
 }
+CACHED = 256
+"""How many documents are kept parsed and validated."""
+
 _log = structlog.get_logger("tendays.graphql")
 
 
@@ -205,8 +208,8 @@ schema = _Schema(
     types=[School, Hub, Trust, Programme],
     extensions=[
         lambda: AddValidationRules([*RULES, MaxIntrospectionDepthRule]),
-        lambda: ParserCache(maxsize=256),
-        lambda: ValidationCache(maxsize=256),
+        lambda: ParserCache(maxsize=CACHED),
+        lambda: ValidationCache(maxsize=CACHED),
     ],
     config=StrawberryConfig(disable_field_suggestions=False),
 )

@@ -242,6 +242,7 @@ async def change_slot(tx: Writer, slot_id: UUID, values: Values) -> Row:
 async def slots_page(
     tx: Door,
     wanted: Mapping[str, Any],
+    *,
     starts_from: datetime | None,
     starts_to: datetime | None,
     after: UUID | None,
@@ -308,6 +309,7 @@ def search_statement(asked: frozenset[str]) -> Select[Any]:
 def search_params(
     now: datetime,
     wanted: Mapping[str, Any],
+    *,
     starts_from: datetime | None,
     places: int,
     after: tuple[datetime, UUID] | None,
@@ -336,7 +338,9 @@ async def search(
     limit: int = 50,
 ) -> Sequence[Row]:
     """Slots that the caller could book now, by (starts_at, slot_id); `wanted` holds members of `SEARCHABLE`."""
-    params = search_params(tx.caller.now, wanted, starts_from, places, after, limit)
+    params = search_params(
+        tx.caller.now, wanted, starts_from=starts_from, places=places, after=after, limit=limit
+    )
     return await tx.rows(search_statement(shape_of(params)), params)
 
 

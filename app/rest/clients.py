@@ -102,7 +102,7 @@ async def create(body: NewClientBody, tx: Write, house: InHouse) -> Response:
 )
 @needs("clients:read")
 async def index(tx: Read, turn: Paged) -> Response:
-    """One statement."""
+    """Your organisation's clients in the order they were made, ended ones too."""
     rows = await sql.page(tx, turn.after_id(_SCOPE), turn.limit)
     return page_of(turn, _SCOPE, rows, ("id",), _shown)
 
@@ -112,7 +112,7 @@ async def index(tx: Read, turn: Paged) -> Response:
 )
 @needs("clients:read")
 async def read(client_id: UUID, tx: Read) -> Response:
-    """One statement."""
+    """One of your organisation's clients, with the hints of its live secrets."""
     row = await _found(tx, client_id)
     return one_answer(_shown(row), version=row["version"])
 

@@ -105,6 +105,7 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
         for method in route.methods:
             operation = made["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
+                made["components"]["schemas"] |= operation.pop("x-schemas", {})
                 _complete(operation, route, method)
     made["webhooks"] = {name: _webhook(name) for name in TYPES}
     return made

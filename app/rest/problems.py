@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from app.core import errors
-from app.core.errors import Fault, Invalid, Problem
+from app.core.errors import Fault, Invalid, NotFound, Problem
 
 STATUS: Mapping[type[Problem], int] = {
     errors.Unauthenticated: 401,
@@ -87,12 +87,15 @@ def answer(problem: Problem, instance: str | None = None) -> Response:
 def from_validation(error: RequestValidationError) -> Problem:
     """What FastAPI found wrong with the input, with JSON pointers. Input values are never repeated."""
     found = error.errors()
+    if any(one["loc"][0] == "path" for one in found):  # an id that is none names nothing
+        return NotFound("resource")
     if any(one["type"] == "json_invalid" for one in found):
         return refusal(400, "bad_json", "The body is not valid JSON.")
-    return Invalid("invalid", "The request is not acceptable.", [_fault(one) for one in found])
+    return Invalid("invalid", "The request is not acceptable.", [fault_of(one) for one in found])
 
 
-def _fault(found: Mapping[str, Any]) -> Fault:
+def fault_of(found: Mapping[str, Any]) -> Fault:
+    """One of pydantic's errors; its `loc` begins with the part of the request."""
     where, *rest = found["loc"]
     code = _CODES.get(found["type"], str(found["type"]))
     detail = "There is no such field." if code == "unknown_field" else str(found["msg"])

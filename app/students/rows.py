@@ -35,7 +35,7 @@ Hash = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the caller may do with one school's pupils: to read, or to write. `grant_id` is a vendor's newest grant."""
+    """What the caller may read, or send, of one school's pupils."""
 
     school_id: UUID
     own: bool
@@ -84,7 +84,7 @@ def judge(sent: Sent, access: Access, digest: Hash) -> None:
     _, sent.former_hash = _number(sent, "former_upn", digest)
     born = sent.given.get("date_of_birth")
     if born is not None and not date(access.today.year - _OLDEST, 1, 1) <= born < access.today:
-        sent.faults.append(Fault("/date_of_birth", "not_a_birth_date", "A pupil was born before today, and not so long ago."))
+        sent.faults.append(Fault("/date_of_birth", "not_a_birth_date", "A pupil was born before today, not so long ago."))
     starts, ends = sent.given.get("starts_on"), sent.given.get("ends_on")
     if starts and ends and ends < starts:
         sent.faults.append(Fault("/ends_on", "ends_before_start", "The last day is before the first."))

@@ -42,6 +42,7 @@ enrolments = Table(
     *kept(),
     Index("ix_enrolments_school_id", "school_id", "id"),
     Index("ix_enrolments_person_id", "person_id"),
+    Index("ix_enrolments_second", "person_id", postgresql_where=text("kind <> 'main'")),
     Index(
         "uq_enrolments_school_upn",
         "school_id",

@@ -137,7 +137,7 @@ class Worker:
             await self.queue.record(outcomes)
         except QueueRefused as error:
             if len(outcomes) == 1:  # its lease ends, and it is sent again
-                _log.error("voice.unrecorded", delivery=str(outcomes[0].claimed.delivery_id), error=str(error))  # noqa: TRY400
+                _log.error("voice.unrecorded", delivery=str(outcomes[0].claimed.delivery_id), error=str(error))
                 return
             for one in outcomes:
                 await self._record([one])

@@ -51,6 +51,10 @@ ALTER POLICY grants_update ON grants
   WITH CHECK (grantor_id = (SELECT app.org())
          OR ((SELECT app.kind()) = 'trust' AND grantor_id = ANY ((SELECT app.schools())::uuid[])));
 
+-- Who saw what is the school's and its trust's to read, not the business of one vendor about another.
+ALTER POLICY disclosures_read ON disclosures USING (
+  school_id = ANY ((SELECT app.schools())::uuid[]) AND (SELECT app.kind()) <> 'vendor');
+
 -- Does a live agreement of its controller cover this school on that day?
 CREATE FUNCTION app.has_agreement(p_school uuid, p_on date) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$

@@ -1,5 +1,6 @@
 """A database opened as each role, two organisations, and the tokens of a house."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from app.core.caller import Caller
 from app.core.clock import wall_now
 from app.core.db import Database
 from app.core.ids import new_id
+from app.core.roles import Dsns
 from app.core.secrets import Keyring
 from app.organisations.tables import organisations
 
@@ -27,17 +29,17 @@ class Org:
     kind: str
     client: NewClient
 
-    def caller(self, **more: Any) -> Caller:
+    def caller(self) -> Caller:
         scopes = frozenset(self.client.scopes)
-        return Caller(self.client.id, self.id, self.kind, scopes, wall_now(), **more)
+        return Caller(self.client.id, self.id, self.kind, scopes, wall_now())
 
 
-async def register(owner: Database, kind: str, **more: Any) -> Org:
+async def register(owner: Database, kind: str) -> Org:
     """An organisation and its first client, as the loader makes them."""
     org_id = new_id()
     async with owner.write(None) as tx:
         await tx.run(insert(organisations).values(id=org_id, kind=kind, name=f"A {kind}"))
-        made = await service.register_client(tx, org_id=org_id, org_kind=kind, name="first", **more)
+        made = await service.register_client(tx, org_id=org_id, org_kind=kind, name="first")
     return Org(org_id, kind, made)
 
 

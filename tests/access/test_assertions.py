@@ -1,18 +1,22 @@
 """`private_key_jwt`: what proves a client, what does not, and which keys may be registered."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from app.access import service
 from app.access.assertions import problems_with_jwks
-from app.access.service import ASSERTION_TYPE, OAuthRefusal, credentials_in
+from app.access.service import ASSERTION_TYPE, NewClient, OAuthRefusal, credentials_in
+from app.access.tokens import Issued, Tokens
 from app.core.clock import wall_now
+from app.core.db import Database
 from app.core.errors import Conflict, Invalid
 from app.core.ids import new_id
+from tests.access.conftest import Org
 
 TOKEN = "https://tendays.test/oauth/token"
 AUDIENCES = ("https://tendays.test", TOKEN)
@@ -42,7 +46,13 @@ async def signing(db: Database, school: Org) -> NewClient:
         )
 
 
-def assertion(client: NewClient, key: str | Key="ec", alg: str="ES256", header: dict[str, str] | None=None, **changes: dict[str, Any]) -> str:
+def assertion(
+    client: NewClient,
+    key: str | Key = "ec",
+    alg: str = "ES256",
+    header: dict[str, str] | None = None,
+    **changes: dict[str, Any],
+) -> str:
     now = int(wall_now().timestamp())
     claims = {
         "iss": str(client.id), "sub": str(client.id), "aud": TOKEN, "iat": now, "exp": now + 120, "jti": str(new_id()),
@@ -66,10 +76,13 @@ async def refused(db: Database, tokens: Tokens, text: str) -> str:
     return caught.value.detail
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 @pytest.mark.parametrize(
     ("key", "alg"), [("ec", "ES256"), ("ed", "EdDSA"), ("ed", "Ed25519"), ("rsa", "PS256"), ("rsa", "RS256")]
 )
-async def test_a_registered_key_proves_the_client_in_two_statements(db: Database, tokens: Tokens, signing: NewClient, key: str, alg: str) -> None:
+async def test_a_registered_key_proves_the_client_in_two_statements(
+    db: Database, tokens: Tokens, signing: NewClient, key: str, alg: str
+) -> None:
     before = db.statements
     issued = await grant(db, tokens, assertion(signing, key, alg))
     assert db.statements - before == 2
@@ -82,7 +95,9 @@ async def test_an_assertion_is_good_once(db: Database, tokens: Tokens, signing: 
     assert "used" in await refused(db, tokens, text)
 
 
-async def test_a_client_that_signs_has_no_secret_and_gets_none(db: Database, school: Org, signing: NewClient) -> None:
+async def test_a_client_that_signs_has_no_secret_and_gets_none(
+    db: Database, school: Org, signing: NewClient
+) -> None:
     assert signing.secret is None
     async with db.write(school.caller()) as tx:
         with pytest.raises(Conflict, match="own keys"):
@@ -114,7 +129,9 @@ async def test_a_client_that_signs_has_no_secret_and_gets_none(db: Database, sch
         {"key": ECKey.generate_key("P-256", {"kid": "ec"})},
     ],
 )
-async def test_a_claim_that_is_wrong_or_lacking_is_refused(db: Database, tokens: Tokens, signing: NewClient, changes: dict[str, Any]) -> None:
+async def test_a_claim_that_is_wrong_or_lacking_is_refused(
+    db: Database, tokens: Tokens, signing: NewClient, changes: dict[str, Any]
+) -> None:
     await refused(db, tokens, assertion(signing, **changes))
 
 
@@ -139,6 +156,7 @@ def test_public_keys_of_the_kinds_we_take_may_be_registered() -> None:
     assert problems_with_jwks(public(*KEYS.values())) == []
 
 
+@pytest.mark.filterwarnings("ignore:Key size should be")
 @pytest.mark.parametrize(
     ("jwks", "code"),
     [
@@ -157,7 +175,9 @@ def test_public_keys_of_the_kinds_we_take_may_be_registered() -> None:
         ({"keys": [{**KEYS["ec"].as_dict(private=False), "kid": 7}]}, "bad_kid"),
     ],
 )
-async def test_other_keys_are_refused_with_a_pointer(db: Database, school: Org, jwks: Any, code: str) -> None:
+async def test_other_keys_are_refused_with_a_pointer(
+    db: Database, school: Org, jwks: object, code: str
+) -> None:
     (fault,) = problems_with_jwks(jwks)
     assert fault.code == code
     assert fault.pointer.startswith("/jwks/keys")

@@ -1,7 +1,9 @@
 """Client credentials, revocation, and an organisation's own clients, as `tendays_app`."""
 
 import base64
+from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -9,17 +11,21 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from app.access import service, sql
-from app.access.service import Credentials, OAuthRefusal, credentials_in
+from app.access.service import Credentials, NewClient, OAuthRefusal, credentials_in
+from app.access.tokens import Issued, Tokens
 from app.core.clock import wall_now
-from app.core.db import system
+from app.core.db import Database, system
 from app.core.errors import Conflict, Invalid, NotFound, Stale, Unauthenticated
 from app.core.ids import new_id
 from app.core.secrets import new_client_secret
+from tests.access.conftest import Org
 
 AUDIENCES = ("https://tendays.test", "https://tendays.test/oauth/token")
 
 
-async def granted(db: Database, tokens: Tokens, given: Credentials, scope: str | None=None, **more: Any) -> Issued:
+async def granted(
+    db: Database, tokens: Tokens, given: Credentials, scope: str | None = None, **more: object
+) -> Issued:
     stated = {"grant_type": "client_credentials", "audiences": AUDIENCES, "now": wall_now(), **more}
     return await service.grant_token(db, tokens, given, scope=scope, **stated)
 
@@ -63,7 +69,9 @@ def test_credentials_come_by_basic_or_in_the_form() -> None:
         ({"client_assertion": "x", "client_assertion_type": service.ASSERTION_TYPE}, None, "invalid_client"),
     ],
 )
-def test_two_ways_at_once_none_or_a_broken_one_are_refused(form: dict[str, str], authorization: str | None, code: str) -> None:
+def test_two_ways_at_once_none_or_a_broken_one_are_refused(
+    form: dict[str, str], authorization: str | None, code: str
+) -> None:
     with pytest.raises(OAuthRefusal) as caught:
         credentials_in(form, authorization)
     assert caught.value.code == code
@@ -72,7 +80,9 @@ def test_two_ways_at_once_none_or_a_broken_one_are_refused(form: dict[str, str],
 # --- tokens -----------------------------------------------------------------------------------------
 
 
-async def test_a_secret_gets_a_token_with_all_scopes_in_one_statement(db: Database, tokens: Tokens, school: Org) -> None:
+async def test_a_secret_gets_a_token_with_all_scopes_in_one_statement(
+    db: Database, tokens: Tokens, school: Org
+) -> None:
     before = db.statements
     issued = await granted(db, tokens, by_secret(school))
     assert db.statements - before == 1
@@ -91,7 +101,9 @@ async def test_scopes_are_narrowed_and_never_widened(db: Database, tokens: Token
         assert await error(granted(db, tokens, by_secret(school), scope)) == "invalid_scope"
 
 
-async def test_a_scope_that_the_kind_lost_is_not_granted_any_more(db: Database, tokens: Tokens, owner: Database, employer: Org) -> None:
+async def test_a_scope_that_the_kind_lost_is_not_granted_any_more(
+    db: Database, tokens: Tokens, owner: Database, employer: Org
+) -> None:
     async with owner.write(None) as tx:
         await tx.run(
             text("UPDATE clients SET scopes = scopes || '{grants:write}' WHERE id = :id"),
@@ -100,7 +112,9 @@ async def test_a_scope_that_the_kind_lost_is_not_granted_any_more(db: Database, 
     assert "grants:write" not in (await granted(db, tokens, by_secret(employer))).scope
 
 
-async def test_unknown_clients_and_wrong_secrets_get_the_same_words(db: Database, tokens: Tokens, school: Org, employer: Org) -> None:
+async def test_unknown_clients_and_wrong_secrets_get_the_same_words(
+    db: Database, tokens: Tokens, school: Org, employer: Org
+) -> None:
     told = set()
     for given in (
         Credentials(str(new_id()), secret=school.client.secret.secret),
@@ -123,7 +137,9 @@ async def test_other_grant_types_are_refused(db: Database, tokens: Tokens, schoo
     assert await error(granted(db, tokens, given, grant_type=None)) == "invalid_request"
 
 
-async def test_a_revoked_token_is_dead_in_the_next_transaction(db: Database, tokens: Tokens, school: Org) -> None:
+async def test_a_revoked_token_is_dead_in_the_next_transaction(
+    db: Database, tokens: Tokens, school: Org
+) -> None:
     token = (await granted(db, tokens, by_secret(school))).token
     other = (await granted(db, tokens, by_secret(school))).token
     stated = {"audiences": AUDIENCES, "now": wall_now()}
@@ -137,7 +153,9 @@ async def test_a_revoked_token_is_dead_in_the_next_transaction(db: Database, tok
         pass
 
 
-async def test_a_strangers_token_is_left_alone(db: Database, tokens: Tokens, school: Org, employer: Org) -> None:
+async def test_a_strangers_token_is_left_alone(
+    db: Database, tokens: Tokens, school: Org, employer: Org
+) -> None:
     token = (await granted(db, tokens, by_secret(school))).token
     stated = {"audiences": AUDIENCES, "now": wall_now()}
     assert not await service.revoke_token(db, tokens, by_secret(employer), token=token, **stated)
@@ -148,7 +166,9 @@ async def test_a_strangers_token_is_left_alone(db: Database, tokens: Tokens, sch
     assert await error(service.revoke_token(db, tokens, wrong, token=token, **stated)) == "invalid_client"
 
 
-async def test_the_broom_takes_expired_assertions_and_revocations_only(db: Database, worker: Database, school: Org, employer: Org) -> None:
+async def test_the_broom_takes_expired_assertions_and_revocations_only(
+    db: Database, worker: Database, school: Org, employer: Org
+) -> None:
     async with db.write(None) as tx:
         for jti, minutes in (("past", -1), ("future", 5)):
             when = wall_now() + timedelta(minutes=minutes)
@@ -182,7 +202,9 @@ async def test_a_client_makes_another_of_its_own_organisation_with_no_scope_it_l
     ]
 
 
-async def test_secrets_are_kept_as_hashes_and_shown_as_hints(db: Database, school: Org, made: NewClient) -> None:
+async def test_secrets_are_kept_as_hashes_and_shown_as_hints(
+    db: Database, school: Org, made: NewClient
+) -> None:
     async with db.read(school.caller()) as tx:
         row = await sql.by_id(tx, made.id)
     (kept,) = row["secrets"]
@@ -191,7 +213,9 @@ async def test_secrets_are_kept_as_hashes_and_shown_as_hints(db: Database, schoo
     assert made.secret.secret not in repr(made)
 
 
-async def test_clients_are_listed_page_by_page_and_a_strangers_never(db: Database, school: Org, employer: Org, made: NewClient) -> None:
+async def test_clients_are_listed_page_by_page_and_a_strangers_never(
+    db: Database, school: Org, employer: Org, made: NewClient
+) -> None:
     async with db.read(school.caller()) as tx:
         rows = await sql.page(tx, None, 50)
         ids = [row["id"] for row in rows]
@@ -203,13 +227,17 @@ async def test_clients_are_listed_page_by_page_and_a_strangers_never(db: Databas
         assert [row["id"] for row in await sql.page(tx, None, 50)] == [employer.client.id]
 
 
-async def test_the_app_cannot_make_a_client_for_another_organisation(db: Database, school: Org, employer: Org) -> None:
+async def test_the_app_cannot_make_a_client_for_another_organisation(
+    db: Database, school: Org, employer: Org
+) -> None:
     with pytest.raises(NotFound):
         async with db.write(school.caller()) as tx:
             await service.register_client(tx, org_id=employer.id, org_kind="employer", name="mine")
 
 
-async def test_a_rotated_secret_overlaps_with_the_old_one_or_ends_it_at_once(db: Database, tokens: Tokens, school: Org, made: NewClient) -> None:
+async def test_a_rotated_secret_overlaps_with_the_old_one_or_ends_it_at_once(
+    db: Database, tokens: Tokens, school: Org, made: NewClient
+) -> None:
     old = Credentials(str(made.id), secret=made.secret.secret)
     async with db.write(school.caller()) as tx:
         second = await service.rotate_secret(tx, made.id)
@@ -234,7 +262,9 @@ async def test_secrets_do_not_pile_up(db: Database, school: Org, made: NewClient
                 await service.rotate_secret(tx, made.id, overlap=timedelta(days=days))
 
 
-async def test_a_revoked_client_is_out_with_every_token_it_holds(db: Database, tokens: Tokens, school: Org, made: NewClient) -> None:
+async def test_a_revoked_client_is_out_with_every_token_it_holds(
+    db: Database, tokens: Tokens, school: Org, made: NewClient
+) -> None:
     given = Credentials(str(made.id), secret=made.secret.secret)
     token = (await granted(db, tokens, given)).token
     async with db.write(school.caller()) as tx:
@@ -250,7 +280,9 @@ async def test_a_revoked_client_is_out_with_every_token_it_holds(db: Database, t
             pass
 
 
-async def test_a_strangers_client_is_not_found_and_not_changed(db: Database, school: Org, employer: Org) -> None:
+async def test_a_strangers_client_is_not_found_and_not_changed(
+    db: Database, school: Org, employer: Org
+) -> None:
     async with db.write(school.caller()) as tx:
         for act in (service.revoke_client, service.rotate_secret):
             with pytest.raises(NotFound):

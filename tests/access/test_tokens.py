@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -13,8 +13,10 @@ from sqlalchemy import text
 
 from app.access.tokens import REFRESH, SETTLE, Tokens, retire_key
 from app.core.clock import wall_now
+from app.core.db import Database
 from app.core.errors import Unauthenticated
 from app.core.ids import new_id
+from app.core.secrets import Keyring
 
 ISSUER = "https://tendays.test"
 WHO = {"client_id": new_id(), "org_id": new_id(), "org_kind": "school", "scopes": {"b:read", "a:read"}}
@@ -86,7 +88,7 @@ async def test_what_is_broken_forged_or_meant_for_others_is_refused(tokens: Toke
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
     stranger = ECKey.generate_key("P-256")
 
-    def forged(key: ECKey=stranger, **changes: Any) -> str:
+    def forged(key: ECKey = stranger, **changes: object) -> str:
         header = {"alg": "ES256", "typ": "at+jwt", "kid": kid, **changes.pop("header", {})}
         return jwt.encode(header, {**claims, **changes}, key, algorithms=["ES256"])
 
@@ -103,7 +105,9 @@ async def test_what_is_broken_forged_or_meant_for_others_is_refused(tokens: Toke
     assert tokens.verify(forged(real))
 
 
-async def test_a_verified_token_is_kept_until_it_expires_and_the_memory_is_bounded(db: Database, keyring: Keyring) -> None:
+async def test_a_verified_token_is_kept_until_it_expires_and_the_memory_is_bounded(
+    db: Database, keyring: Keyring
+) -> None:
     clock = Clock()
     tokens = Tokens(db, keyring, issuer=ISSUER, clock=clock, remember=3)
     await tokens.reload()
@@ -118,7 +122,9 @@ async def test_a_verified_token_is_kept_until_it_expires_and_the_memory_is_bound
     assert fault(tokens, first) == "token_expired"
 
 
-async def test_processes_that_start_together_make_one_key(db: Database, owner: Database, keyring: Keyring, tokens: Tokens) -> None:
+async def test_processes_that_start_together_make_one_key(
+    db: Database, owner: Database, keyring: Keyring, tokens: Tokens
+) -> None:
     async with owner.write(None) as tx:
         kept = await tx.rows(text("DELETE FROM signing_keys RETURNING kid"))
     assert len(kept) == 1
@@ -130,7 +136,9 @@ async def test_processes_that_start_together_make_one_key(db: Database, owner: D
     await tokens.reload()
 
 
-async def test_a_new_key_is_published_first_signs_later_and_the_old_one_verifies_on(another: tuple[Tokens, Clock], db: Database, keyring: Keyring) -> None:
+async def test_a_new_key_is_published_first_signs_later_and_the_old_one_verifies_on(
+    another: tuple[Tokens, Clock], db: Database, keyring: Keyring
+) -> None:
     tokens, clock = another
     old = tokens.issue(**WHO).token
     before = tokens._signer().kid
@@ -155,7 +163,9 @@ async def test_a_rotation_that_is_not_due_makes_nothing(another: tuple[Tokens, C
     assert await tokens.rotate(if_older_than=timedelta(days=90)) is None
 
 
-async def test_an_unknown_key_is_looked_for_once_and_then_refused(another: tuple[Tokens, Clock], tokens: Tokens) -> None:
+async def test_an_unknown_key_is_looked_for_once_and_then_refused(
+    another: tuple[Tokens, Clock], tokens: Tokens
+) -> None:
     await another[0].rotate(at_once=True)
     token = another[0].issue(**WHO).token
     assert another[0]._signer().kid not in tokens._by_kid
@@ -165,7 +175,9 @@ async def test_an_unknown_key_is_looked_for_once_and_then_refused(another: tuple
     assert (await tokens.verify_or_reload(token)).org_kind == "school"
 
 
-async def test_strangers_key_ids_do_not_cause_a_read_each(another: tuple[Tokens, Clock], db: Database) -> None:
+async def test_strangers_key_ids_do_not_cause_a_read_each(
+    another: tuple[Tokens, Clock], db: Database
+) -> None:
     tokens, _ = another
     token = jwt.encode({"alg": "ES256", "kid": "x", "typ": "at+jwt"}, {}, ECKey.generate_key("P-256"))
     before = db.statements
@@ -175,7 +187,9 @@ async def test_strangers_key_ids_do_not_cause_a_read_each(another: tuple[Tokens,
     assert db.statements - before <= 1
 
 
-async def test_a_retired_key_takes_its_tokens_with_it_even_those_remembered(owner: Database, another: tuple[Tokens, Clock]) -> None:
+async def test_a_retired_key_takes_its_tokens_with_it_even_those_remembered(
+    owner: Database, another: tuple[Tokens, Clock]
+) -> None:
     tokens, _ = another
     leaked = tokens._signer().kid
     token = tokens.issue(**WHO).token

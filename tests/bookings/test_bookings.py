@@ -10,7 +10,13 @@ async def test_a_school_asks_and_an_employer_confirms(world: World) -> None:
     made = await world.post(
         "vendor",
         "/v1/bookings",
-        {"school_id": world["school_a"], "slot_id": slot, "places": 25, "nc_year": "8", "external_ref": "trip-1"},
+        {
+            "school_id": world["school_a"],
+            "slot_id": slot,
+            "places": 25,
+            "nc_year": "8",
+            "external_ref": "trip-1",
+        },
     )
     assert made.status_code == 201, made.text
     booking = made.json()
@@ -57,7 +63,9 @@ async def test_a_pupil_cannot_be_in_two_places_at_once(world: World) -> None:
 async def test_a_refusal_gives_every_place_back(world: World) -> None:
     slot = await world.slot(capacity=10)
     booking = await world.booking(slot=slot, places=10)
-    full = await world.post("school_c", "/v1/bookings", {"school_id": world["school_c"], "slot_id": slot, "places": 1})
+    full = await world.post(
+        "school_c", "/v1/bookings", {"school_id": world["school_c"], "slot_id": slot, "places": 1}
+    )
     assert (full.status_code, full.json()["code"]) == (409, "no_places")
     no_reason = await world.post("employer_a", f"/v1/bookings/{booking['id']}/decline", {})
     assert (no_reason.status_code, no_reason.json()["errors"][0]["pointer"]) == (422, "/reason_code")

@@ -1,7 +1,9 @@
 """A POST is done once: claims, races, replays, and what is never recorded. On Postgres as `tendays_app`."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -10,9 +12,10 @@ from sqlalchemy import insert, text
 from app.access import service as access
 from app.core.caller import Caller
 from app.core.clock import wall_now
-from app.core.db import Database, system
+from app.core.db import Database, Writer, system
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import new_id
+from app.core.roles import Dsns
 from app.core.secrets import Keyring
 from app.idempotency import service
 from app.organisations.tables import organisations
@@ -54,7 +57,9 @@ def caller(callers: list[Caller]) -> Caller:
     return callers[0]
 
 
-async def post(db: Database, caller: Caller, key: str, digest: bytes=HASH, ring: Keyring=RING, **more: Any) -> Any:
+async def post(
+    db: Database, caller: Caller, key: str, digest: bytes = HASH, ring: Keyring = RING, **more: object
+) -> Any:  # noqa: ANN401
     """What the frame does around an endpoint; True says that the endpoint ran."""
     async with db.write(caller) as tx:
         recorded = await service.claim(tx, ring, key, digest)
@@ -64,7 +69,9 @@ async def post(db: Database, caller: Caller, key: str, digest: bytes=HASH, ring:
         return True
 
 
-async def test_the_first_request_is_done_and_the_next_gets_the_recorded_answer(db: Database, caller: Caller) -> None:
+async def test_the_first_request_is_done_and_the_next_gets_the_recorded_answer(
+    db: Database, caller: Caller
+) -> None:
     assert await post(db, caller, "replay") is True
     for _ in range(2):
         recorded = await post(db, caller, "replay")
@@ -88,7 +95,9 @@ async def test_a_key_with_another_payload_is_refused(db: Database, caller: Calle
     assert caught.value.faults[0].pointer == "@Idempotency-Key"
 
 
-async def test_while_the_first_is_in_flight_the_second_is_told_so_at_once(db: Database, caller: Caller) -> None:
+async def test_while_the_first_is_in_flight_the_second_is_told_so_at_once(
+    db: Database, caller: Caller
+) -> None:
     async with db.write(caller) as first:
         assert await service.claim(first, RING, "flight", HASH) is None
         with pytest.raises(Conflict) as caught:
@@ -107,7 +116,7 @@ async def test_two_that_ask_for_a_recorded_answer_at_once_both_get_it(db: Databa
 
 
 async def test_of_many_at_once_one_is_done(db: Database, caller: Caller) -> None:
-    async def once() -> Any:
+    async def once() -> Any:  # noqa: ANN401
         try:
             return await post(db, caller, "race")
         except Conflict as error:
@@ -146,7 +155,9 @@ async def test_keys_belong_to_their_client(db: Database, callers: list[Caller]) 
         assert await tx.value(text("SELECT count(*) FROM idempotency_keys WHERE key = 'mine'")) == 1
 
 
-async def test_bodies_are_sealed_and_payloads_are_not_kept_even_as_plain_digests(owner: Database, db: Database, caller: Caller) -> None:
+async def test_bodies_are_sealed_and_payloads_are_not_kept_even_as_plain_digests(
+    owner: Database, db: Database, caller: Caller
+) -> None:
     await post(db, caller, "sealed", body=b"tds_live_secret", secret=True)
     async with owner.write(None) as tx:
         row = await tx.one_or_none(text("SELECT * FROM idempotency_keys WHERE key = 'sealed'"))
@@ -156,14 +167,18 @@ async def test_bodies_are_sealed_and_payloads_are_not_kept_even_as_plain_digests
     assert (await post(db, caller, "sealed")).body == b"tds_live_secret"
 
 
-async def test_an_answer_without_a_secret_is_kept_for_longer(owner: Database, db: Database, caller: Caller) -> None:
+async def test_an_answer_without_a_secret_is_kept_for_longer(
+    owner: Database, db: Database, caller: Caller
+) -> None:
     await post(db, caller, "longer")
     async with owner.write(None) as tx:
         query = text("SELECT expires_at - created_at FROM idempotency_keys WHERE key = 'longer'")
         assert await tx.value(query) == service.KEEP
 
 
-async def test_an_expired_answer_is_not_repeated_and_the_broom_frees_its_key(dsns: Dsns, db: Database, caller: Caller) -> None:
+async def test_an_expired_answer_is_not_repeated_and_the_broom_frees_its_key(
+    dsns: Dsns, db: Database, caller: Caller
+) -> None:
     await post(db, caller, "expired", keep=timedelta(seconds=-1))
     with pytest.raises(Conflict) as caught:
         await post(db, caller, "expired")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, and_, cast, func, insert, literal, or_, select, update
+from sqlalchemy import Text, Uuid, and_, cast, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.core.caller import Caller
@@ -90,7 +90,7 @@ async def newest_position(tx: Door) -> int:
 
 async def reaches_school(tx: Door, caller: Caller, school_id: UUID) -> bool:
     """Whether the caller acts for this school."""
-    return school_id == caller.org_id or school_id in (await tx.value(select(cast(func.app.schools(), ARRAY(Text)))) or ())
+    return school_id in (await tx.value(select(cast(func.app.schools(), ARRAY(Uuid)))) or ())
 
 
 async def wake_worker(tx: Writer) -> None:

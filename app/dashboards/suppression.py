@@ -1,0 +1,67 @@
+"""Which groups of a table of sums are held back, so that none follows from the others. Pure.
+
+`rules.coverage.withheld` is the law for one level (a base of at least 10, never one alone). Coverage is shown at
+several levels at once: schools, year groups and key stages, and each of them within the others. Here the same law is
+kept over all of them together, and of two groups that would do, the one of less interest goes: a year of one school
+before a year of the hub, and that before the total of a school.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from app.rules.coverage import SMALLEST_BASE
+
+Key = str
+
+
+class Sums:
+    """Groups with their bases, and the sums they take part in: a total and what adds up to it."""
+
+    def __init__(self, bases: Mapping[Key, int], ranks: Mapping[Key, int]) -> None:
+        """`ranks`: the lower, the sooner a group is given up to protect another."""
+        self._bases = bases
+        self._ranks = ranks
+        self._same: dict[Key, Key] = {key: key for key in bases}
+
+    def held(self, sums: Iterable[Iterable[Key]]) -> frozenset[Key]:
+        """The groups to hold back; each sum names its total and its parts."""
+        sets = self._merged([frozenset(one) for one in sums])
+        rank: defaultdict[Key, int] = defaultdict(int)
+        for key in self._bases:
+            rank[self._root(key)] = max(rank[self._root(key)], self._ranks[key])
+        hidden = {key for key in rank if self._bases[key] < SMALLEST_BASE}
+        of: defaultdict[Key, list[frozenset[Key]]] = defaultdict(list)
+        for one in sets:
+            for key in one:
+                of[key].append(one)
+        waiting = deque(one for key in hidden for one in of[key])
+        while waiting:
+            one = waiting.popleft()
+            if self._safe(one & hidden) or one <= hidden:
+                continue
+            given_up = min(one - hidden, key=lambda key: (rank[key], self._bases[key], key))
+            hidden.add(given_up)
+            waiting.extend(of[given_up])
+            waiting.append(one)
+        return frozenset(key for key in self._bases if self._root(key) in hidden)
+
+    def _safe(self, held: Iterable[Key]) -> bool:
+        bases = [self._bases[key] for key in held]
+        return not bases or (len(bases) > 1 and sum(bases) >= SMALLEST_BASE)
+
+    def _merged(self, sets: Sequence[frozenset[Key]]) -> set[frozenset[Key]]:
+        """A total with a single part is that part: both are shown or neither. Goes round until nothing changes."""
+        while True:
+            now = {frozenset(map(self._root, one)) for one in sets}
+            pairs = [tuple(one) for one in now if len(one) == 2]  # noqa: PLR2004
+            if not pairs:
+                return {one for one in now if len(one) > 1}
+            for left, right in pairs:
+                self._same[self._root(left)] = self._root(right)
+            sets = list(now)
+
+    def _root(self, key: Key) -> Key:
+        while self._same[key] != key:
+            self._same[key] = self._same[self._same[key]]
+            key = self._same[key]
+        return key

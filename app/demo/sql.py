@@ -1,0 +1,84 @@
+"""What the loader asks of the database as its owner: entering as others, and what has no service because a MIS sends it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Integer, Text, bindparam, func, insert, select, text
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+
+from app.core.caller import Caller
+from app.core.db import Door, Row, Writer
+from app.organisations.tables import organisations
+
+_ALONE = 7_310_338_420_119  # any number that nobody else uses
+_IDS = bindparam("schools", type_=ARRAY(PG_UUID(as_uuid=True)))
+
+# What a MIS has sent over the years: the NC years before this one and after it, from the one that was sent.
+_OTHER_YEARS = text(
+    """
+    INSERT INTO nc_years (enrolment_id, academic_year, school_id, nc_year)
+    SELECT n.enrolment_id, n.academic_year + s, n.school_id, (n.nc_year::int + s)::text
+      FROM nc_years n CROSS JOIN generate_series(-4, 2) s
+     WHERE n.school_id = ANY (:schools) AND s <> 0 AND n.nc_year::int + s BETWEEN 7 AND 13
+    ON CONFLICT DO NOTHING
+    """
+).bindparams(_IDS)
+
+_STATES = text(
+    """
+    INSERT INTO school_states (school_id, roll_complete_at, last_sync_at, field_groups)
+    SELECT s, :at, :at, :groups FROM unnest(CAST(:schools AS uuid[])) s
+    ON CONFLICT (school_id) DO UPDATE
+       SET roll_complete_at = excluded.roll_complete_at, last_sync_at = excluded.last_sync_at,
+           field_groups = excluded.field_groups
+    """
+).bindparams(_IDS, bindparam("groups", type_=ARRAY(Text)))
+
+_PUPILS = text(
+    """
+    SELECT e.id, e.school_id, e.person_no, n.academic_year, n.nc_year
+      FROM enrolments e JOIN nc_years n ON n.enrolment_id = e.id
+     WHERE e.school_id = ANY (:schools) AND n.academic_year = ANY (:years)
+     ORDER BY e.school_id, e.id, n.academic_year
+    """
+).bindparams(_IDS, bindparam("years", type_=ARRAY(Integer)))
+
+
+async def alone(tx: Writer) -> None:
+    """One loader at a time; the lock goes with the transaction."""
+    await tx.run(select(func.pg_advisory_xact_lock(_ALONE)))
+
+
+async def known(tx: Door, names: Sequence[str]) -> Mapping[str, UUID]:
+    """The active organisations of these names, by name."""
+    stmt = select(organisations.c.id, organisations.c.name).where(
+        organisations.c.name.in_(names), organisations.c.status == "active"
+    )
+    return {row["name"]: row["id"] for row in await tx.rows(stmt)}
+
+
+async def add_first(tx: Writer, identifier: UUID, kind: str, name: str) -> None:
+    """The organisation that enters all others: nobody could register it."""
+    await tx.run(insert(organisations).values(id=identifier, kind=kind, name=name))
+
+
+async def enter(tx: Writer, caller: Caller) -> None:
+    """Be this caller from here on, in the same transaction; `tx.caller` has its domain time."""
+    now: datetime = await tx.value(select(func.app.enter(caller.client_id, caller.school_id, None)))
+    tx.caller = caller.at(now)
+
+
+async def add_other_years(tx: Writer, schools: Sequence[UUID]) -> None:
+    """Give each pupil the NC years of up to four academic years before this one and two after it."""
+    await tx.run(_OTHER_YEARS, {"schools": list(schools)})
+
+
+async def mark_rolls_complete(tx: Writer, schools: Sequence[UUID], at: datetime, groups: Sequence[str]) -> None:
+    """Say that the whole roll of each school has been sent, with these field groups."""
+    await tx.run(_STATES, {"schools": list(schools), "at": at, "groups": list(groups)})
+
+
+async def pupils(tx: Writer, schools: Sequence[UUID], years: Sequence[int]) -> Sequence[Row]:
+    """Pupils with their NC year in each of these academic years."""
+    return await tx.rows(_PUPILS, {"schools": list(schools), "years": list(years)})

@@ -1,0 +1,57 @@
+-- What schools search: kept fresh when an employer changes, and cheap to ask for however many restricted offers,
+-- suspensions and slots there are. And a bar is for a pupil of the school that makes it.
+
+-- The audiences of the caller, gathered once; then one probe of the index each. (As one OR over functions every row of
+-- offer_audiences was read, and every function run for it.)
+CREATE OR REPLACE FUNCTION app.offers_shown() RETURNS uuid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_schools uuid[] := app.schools(); v_today date := app.today(); v_audiences uuid[]; v uuid[];
+BEGIN
+  v_audiences := v_schools || app.programmes_joined() || app.org() || ARRAY(
+    SELECT parent_id FROM memberships
+     WHERE member_id = ANY (v_schools) AND kind = 'hub' AND starts_on <= v_today AND (ends_on IS NULL OR ends_on > v_today));
+  SELECT coalesce(array_agg(DISTINCT offer_id), '{}') INTO v FROM offer_audiences WHERE audience_id = ANY (v_audiences);
+  RETURN v;
+END $$;
+
+-- Those that may suspend for the caller's schools, gathered once.
+CREATE OR REPLACE FUNCTION app.suspended_employers() RETURNS uuid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_schools uuid[] := app.schools(); v_today date := app.today(); v_over uuid[]; v uuid[];
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM suspensions WHERE lifted_at IS NULL) THEN
+    RETURN '{}';
+  END IF;
+  v_over := app.org() || ARRAY(
+    SELECT parent_id FROM memberships
+     WHERE member_id = ANY (v_schools) AND kind IN ('hub', 'trust') AND starts_on <= v_today
+       AND (ends_on IS NULL OR ends_on > v_today));
+  SELECT coalesce(array_agg(DISTINCT s.employer_id), '{}') INTO v FROM suspensions s
+   WHERE s.lifted_at IS NULL
+     AND (s.suspended_by = ANY (v_over)
+       OR (cardinality(v_schools) > 0
+           AND EXISTS (SELECT 1 FROM organisations o WHERE o.id = s.suspended_by AND o.kind = 'national')));
+  RETURN v;
+END $$;
+
+-- The sittings of one slot must not read every slot there is.
+ALTER POLICY sittings_read ON sittings
+  USING (employer_id = (SELECT app.org()) OR EXISTS (SELECT 1 FROM slots s WHERE s.id = sittings.slot_id));
+
+ALTER POLICY site_bars_insert ON site_bars
+  WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[])
+    AND EXISTS (SELECT 1 FROM enrolments e WHERE e.id = enrolment_id AND e.school_id = site_bars.school_id));
+
+-- The size band and the name of an employer are part of what is searched.
+CREATE FUNCTION app.employer_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+  PERFORM app.show_slot(id) FROM slots WHERE employer_id = NEW.id AND state = 'open';
+  RETURN NULL;
+END $$;
+CREATE TRIGGER employers_shown AFTER UPDATE OF size_band ON employers
+  FOR EACH ROW WHEN (OLD.size_band IS DISTINCT FROM NEW.size_band) EXECUTE FUNCTION app.employer_changed();
+CREATE TRIGGER organisations_shown AFTER UPDATE OF name, status ON organisations
+  FOR EACH ROW WHEN (NEW.kind = 'employer' AND (OLD.name, OLD.status) IS DISTINCT FROM (NEW.name, NEW.status))
+  EXECUTE FUNCTION app.employer_changed();
+REVOKE ALL ON FUNCTION app.employer_changed() FROM PUBLIC;
