@@ -1,6 +1,7 @@
 """The command `tendays`: run everything, or one part of it; prepare, migrate, forget."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import uvicorn
 import uvloop
 from rich.console import Console
 
+from app.core import logs
 from app.core.embedded import EmbeddedFailed, forget, running_dsns
 from app.core.roles import ensure_roles_and_database, new_passwords
 from app.running import answers, bring_up_to_date, console, database, needed, run_everything, say, step
@@ -79,7 +81,9 @@ def served() -> "FastAPI":
     """The application of one API process."""
     from app.main import create_app  # noqa: PLC0415 - the other commands start without the web
 
-    return create_app(load())
+    settings = load()
+    _begin_logs(settings)
+    return create_app(settings)
 
 
 @cli.command()
@@ -87,6 +91,7 @@ def worker() -> None:
     """The worker alone: sequencer, webhooks, deadlines. It needs a database that has been migrated."""
     settings = _beside_a_database()
     needed(settings, "worker_database_url")
+    _begin_logs(settings)
     _mind_the_supervisor()
     from app.worker import run as work  # noqa: PLC0415 - as in `served`
 
@@ -236,6 +241,12 @@ def _beside_a_database() -> Settings:
     # By the environment, because the processes of the API are started afresh and read it themselves.
     os.environ |= {"TENDAYS_DATABASE_URL": found.app, "TENDAYS_WORKER_DATABASE_URL": found.worker}
     return load()
+
+
+def _begin_logs(settings: Settings) -> None:
+    logs.configure(settings.log_level, as_json=settings.log_json)
+    # That the database is away is said once, by who needs it; not with a traceback for each connection.
+    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
 
 
 def _mind_the_supervisor() -> None:

@@ -1,11 +1,12 @@
 """The API application: settings in, rooms wired to faces, nothing decided here."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from app.access.rates import Allowance, Rates
 from app.access.scopes import SCOPES
@@ -13,8 +14,9 @@ from app.access.tokens import Tokens
 from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
+from app.graphql.app import graphql_app
 from app.rest import contract, dev_clock, health, oauth, pages, problems
-from app.rest.frame import House
+from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
 
@@ -43,9 +45,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     if settings.development:  # elsewhere the database would refuse it too: nobody may execute app.move_clock
         app.include_router(dev_clock.router)
+    app.include_router(
+        graphql_app(
+            authenticate=authenticate,
+            db=house.db,
+            cursors=house.cursors,
+            take=house.limiter.take,
+            development=house.development,
+        )
+    )
     health.install(app)
     pages.install(app)
-    _publish(app)
+    _publish(app, (*ROUTERS, dev_clock.router))
     return app
 
 
@@ -59,7 +70,7 @@ def _house(settings: Settings) -> tuple[House, Tokens]:
         pool=settings.database_pool,
         replica_dsn=settings.replica_url,
     )
-    tokens = Tokens(db, keyring, issuer=settings.issuer)
+    tokens = Tokens(db, keyring, issuer=settings.issuer, life=timedelta(seconds=settings.token_seconds))
     limiter = Rates(
         Allowance("requests", settings.rate_limit, settings.rate_window_seconds), processes=settings.processes
     )
@@ -71,6 +82,8 @@ def _house(settings: Settings) -> tuple[House, Tokens]:
         limiter=limiter,
         development=settings.development,
         body_limit=settings.body_limit,
+        webhook_policy=settings.webhook_policy(),
+        keep_answers=timedelta(hours=settings.idempotency_hours),
     )
     return house, tokens
 
@@ -89,10 +102,10 @@ def _lifespan(house: House, tokens: Tokens) -> Any:  # noqa: ANN401  (what FastA
     return lifespan
 
 
-def _publish(app: FastAPI) -> None:
+def _publish(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
-            app.openapi_schema = contract.document(app, ROUTERS, dict(SCOPES))
+            app.openapi_schema = contract.document(app, routers, dict(SCOPES))
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way of replacing the document

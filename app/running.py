@@ -1,7 +1,6 @@
 """`tendays run`: the database, migrations, the first start, then API and worker until told to stop."""
 
 import asyncio
-import inspect
 import json
 import socket
 import sys
@@ -249,10 +248,7 @@ async def load_demonstration(settings: Settings) -> None:
     """Make the small demonstration set and its clients' credentials."""
     from app.demo.loader import load  # noqa: PLC0415 - only the first start needs it
 
-    if inspect.iscoroutinefunction(load):
-        await load(settings)
-    else:
-        await asyncio.to_thread(load, settings)
+    await load(settings)
     console.print("[green]✓[/] Demonstration loaded")
 
 
@@ -265,6 +261,8 @@ async def play_story(settings: Settings) -> int:
 
 def _tell_where(settings: Settings) -> None:
     """Addresses, where the credentials lie, and requests to copy."""
+    from app.demo.loader import requests_to_copy  # noqa: PLC0415 - as above
+
     url = settings.issuer
     console.print(f"\n[bold]TenDays runs at {url}[/]")
     places = {
@@ -274,23 +272,10 @@ def _tell_where(settings: Settings) -> None:
     }
     for name, place in places.items():
         console.print(f"  {name:<17} {place}")
-    console.print("\n[bold]Three requests to copy[/] (ID and SECRET are in the credentials)")
-    for request in _requests_to_copy(url):
+    console.print("\n[bold]Three requests to copy[/]")
+    for request in requests_to_copy(url, settings.credentials_path):
         console.print(f"  {request}", markup=False)
     console.print("\nCtrl-C stops everything and loses nothing.\n")
-
-
-def _requests_to_copy(url: str) -> tuple[str, ...]:
-    """A token, kept in the shell; what the bearer may see by REST; who it is by GraphQL."""
-    form = "-d grant_type=client_credentials"
-    take = 'sed \'s/.*"access_token" *: *"\\([^"]*\\).*/\\1/\''
-    bearer = '-H "Authorization: Bearer $TOKEN"'
-    asked = """-d '{"query": "{ viewer { scopes today } }"}'"""
-    return (
-        f"TOKEN=$(curl -s -u ID:SECRET {form} {url}/oauth/token | {take})",
-        f'curl -s {bearer} "{url}/v1/bookings?limit=5"',
-        f'curl -s {bearer} -H "Content-Type: application/json" {asked} {url}/graphql',
-    )
 
 
 def _near(path: Path) -> str:

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.access import sql as access
+from app.bookings import upkeep as bookings
 from app.core.db import Database, system
 from app.core.egress import Egress
+from app.encounters import upkeep as encounters
+from app.idempotency import service as idempotency
 from app.settings import Settings
 from app.webhooks.sql.queue import keep_partitions
 from app.webhooks.voice import Pace, Worker
@@ -35,7 +39,24 @@ async def make_partitions(db: Database) -> int:
         return await keep_partitions(tx)
 
 
-CHORES: tuple[Chore, ...] = (Chore("keep_partitions", 3600, make_partitions),)
+async def forget(db: Database) -> int:
+    """Drop recorded answers, revocations and assertion ids that have expired."""
+    async with db.write(system()) as tx:
+        return await idempotency.forget_expired(tx) + await access.forget_expired(tx)
+
+
+CHORES: tuple[Chore, ...] = (
+    Chore("keep_partitions", 3600, make_partitions),
+    Chore("hold_and_release", 1, bookings.hold_and_release),
+    Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
+    Chore("raise_overdue", 10, encounters.raise_overdue),
+    Chore("settle_due", 10, encounters.settle_due),
+    Chore("expire_due", 15, bookings.expire_due),
+    Chore("promote_waiting", 15, bookings.promote_waiting),
+    Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),
+    Chore("forget_expired", 600, forget),
+)
+"""What the house does by itself, and every how many seconds of wall time. What matters for a child comes first."""
 
 
 async def run(settings: Settings) -> None:

@@ -90,7 +90,9 @@ class Counted:
             await self._earned((pupil, no), school, nc_year or "8", kind, minutes)
         return pupil
 
-    async def _earned(self, who: tuple[UUID, int], school: str, nc_year: str, kind: str, minutes: int) -> None:
+    async def _earned(
+        self, who: tuple[UUID, int], school: str, nc_year: str, kind: str, minutes: int
+    ) -> None:
         pupil, no = who
         activity = minutes if nc_year in {"7", "8", "9"} else 0
         placement = minutes if kind == "placement" and nc_year in {"10", "11"} else 0

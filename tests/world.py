@@ -151,7 +151,7 @@ class World:
             )
         return pupil
 
-    async def slot(  # noqa: PLR0913
+    async def slot(
         self,
         employer: str = "employer_a",
         *,

@@ -20,6 +20,7 @@ _NONE: Final[Kinds] = frozenset()
 _CONTROLLERS: Final[Kinds] = frozenset({_K.SCHOOL, _K.TRUST})
 _SCHOOL_SIDE: Final[Kinds] = _CONTROLLERS | {_K.VENDOR}
 _OVERSEERS: Final[Kinds] = frozenset({_K.HUB, _K.TRUST, _K.AUTHORITY, _K.NATIONAL})
+_SUSPENDERS: Final[Kinds] = frozenset({_K.HUB, _K.TRUST, _K.NATIONAL})
 _EMPLOYER: Final[Kinds] = frozenset({_K.EMPLOYER})
 _BOTH_SIDES: Final[Kinds] = _SCHOOL_SIDE | _EMPLOYER
 
@@ -50,9 +51,10 @@ AREAS: Final[tuple[Area, ...]] = (
     Area("memberships", "Who belongs to which hub and trust, and since when", _ALL, _OVERSEERS),
     Area("agreements", "Controllers' agreements", _SCHOOL_SIDE, _CONTROLLERS),
     Area("grants", "What a controller lets others see and send", _SCHOOL_SIDE | {_K.HUB}, _CONTROLLERS),
-    Area("sites", "Employers' sites, contacts and cover", _ALL, _EMPLOYER),
+    Area("sites", "Employers' profiles, sites and contacts", _ALL, _EMPLOYER),
+    Area("cover", "Employers' insurance, or why there need be none", _ALL, _EMPLOYER),
     Area("approvals", "Approvals of sites, acceptances and bars", _ALL, _CONTROLLERS | {_K.HUB}),
-    Area("suspensions", "Suspensions of employers", _CONTROLLERS | {_K.HUB}, frozenset({_K.HUB, _K.TRUST})),
+    Area("suspensions", "Suspensions of employers", _SUSPENDERS, _SUSPENDERS),
     Area("programmes", "Programmes, strands, targets and budgets", _ALL, _OVERSEERS),
     Area("offers", "What employers offer", _ALL, _EMPLOYER),
     Area("slots", "Dated chances; `search` is over the open ones", _ALL, _EMPLOYER, _SCHOOL_SIDE | {_K.HUB}),

@@ -42,7 +42,9 @@ signing_keys = Table(
     Column("public_jwk", JSONB, nullable=False),
     when("created_at", now=True),
     when("retired_at", null=True),
+    PrimaryKeyConstraint("kid"),
 )
+
 revoked_tokens = Table(
     "revoked_tokens",
     metadata,

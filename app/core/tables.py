@@ -7,7 +7,6 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Computed, ForeignKey
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, UUID
 
 from app.core.db import metadata
-from app.rules.words import values
 
 
 def ident() -> Column[Any]:
@@ -33,7 +32,7 @@ def word(
     name: str, words: type[StrEnum] | tuple[str, ...], *, null: bool = False, default: str | None = None
 ) -> Column[Any]:
     """Text that is one of an enumeration (a CHECK, so that a word can be added by a migration)."""
-    allowed = values(words) if isinstance(words, type) else words
+    allowed = tuple(one.value for one in words) if isinstance(words, type) else words
     listed = ", ".join(f"'{one}'" for one in allowed)
     return Column(
         name,

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, Integer, Text, bindparam, func, select, text
+from sqlalchemy import BigInteger, Integer, Text, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
@@ -125,6 +125,12 @@ _OUTCOMES = text(
 async def day(tx: Door, booking_id: UUID) -> list[dict[str, Any]]:
     """Every participant at every sitting of a booking, in the order of sittings."""
     return [dict(row) for row in await tx.rows(_DAY, {"booking": booking_id})]
+
+
+async def booking_known(tx: Door, booking_id: UUID) -> bool:
+    """Whether a booking is the caller's."""
+    stmt = text("SELECT 1 FROM bookings WHERE id = :booking").bindparams(bindparam("booking", type_=_UUID))
+    return bool(await tx.value(stmt, {"booking": booking_id}))
 
 
 async def report(
@@ -404,6 +410,12 @@ async def confirm(tx: Writer, ids: Sequence[UUID], criteria: Sequence[str], now:
 async def pupils(tx: Door, school_id: UUID, ids: Sequence[UUID], refs: Sequence[str]) -> Sequence[Row]:
     """Pupils of a school with date of birth and NC years by academic year (a JSON object)."""
     return await tx.rows(_PUPILS, {"school": school_id, "ids": list(ids), "refs": list(refs)})
+
+
+async def reaches(tx: Door, school_id: UUID) -> bool:
+    """Whether the caller reaches the pupils of a school."""
+    stmt = text("SELECT :school = ANY (app.schools())").bindparams(bindparam("school", type_=_UUID))
+    return bool(await tx.value(stmt, {"school": school_id}))
 
 
 async def take_refs(tx: Writer, school_id: UUID, rows: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -95,7 +95,8 @@ class Figures:
     pupils: int | None = strawberry.field(description="Pupils, each counted once, at their main school.")
     reached: Share = strawberry.field(description="Pupils with at least one minute.")
     minutes: int | None = strawberry.field(
-        description="Confirmed minutes of all pupils together; for hubs to the nearest 300 (five hours)."
+        description="Confirmed minutes of all pupils together, after the policy's cap on a day; for hubs to the nearest "
+        "300 (five hours)."
     )
     days: int | None = strawberry.field(
         description="Calendar days with an experience, added up over pupils (and over kinds within one academic year); "

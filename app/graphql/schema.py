@@ -1,13 +1,14 @@
 """The schema: the questions one can ask, and its SDL."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationDefinitionNode
 from graphql.validation.rules.max_introspection_depth_rule import MaxIntrospectionDepthRule
-from strawberry.extensions import AddValidationRules, ParserCache, ValidationCache
+from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -20,7 +21,7 @@ from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, By
 from app.graphql.ids import of_kind, read
-from app.graphql.limits import RULES
+from app.graphql.limits import RULES, refusal
 from app.graphql.nodes import (
     COVERAGE,
     PROGRAMMES,
@@ -202,11 +203,25 @@ class _Schema(strawberry.Schema):
                 _log.error("fault", path=error.path, exc_info=error.original_error)
 
 
+class NamedOperation(SchemaExtension):
+    """Of several operations one must be named. Strawberry would take the first, against the specification."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Refuse before anything is validated or run."""
+        asked = self.execution_context
+        definitions = asked.graphql_document.definitions if asked.graphql_document else ()
+        operations = sum(isinstance(one, OperationDefinitionNode) for one in definitions)
+        if operations > 1 and asked._provided_operation_name is None:  # noqa: SLF001 (the public one is a guess)
+            raise refusal("operation_unknown", "Name one of the document's operations in `operationName`.")
+        yield
+
+
 # The rules' classes are the same for every request: see limits.py.
 schema = _Schema(
     query=Query,
     types=[School, Hub, Trust, Programme],
     extensions=[
+        NamedOperation,
         lambda: AddValidationRules([*RULES, MaxIntrospectionDepthRule]),
         lambda: ParserCache(maxsize=CACHED),
         lambda: ValidationCache(maxsize=CACHED),

@@ -26,7 +26,8 @@ _OFFER_DEFAULTS: Given = {"audience_ids": (), "year_groups": (), "visibility": V
 _MOVES = {"close": ("open", "closed"), "reopen": ("closed", "open"), "cancel": ("open closed", "cancelled")}
 
 
-def _refuse(faults: Sequence[Fault]) -> None:
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise Invalid if there is any fault."""
     if faults:
         raise Invalid("invalid", "The request is not acceptable.", faults)
 
@@ -47,7 +48,7 @@ async def add_offer(tx: Writer, given: Given) -> Row:
     whole = {**_OFFER_DEFAULTS, **given}
     site_id, missing = await _site_of(tx, employer_id, whole)
     missing += await _contact_faults(tx, employer_id, whole)
-    _refuse([*_faults(offering.problems_with_offer(whole)), *missing])
+    refuse([*_faults(offering.problems_with_offer(whole)), *missing])
     audience = list(dict.fromkeys(whole.pop("audience_ids")))
     whole.pop("site_ref", None)
     values = {"id": new_id(), "employer_id": employer_id, **whole, "site_id": site_id}
@@ -107,7 +108,7 @@ async def put_offer(tx: Writer, external_ref: str, given: Given) -> tuple[Row, b
     if row is None:
         return await add_offer(tx, {**given, "external_ref": external_ref}), True
     site_id, missing = await _site_of(tx, employer_id, given)
-    _refuse(missing)
+    refuse(missing)
     wanted = {**given, "site_id": site_id}
     wanted.pop("site_ref", None)
     moved = [Fault(f"/{name}", "offer_fixed", "Stays as it is.") for name in _FIXED if wanted[name] != row[name]]
@@ -121,7 +122,7 @@ async def _changed_offer(tx: Writer, row: Row, given: Given) -> Row:
     if wanted.get("visibility") == Visibility.ALL_SCHOOLS:
         wanted.setdefault("audience_ids", [])
     whole = {**row, **wanted}
-    _refuse([*_faults(offering.problems_with_offer(whole)), *await _contact_faults(tx, row["employer_id"], wanted)])
+    refuse([*_faults(offering.problems_with_offer(whole)), *await _contact_faults(tx, row["employer_id"], wanted)])
     wanted["year_mask"] = _mask(whole)
     audience = list(dict.fromkeys(whole["audience_ids"]))
     shown_to_others = set(audience) != set(row["audience_ids"]) or whole["visibility"] != row["visibility"]
@@ -174,7 +175,7 @@ async def add_slot(tx: Writer, given: Given) -> tuple[Row, list[Reason]]:
     (planned,) = await _add_slots(tx, [given], [""])
     if [one.code for one in planned.faults] == ["external_ref_taken"]:
         raise taken()
-    _refuse(planned.faults)
+    refuse(planned.faults)
     return _made(planned), planned.warnings
 
 
@@ -185,7 +186,7 @@ async def add_slots(tx: Writer, given: Sequence[Given], at: Sequence[str], *, at
     """
     planned = await _add_slots(tx, given, at)
     if atomic:
-        _refuse([fault for one in planned for fault in one.faults])
+        refuse([fault for one in planned for fault in one.faults])
     return planned
 
 
@@ -324,7 +325,7 @@ async def put_slot(tx: Writer, external_ref: str, given: Given) -> tuple[Row, li
         made, warnings = await add_slot(tx, {**given, "external_ref": external_ref})
         return made, warnings, True
     offer, faults = _offer_for(given, await _offers_of(tx, employer_id, [given]))
-    _refuse(faults)
+    refuse(faults)
     if offer is None or offer["id"] != row["offer_id"]:
         raise Conflict("slot_fixed", "A slot stays with its offer. Cancel it and post another one.")
     wanted = {name: value for name, value in given.items() if name not in ("offer_id", "offer_ref")}
@@ -338,7 +339,7 @@ async def _changed_slot(tx: Writer, row: Row, given: Given) -> tuple[Row, list[R
     moved = _plain(timings, row["mode"]) != _plain(before, row["mode"])
     begins = min(one.starts_at for one in timings)
     asked = {name: given[name] for name in ("book_by", "name_by") if given.get(name) and given[name] != row[name]}
-    _refuse(
+    refuse(
         _faults(
             [
                 *(offering.problems_with_sittings(timings, row["mode"], now) if moved else []),

@@ -194,6 +194,12 @@ def _sittings() -> ScalarSelect[Any]:
 _SLOT = select(slots, _sittings().label("sittings"))
 
 
+def _published(employer_id: UUID) -> ColumnElement[bool]:
+    """A slot of a draft is its employer's own affair."""
+    its = select(offers.c.id).where(offers.c.id == slots.c.offer_id, offers.c.state != "draft")
+    return or_(slots.c.employer_id == employer_id, its.exists())
+
+
 async def add_slots(tx: Writer, rows: Sequence[Values]) -> Sequence[Row]:
     """Insert slots; those whose external_ref is taken are left out of what is given back. One statement."""
     return await tx.rows(_ADD_SLOTS, {"rows": [dict(row) for row in rows]})
@@ -211,7 +217,7 @@ async def drop_sittings(tx: Writer, slot_id: UUID) -> int:
 
 async def slot(tx: Door, slot_id: UUID) -> Row | None:
     """One slot that the caller may see, with its `sittings`."""
-    return await tx.one_or_none(_SLOT.where(slots.c.id == slot_id))
+    return await tx.one_or_none(_SLOT.where(slots.c.id == slot_id, _published(tx.caller.org_id)))
 
 
 async def lock_slot(
@@ -249,7 +255,7 @@ async def slots_page(
     limit: int,
 ) -> Sequence[Row]:
     """Slots in the order they were made; `wanted`: employer_id, offer_id, state, external_ref."""
-    stmt = _SLOT.where(*_equal(slots, **wanted))
+    stmt = _SLOT.where(*_equal(slots, **wanted), _published(tx.caller.org_id))
     if starts_from is not None:
         stmt = stmt.where(slots.c.starts_at >= starts_from)
     if starts_to is not None:

@@ -52,6 +52,7 @@ async def approve_site(body: ApprovalIn, tx: Write) -> Response:
 @router.get("/approvals", response_model=ApprovalPage, summary="List approvals", operation_id="list_approvals")
 @needs("approvals:read")
 async def list_approvals(
+    *,
     tx: Read,
     turn: Paged,
     approver_id: Annotated[UUID | None, Query(description="Those of one approver.")] = None,

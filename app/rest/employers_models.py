@@ -18,7 +18,7 @@ Sectors = Annotated[
     Field(max_length=20, description="Industrial Strategy sectors, or a hub's own priority sectors."),
 ]
 About = Annotated[str, Field(max_length=2000, description="For schools to read.")]
-Version = Annotated[int, Field(description="The ETag is `\"v<version>\"`.")]
+Version = Annotated[int, Field(description='The ETag is `"v<version>"`.')]
 
 _EMPLOYER_ID = "01a2013a-0000-7000-8000-000000000002"
 _SITE_ID = "01a2013a-0000-7000-8000-000000000003"
@@ -58,7 +58,7 @@ class EmployerIn(Body):
 
     size_band: SizeBand = Field(description="Employees: micro 0-9, small 10-49, medium 50-249, large 250 or more.")
     sic_section: SicSection | None = None
-    sectors: Sectors = []
+    sectors: Sectors = Field(default_factory=list)
     about: About | None = None
 
 

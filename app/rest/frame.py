@@ -7,8 +7,9 @@ the commit, the response. An endpoint that raises leaves nothing behind and the 
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 from uuid import UUID
@@ -18,6 +19,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
+from app.core.addresses import Policy
 from app.core.caller import Caller
 from app.core.db import Database, Reader, Row, Writer
 from app.core.errors import Forbidden, Missing, NotFound, Stale, TooMany, Unauthenticated, invalid
@@ -55,7 +57,8 @@ class House:
     limiter: Limiter
     development: bool = False
     body_limit: int = 2_000_000
-    more: dict[str, Any] = field(default_factory=dict)
+    keep_answers: timedelta = timedelta(days=30)
+    webhook_policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,7 @@ async def _write(
                 headers=kept,
                 body=bytes(response.body),
                 secret=need.secret,
+                keep=house.keep_answers,
             )
     _count(house, response, tx)
     return response
@@ -256,7 +260,7 @@ def _if_match(request: Request) -> int:
     header = request.headers.get("if-match", "").strip()
     if not header:
         raise Missing("if_match_required", "Send If-Match with the ETag you read.")
-    found = re.fullmatch(r'(?:W/)?"v(\d+)"', header)
+    found = re.fullmatch(r'(?:W/)?"v(\d+)(?:\.\d+)?"', header)
     if not found:
         raise Stale
     return int(found[1])
@@ -301,7 +305,7 @@ Paged = Annotated[Turn, Depends(_turn)]
 def page_of(
     turn: Turn,
     scope: str,
-    rows: Any,
+    rows: Sequence[Row],
     key: tuple[str, ...],
     show: Callable[[Row], Mapping[str, Any]],
 ) -> Response:

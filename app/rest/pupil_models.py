@@ -57,7 +57,7 @@ class CharacteristicsIn(Body):
     looked_after: DatedIn[bool] | None = Field(None, description="Yes or no.")
     service_child: DatedIn[bool] | None = Field(None, description="Yes or no.")
     young_carer: DatedIn[bool] | None = Field(None, description="Yes or no.")
-    attendance: DatedIn[AbsenceBand] | None = Field(None, description="Sessions missed: persistent from 10 %, severe from 50 %.")
+    attendance: DatedIn[AbsenceBand] | None = Field(None, description="Sessions missed: persistent 10 %, severe 50 % or more.")
     behaviour: DatedIn[bool] | None = Field(None, description="The school's own flag.")
 
 

@@ -258,7 +258,8 @@ CREATE TABLE signing_keys (
     private_sealed BYTEA NOT NULL,
     public_jwk JSONB NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    retired_at TIMESTAMP WITH TIME ZONE
+    retired_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_signing_keys PRIMARY KEY (kid)
 );
 
 CREATE TABLE agreements (
@@ -1768,6 +1769,8 @@ ALTER TABLE approval_acceptances FORCE ROW LEVEL SECURITY;
 CREATE POLICY approval_acceptances_owner ON approval_acceptances TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY approval_acceptances_read ON approval_acceptances FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, DELETE ON approval_acceptances TO tendays_app;
+CREATE POLICY approval_acceptances_worker ON approval_acceptances TO tendays_worker USING (true) WITH CHECK (true);
+GRANT SELECT ON approval_acceptances TO tendays_worker;
 CREATE POLICY approval_acceptances_insert ON approval_acceptances FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
 CREATE POLICY approval_acceptances_delete ON approval_acceptances FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 

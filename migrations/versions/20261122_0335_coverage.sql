@@ -54,7 +54,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
              FROM (SELECT p_year - (extract(year FROM e.date_of_birth)::integer + 5
                      - CASE WHEN extract(month FROM e.date_of_birth) >= 9 THEN 0 ELSE 1 END) AS u) x)
          ELSE n.nc_year END
-    FROM enrolments e LEFT JOIN nc_years n ON n.enrolment_id = e.id AND n.academic_year = p_year
+    FROM enrolments e
+    -- The schools are said again for each table, so that none is ever read for the whole country.
+    LEFT JOIN nc_years n ON n.enrolment_id = e.id AND n.academic_year = p_year AND n.school_id = ANY (p_schools)
    WHERE e.school_id = ANY (p_schools) AND e.kind = 'main'
      AND (e.state = 'active' OR (e.state = 'left' AND e.ends_on IS NOT NULL))
      AND e.starts_on <= p_on AND (e.ends_on IS NULL OR e.ends_on > p_on)
@@ -92,7 +94,7 @@ BEGIN
                coalesce(b.activity_minutes, 0) + coalesce(s.activity, 0) AS activity,
                coalesce(b.placement_minutes, 0) + coalesce(s.placement, 0) AS placement,
                coalesce(b.bm5, 0) + coalesce(s.bm5, 0) AS bm5, coalesce(b.bm6, 0) + coalesce(s.bm6, 0) AS bm6
-          FROM roll r LEFT JOIN balances b ON b.enrolment_id = r.enrolment_id
+          FROM roll r LEFT JOIN balances b ON b.enrolment_id = r.enrolment_id AND b.school_id = ANY (v_schools)
           LEFT JOIN second s ON s.main_id = r.enrolment_id
       )
       SELECT p.school_id, p.nc_year, p.settled_year, count(*)::integer,
@@ -107,21 +109,23 @@ BEGIN
   END IF;
   RETURN QUERY
     WITH roll AS MATERIALIZED (SELECT * FROM app.counted_roll(v_schools, p_on, p_year)),
-    linked AS (
-      SELECT r.enrolment_id AS main_id, r.enrolment_id AS part_id FROM roll r
+    earning AS (
+      SELECT r.enrolment_id AS main_id, y.* FROM roll r
+        JOIN yearly_balances y ON y.enrolment_id = r.enrolment_id AND y.academic_year = p_year
+                              AND y.school_id = ANY (v_schools)
       UNION ALL
-      SELECT r.enrolment_id, o.id FROM roll r
+      SELECT r.enrolment_id, y.* FROM roll r
         JOIN enrolments o ON o.person_id = r.person_id AND o.kind <> 'main' AND o.state IN ('active', 'left')
+        JOIN yearly_balances y ON y.enrolment_id = o.id AND y.academic_year = p_year
     ),
     earned AS (
-      SELECT l.main_id, sum(y.minutes) AS minutes, sum(y.days) AS days, sum(y.bm5) AS bm5, sum(y.bm6) AS bm6,
+      SELECT y.main_id, sum(y.minutes) AS minutes, sum(y.days) AS days, sum(y.bm5) AS bm5, sum(y.bm6) AS bm6,
              coalesce(sum(y.minutes - y.virtual_minutes) FILTER (WHERE y.nc_year IN ('7', '8', '9')), 0)
                + least(coalesce(sum(y.virtual_minutes) FILTER (WHERE y.nc_year IN ('7', '8', '9')), 0), p_activity / 2)
                AS activity,
              coalesce(sum(y.minutes - y.virtual_minutes)
                FILTER (WHERE y.nc_year IN ('10', '11') AND y.kind = 'placement'), 0) AS placement
-        FROM linked l JOIN yearly_balances y ON y.enrolment_id = l.part_id AND y.academic_year = p_year
-       GROUP BY l.main_id
+        FROM earning y GROUP BY y.main_id
     )
     SELECT r.school_id, r.nc_year, r.settled_year, count(*)::integer,
            (count(*) FILTER (WHERE e.minutes > 0))::integer,
@@ -145,18 +149,19 @@ BEGIN
    WHERE p_schools IS NULL OR c.school_id = ANY (p_schools);
   RETURN QUERY
     WITH roll AS MATERIALIZED (SELECT * FROM app.counted_roll(v_schools, p_on, p_year)),
-    linked AS (
-      SELECT r.school_id, r.enrolment_id AS main_id, r.enrolment_id AS part_id FROM roll r
+    earning AS (
+      SELECT r.school_id AS main_school, r.enrolment_id AS main_id, y.* FROM roll r
+        JOIN yearly_balances y ON y.enrolment_id = r.enrolment_id AND y.school_id = ANY (v_schools)
       UNION ALL
-      SELECT r.school_id, r.enrolment_id, o.id FROM roll r
+      SELECT r.school_id, r.enrolment_id, y.* FROM roll r
         JOIN enrolments o ON o.person_id = r.person_id AND o.kind <> 'main' AND o.state IN ('active', 'left')
+        JOIN yearly_balances y ON y.enrolment_id = o.id
     ),
     pupil AS (
-      SELECT l.school_id, l.main_id, y.kind, sum(y.minutes) AS minutes, sum(y.days) AS days,
+      SELECT y.main_school AS school_id, y.main_id, y.kind, sum(y.minutes) AS minutes, sum(y.days) AS days,
              sum(y.bm5) AS bm5, sum(y.bm6) AS bm6
-        FROM linked l JOIN yearly_balances y ON y.enrolment_id = l.part_id
-       WHERE NOT p_year_only OR y.academic_year = p_year
-       GROUP BY l.school_id, l.main_id, y.kind
+        FROM earning y WHERE NOT p_year_only OR y.academic_year = p_year
+       GROUP BY y.main_school, y.main_id, y.kind
     )
     SELECT p.school_id, p.kind, (count(*) FILTER (WHERE p.minutes > 0))::integer, sum(p.minutes)::bigint,
            sum(p.days)::bigint, (count(*) FILTER (WHERE p.bm5 > 0))::integer, (count(*) FILTER (WHERE p.bm6 > 0))::integer

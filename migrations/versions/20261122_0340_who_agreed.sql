@@ -27,6 +27,11 @@ ALTER POLICY memberships_insert ON memberships WITH CHECK (
   OR (parent_id = (SELECT app.org()) AND kind = (SELECT app.kind())
       AND (kind <> 'trust' OR (SELECT p.agreed FROM app.party(member_id, NULL) p))));
 
+-- The national body, which may record any membership, reads them all.
+ALTER POLICY memberships_read ON memberships USING (
+  member_id = (SELECT app.org()) OR parent_id = (SELECT app.org()) OR member_id = ANY ((SELECT app.schools())::uuid[])
+  OR (SELECT app.kind()) = 'national');
+
 -- The trusts over the schools the caller reaches: whose agreements and grants bind those schools.
 CREATE FUNCTION app.controllers() RETURNS uuid[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$

@@ -132,8 +132,9 @@ async def test_a_stranger_gets_nothing(db: Database, counted: Counted, who: str)
 async def test_asking_for_a_strangers_school_by_id_counts_nothing(db: Database, counted: Counted) -> None:
     async with db.read(counted.caller("elm")) as tx:
         asked = service.period(tx.caller, None)
-        found = await service.table(tx, asked, [counted.ids["ash"]])
-    assert found.groups == {}
+        wanted = [counted.ids["ash"]]
+        found = await service.with_kinds(tx, asked, await service.table(tx, asked, wanted), wanted)
+    assert (found.groups, found.kinds) == ({}, {})
 
 
 async def test_a_vendor_counts_the_schools_that_granted_it_and_no_other(
@@ -244,3 +245,16 @@ async def test_it_takes_two_statements_for_any_number_of_schools_and_a_third_for
     before = db.statements
     await table_for(db, counted, "hub_a")
     assert db.statements - before == 3
+
+
+async def test_a_past_year_is_counted_by_the_memberships_of_its_last_day(
+    db: Database, counted: Counted
+) -> None:
+    no = await counted.owner.fetchval("SELECT no FROM organisations WHERE id = $1", counted.ids["fir"])
+    await counted.insert(
+        "memberships", member_id=counted.ids["fir"], member_no=no, parent_id=counted.ids["hub_a"], kind="hub",
+        starts_on=date(YEAR - 3, 9, 1), ends_on=date(YEAR, 9, 1),
+    )  # fmt: skip
+    assert "Fir" in await lines_for(db, counted, "hub_a", Cut.SCHOOL, YEAR - 1)
+    assert "Fir" not in await lines_for(db, counted, "hub_a", Cut.SCHOOL, YEAR)
+    assert "Fir" not in await lines_for(db, counted, "hub_a", Cut.SCHOOL)

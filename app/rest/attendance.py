@@ -1,0 +1,179 @@
+"""The day itself over REST: arrivals, attendance, closures, no-shows."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query
+from fastapi.responses import Response
+
+from app.core.db import Row
+from app.core.errors import NotFound, invalid
+from app.encounters import attendance, sql
+from app.encounters.attendance import Outcome, Said
+from app.rest.attendance_models import (
+    ArrivalsIn,
+    AttendanceIn,
+    AttendanceOut,
+    CloseIn,
+    NoShowOut,
+    NoShowPage,
+    ReportedOut,
+    ResolveIn,
+)
+from app.rest.frame import Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rules.words import AttendanceStatus
+
+router = framed("/v1", "attendance")
+_ROW = (
+    "participation_id", "sitting_id", "starts_at", "ends_at", "status", "arrived_at", "left_at", "minutes", "disputed",
+    "no_show_id", "resolution", "reports",
+)  # fmt: skip
+_NO_SHOW = ("id", "booking_id", "participation_id", "opened_at", "opened_by", "resolution", "resolved_at")
+
+
+def _reported(booking_id: UUID, outcome: Outcome) -> Response:
+    rows = [_row(one) for one in outcome.answers]
+    recorded = sum(row["result"] == "recorded" for row in rows)
+    return json_answer(
+        {
+            "booking_id": booking_id,
+            "sitting_id": outcome.sitting_id,
+            "booking_state": outcome.state,
+            "recorded": recorded,
+            "refused": len(rows) - recorded,
+            "data": rows,
+        }
+    )
+
+
+def _row(one: attendance.Answer) -> dict[str, Any]:
+    held = one.row or {"status": None, "minutes": None, "disputed": False}
+    return {
+        "participation_id": one.participation_id,
+        "result": "refused" if one.faults else "recorded",
+        **{name: held[name] for name in ("status", "minutes", "disputed")},
+        "errors": [
+            {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in one.faults
+        ],
+    }
+
+
+@router.post(
+    "/bookings/{booking_id}/arrivals",
+    response_model=ReportedOut,
+    summary="Report arrivals",
+    operation_id="report_arrivals",
+)
+@needs("attendance:write")
+async def report_arrivals(booking_id: UUID, body: ArrivalsIn, tx: Write) -> Response:
+    """By the employer or the school's staff, from the start of the visit (an early arrival up to an hour before it).
+
+    A missing pupil opens a no-show, which the school is told at once, and stays open until the school resolves it.
+    """
+    if not body.arrivals and not body.missing:
+        raise invalid("/arrivals", "required", "Say who is there, or who is missing.")
+    said = [
+        Said(one.participation_id, AttendanceStatus.ARRIVED, f"/arrivals/{at}", one.arrived_at)
+        for at, one in enumerate(body.arrivals)
+    ]
+    said += [Said(one, AttendanceStatus.NO_SHOW, f"/missing/{at}") for at, one in enumerate(body.missing)]
+    return _reported(booking_id, await attendance.report_arrivals(tx, booking_id, said, body.sitting_id))
+
+
+@router.post(
+    "/bookings/{booking_id}/attendance",
+    response_model=ReportedOut,
+    summary="Report attendance",
+    operation_id="report_attendance",
+)
+@needs("attendance:write")
+async def report_attendance(booking_id: UUID, body: AttendanceIn, tx: Write) -> Response:
+    """By either side; conflicting reports are both kept, nothing is credited until the school decides.
+
+    When every pupil has an outcome at every sitting, encounters are made, minutes credited, the booking completed.
+    Sent again later it is a correction: minutes are reversed and credited anew.
+    """
+    said = [
+        Said(
+            one.participation_id,
+            AttendanceStatus(one.status),
+            f"/reports/{at}",
+            one.arrived_at,
+            one.left_at,
+            one.decides,
+        )
+        for at, one in enumerate(body.reports)
+    ]
+    return _reported(booking_id, await attendance.report_attendance(tx, booking_id, body.sitting_id, said))
+
+
+@router.get(
+    "/bookings/{booking_id}/attendance",
+    response_model=AttendanceOut,
+    summary="Read attendance",
+    operation_id="read_attendance",
+)
+@needs("attendance:read")
+async def read_attendance(booking_id: UUID, tx: Read) -> Response:
+    """What is held true of each pupil at each sitting, with every report of both sides."""
+    rows = await sql.day(tx, booking_id)
+    if not rows and not await sql.booking_known(tx, booking_id):
+        raise NotFound("booking")
+    return json_answer({"data": [{name: row[name] for name in _ROW} for row in rows]})
+
+
+@router.post(
+    "/bookings/{booking_id}/sittings/{sitting_id}/close",
+    response_model=ReportedOut,
+    summary="Close a sitting",
+    operation_id="close_sitting",
+)
+@needs("attendance:write")
+async def close_sitting(booking_id: UUID, sitting_id: UUID, body: CloseIn, tx: Write) -> Response:
+    """The school says that a sitting did not take place: it asks for no attendance any more."""
+    reason = body.reason_code.value if body.reason_code else None
+    return _reported(booking_id, await attendance.close_sitting(tx, booking_id, sitting_id, reason))
+
+
+@router.get("/no-shows", response_model=NoShowPage, summary="List no-shows", operation_id="list_no_shows")
+@needs("attendance:read")
+async def list_no_shows(
+    tx: Read,
+    turn: Paged,
+    *,
+    school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
+    only_open: Annotated[
+        bool | None, Query(alias="open", description="true: unresolved only; false: resolved only.")
+    ] = None,
+) -> Response:
+    """Your side's no-shows, in the order they were opened."""
+    side = tx.caller.side
+    rows = await sql.no_show_page(
+        tx,
+        school_id=school_id,
+        employer_id=tx.caller.org_id if side == "employer" else None,
+        only_open=only_open,
+        after=turn.after_id("no_shows"),
+        limit=turn.limit,
+    )
+    return page_of(turn, "no_shows", rows, ("id",), lambda row: _no_show(row, side))
+
+
+@router.post(
+    "/no-shows/{no_show_id}/resolve",
+    response_model=NoShowOut,
+    summary="Resolve a no-show",
+    operation_id="resolve_no_show",
+)
+@needs("attendance:write")
+async def resolve_no_show(no_show_id: UUID, body: ResolveIn, tx: Write) -> Response:
+    """The school says where the pupil is. An employer may say that the pupil turned up; the school still resolves it."""
+    row = await attendance.resolve_no_show(
+        tx, no_show_id, body.resolution, note=body.note, arrived_at=body.arrived_at
+    )
+    return one_answer(_no_show(row, tx.caller.side))
+
+
+def _no_show(row: Row, side: str) -> dict[str, Any]:
+    view = {name: row[name] for name in _NO_SHOW}
+    return view | {"note": row["note"] if side == "school" else None}

@@ -1,0 +1,309 @@
+"""Encounters over REST: record without a booking, correct, confirm criteria, read."""
+
+from datetime import date
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import orjson
+from fastapi import Query, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from app.core.db import Row
+from app.core.errors import Fault, Invalid, NotFound, invalid
+from app.encounters import service, sql
+from app.rest.encounter_models import (
+    BookingCriteriaIn,
+    ConfirmedOut,
+    CorrectionIn,
+    CriteriaIn,
+    DayIn,
+    EncounterAnswers,
+    EncounterIn,
+    EncounterOut,
+    EncounterPage,
+    EncounterRow,
+    EncountersIn,
+    EncounterWithVersions,
+)
+from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rest.problems import fault_of, refusal
+
+router = framed("/v1", "encounters")
+EVIDENCE_AT_MOST: Final = 10_000
+_SHOWN = (
+    "id", "school_id", "booking_id", "participation_id", "employer_id", "employer_name", "title", "kind", "mode",
+    "activity_band", "starts_on", "ends_on", "academic_year", "nc_year", "in_person_minutes", "virtual_minutes", "days",
+    "criteria_offered", "criteria_confirmed", "bm5_offered", "bm5", "bm6_offered", "bm6", "evidence", "state",
+    "version", "recorded_at", "updated_at",
+)  # fmt: skip
+_BULK_SCHEMA: Final = EncountersIn.model_json_schema(ref_template="#/components/schemas/{model}")
+_BULK_BODY: Final[dict[str, Any]] = {
+    # No endpoint takes the whole body as a model, for a broken row is answered by itself: the document is told.
+    "x-schemas": {**_BULK_SCHEMA.pop("$defs"), "EncountersIn": _BULK_SCHEMA},
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EncountersIn"}}},
+    },
+}
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """An encounter as the school's side sees it."""
+    view = {name: row[name] for name in _SHOWN}
+    view["pupil_id"] = row["enrolment_id"]
+    view["minutes"] = row["in_person_minutes"] + row["virtual_minutes"]
+    view["per_day"] = [
+        {"on": one["on"], "in_person_minutes": one["in_person"], "virtual_minutes": one["virtual"]}
+        for one in row["per_day"]
+    ]
+    return view
+
+
+def _days(days: list[DayIn]) -> list[service.Day]:
+    return [service.Day(one.on, one.in_person_minutes, one.virtual_minutes) for one in days]
+
+
+def _new(one: EncounterRow) -> service.New:
+    return service.New(
+        kind=one.kind,
+        mode=one.mode,
+        per_day=_days(one.per_day),
+        pupil_id=one.pupil_id,
+        pupil_ref=one.pupil_external_ref,
+        external_ref=one.external_ref,
+        employer_id=one.employer_id,
+        employer_name=one.employer_name,
+        title=one.title,
+        activity_band=one.activity_band,
+        offered=one.criteria_offered,
+        confirmed=one.criteria_confirmed,
+        evidence=one.evidence,
+    )
+
+
+def _problems_with(one: EncounterRow, where: str) -> list[Fault]:
+    """What one row says twice or too long."""
+    faults = []
+    if (one.pupil_id is None) == (one.pupil_external_ref is None):
+        detail = "Give pupil_id or pupil_external_ref, one of the two."
+        faults.append(Fault(f"{where}/pupil_id", "one_of", detail))
+    if one.employer_id is not None and one.employer_name is not None:
+        faults.append(
+            Fault(f"{where}/employer_name", "one_of", "Give employer_id or employer_name, not both.")
+        )
+    return faults + _evidence_faults(one.evidence, where)
+
+
+def _evidence_faults(evidence: dict[str, Any] | None, where: str) -> list[Fault]:
+    if evidence is not None and len(orjson.dumps(evidence)) > EVIDENCE_AT_MOST:
+        return [Fault(f"{where}/evidence", "too_long", f"At most {EVIDENCE_AT_MOST} bytes of JSON.")]
+    return []
+
+
+def _refuse(faults: list[Fault]) -> None:
+    if faults:
+        raise Invalid("invalid", "The request is not acceptable.", faults)
+
+
+@router.post(
+    "/encounters",
+    status_code=201,
+    response_model=EncounterOut,
+    summary="Record an encounter",
+    operation_id="record_encounter",
+)
+@needs("encounters:write")
+async def record_encounter(body: EncounterIn, tx: Write) -> Response:
+    """One that had no booking here: its minutes are credited at once, its evidence is kept.
+
+    A placement below the lawful age is refused (Education Act 1996 s.560), without override.
+    """
+    _refuse(_problems_with(body, ""))
+    made = await service.record_one(tx, body.school_id, _new(body))
+    row = await sql.by_id(tx, made["id"]) or made
+    location = f"/v1/encounters/{row['id']}"
+    return one_answer(shown(row), version=row["version"], location=location, status=201)
+
+
+@router.post(
+    "/schools/{school_id}/encounters/bulk",
+    response_model=EncounterAnswers,
+    summary="Record up to 500 encounters",
+    description="Answered row by row; good rows are kept unless `atomic=true`.",
+    operation_id="bulk_encounters",
+    openapi_extra=_BULK_BODY,
+)
+@needs("encounters:write")
+async def bulk_encounters(
+    school_id: UUID,
+    request: Request,
+    tx: Write,
+    *,
+    atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
+) -> Response:
+    """At most a dozen statements, however many rows."""
+    sent = _rows(await request.body())
+    read = [_read_row(at, row) for at, row in enumerate(sent)]
+    broken = {at: one for at, one in enumerate(read) if isinstance(one, list)}
+    if atomic and broken:
+        _refuse([fault for faults in broken.values() for fault in faults])
+    good = [(at, one) for at, one in enumerate(read) if isinstance(one, EncounterRow)]
+    told = [_new(one) for _, one in good]
+    places = [at for at, _ in good]
+    answers = await service.record(tx, school_id, told, places=places, atomic=atomic)
+    rows = [_answer(one.index, one.external_ref, one.faults, one.row) for one in answers]
+    rows += [_answer(at, _ref_of(sent[at]), tuple(faults), None) for at, faults in broken.items()]
+    rows.sort(key=lambda row: int(row["index"]))
+    recorded = sum(row["result"] == "recorded" for row in rows)
+    return json_answer({"recorded": recorded, "refused": len(rows) - recorded, "data": rows})
+
+
+def _rows(body: bytes) -> list[Any]:
+    try:
+        whole = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise refusal(400, "bad_json", "The body is not valid JSON.") from None
+    if not isinstance(whole, dict) or not isinstance(whole.get("encounters"), list):
+        raise invalid("/encounters", "required", "An object with a list `encounters`.")
+    _refuse(
+        [
+            Fault(f"/{name}", "unknown_field", "There is no such field.")
+            for name in whole
+            if name != "encounters"
+        ]
+    )
+    if not 1 <= len(whole["encounters"]) <= service.MOST:
+        raise invalid("/encounters", "row_count", f"Send 1 to {service.MOST} rows.")
+    return list(whole["encounters"])
+
+
+def _read_row(at: int, row: Any) -> EncounterRow | list[Fault]:  # noqa: ANN401
+    where = ("body", "encounters", at)
+    try:
+        one = EncounterRow.model_validate(row)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
+        return [fault_of({**each, "loc": (*where, *each["loc"])}) for each in found]
+    return _problems_with(one, f"/encounters/{at}") or one
+
+
+def _ref_of(row: Any) -> str | None:  # noqa: ANN401
+    ref = row.get("external_ref") if isinstance(row, dict) else None
+    return ref if isinstance(ref, str) else None
+
+
+def _answer(index: int, ref: str | None, faults: tuple[Fault, ...], row: Row | None) -> dict[str, Any]:
+    return {
+        "index": index,
+        "external_ref": ref,
+        "result": "refused" if faults else "recorded",
+        "id": row["id"] if row else None,
+        "errors": [
+            {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in faults
+        ],
+    }
+
+
+@router.post(
+    "/encounters/{encounter_id}/corrections",
+    response_model=EncounterOut,
+    summary="Correct an encounter",
+    operation_id="correct_encounter",
+)
+@needs("encounters:write")
+async def correct_encounter(encounter_id: UUID, body: CorrectionIn, tx: Write, expected: IfMatch) -> Response:
+    """A reversal and a new credit; what it said before is kept. One that came from a booking is corrected there."""
+    _refuse(_evidence_faults(body.evidence, ""))
+    correction = service.Correction(
+        reason=body.reason,
+        per_day=None if body.per_day is None else _days(body.per_day),
+        kind=body.kind,
+        mode=body.mode,
+        title=body.title,
+        employer_name=body.employer_name,
+        confirmed=body.criteria_confirmed,
+        evidence=body.evidence,
+        void=body.void,
+    )
+    row = await service.correct_one(tx, encounter_id, correction, expected)
+    return one_answer(shown(row), version=row["version"])
+
+
+@router.put(
+    "/encounters/{encounter_id}/criteria",
+    response_model=EncounterOut,
+    summary="Confirm criteria",
+    operation_id="confirm_criteria",
+)
+@needs("encounters:write")
+async def confirm_criteria(encounter_id: UUID, body: CriteriaIn, tx: Write, expected: IfMatch) -> Response:
+    """The school says which criteria were met; benchmarks 5 and 6 follow."""
+    row = await service.confirm_criteria(tx, encounter_id, body.criteria, expected)
+    return one_answer(shown(row), version=row["version"])
+
+
+@router.post(
+    "/bookings/{booking_id}/criteria",
+    response_model=ConfirmedOut,
+    summary="Confirm criteria of a booking",
+    operation_id="confirm_booking_criteria",
+)
+@needs("encounters:write")
+async def confirm_booking_criteria(booking_id: UUID, body: BookingCriteriaIn, tx: Write) -> Response:
+    """The same for all its pupils, or for some; from the end of the visit."""
+    booking, changed = await service.confirm_criteria_of_booking(
+        tx, booking_id, body.criteria, body.participation_ids
+    )
+    return json_answer({"booking_id": booking["id"], "encounters_changed": changed})
+
+
+@router.get(
+    "/encounters", response_model=EncounterPage, summary="List encounters", operation_id="list_encounters"
+)
+@needs("encounters:read")
+async def list_encounters(
+    tx: Read,
+    turn: Paged,
+    *,
+    school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
+    pupil_id: Annotated[UUID | None, Query(description="One pupil.")] = None,
+    booking_id: Annotated[UUID | None, Query(description="One booking.")] = None,
+    starts_from: Annotated[
+        date | None, Query(alias="from", description="First day, from (inclusive).")
+    ] = None,
+    starts_to: Annotated[date | None, Query(alias="to", description="First day, until (inclusive).")] = None,
+) -> Response:
+    """Your schools' encounters, in the order they were recorded."""
+    rows = await sql.page(
+        tx,
+        school_id=school_id,
+        pupil_id=pupil_id,
+        booking_id=booking_id,
+        starts_from=starts_from,
+        starts_to=starts_to,
+        after=turn.after_id("encounters"),
+        limit=turn.limit,
+    )
+    return page_of(turn, "encounters", rows, ("id",), shown)
+
+
+@router.get(
+    "/encounters/{encounter_id}",
+    response_model=EncounterWithVersions,
+    summary="Read an encounter",
+    operation_id="read_encounter",
+)
+@needs("encounters:read")
+async def read_encounter(encounter_id: UUID, tx: Read) -> Response:
+    """One encounter, with what it said before each correction."""
+    row = await sql.by_id(tx, encounter_id)
+    if row is None:
+        raise NotFound("encounter")
+    kept = await sql.versions(tx, encounter_id)
+    return one_answer({**shown(row), "versions": [_version(one) for one in kept]}, version=row["version"])
+
+
+def _version(one: Row) -> dict[str, Any]:
+    view = {name: one[name] for name in ("version", "reason", "client_id", "recorded_at")}
+    return view | {"was": shown(one["was"])}

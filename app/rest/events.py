@@ -1,0 +1,56 @@
+"""The pull feed, byte for byte what is pushed, and the catalogue of event types."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import Query
+from fastapi.responses import Response
+
+from app.outbox import sql
+from app.outbox.catalogue import TYPES, data_schema
+from app.rest.frame import Read, framed, json_answer, needs
+from app.rest.webhook_models import CatalogueOut, FeedOut
+
+router = framed("/v1", "events")
+
+
+@router.get("/events", response_model=FeedOut, summary="The event feed", operation_id="read_feed")
+@needs("events:read")
+async def read_feed(
+    tx: Read,
+    after: Annotated[int, Query(ge=0, description="The position reached last; 0 for all that is kept.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Events per page.")] = 100,
+) -> Response:
+    """All you may see, in the order of commits, with the same ids and bytes as the webhooks: a receiver that was away
+    catches up here. Whether you may still see an event is asked at each read.
+    """
+    rows = list(await sql.after(tx, after, limit + 1))
+    shown = rows[:limit]
+    last = shown[-1]["position"] if shown else after
+    tail = orjson.dumps({"last": last, "more": len(rows) > limit})
+    body = b'{"data":[' + b",".join(bytes(row["body"]) for row in shown) + b"]," + tail[1:]
+    return Response(body, media_type="application/json")
+
+
+@router.get(
+    "/event-types",
+    response_model=CatalogueOut,
+    summary="The event catalogue",
+    operation_id="list_event_types",
+)
+@needs("events:read")
+async def list_event_types(tx: Read) -> Response:  # noqa: ARG001
+    """Every event type: whom it is told, its order key and lane, and the JSON Schema of what is sent."""
+    lines = [
+        {
+            "name": one.name,
+            "version": one.version,
+            "audiences": list(one.audiences),
+            "order_key": one.order_key,
+            "lane": one.lane,
+            "description": one.description,
+            "schema": data_schema(one),
+        }
+        for one in TYPES.values()
+    ]
+    return json_answer({"data": lines})

@@ -1,0 +1,215 @@
+"""Slots over REST: dated chances with a capacity, one by one, by your own references, or 500 at a time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import AwareDatetime, ValidationError
+
+from app.core.db import Row
+from app.core.errors import Fault, NotFound
+from app.offers import service, sql
+from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rest.offers_models import SlotByRef, SlotIn, SlotOut, SlotPage, SlotPatch, SlotsIn, SlotsOut
+from app.rest.patches import changes
+from app.rest.problems import from_validation
+from app.rest.sites import ByRef, whose
+from app.rules.answers import Reason
+from app.rules.words import SlotState
+
+router = framed("/v1", "slots")
+_SHOWN = (
+    "id", "offer_id", "employer_id", "site_id", "starts_at", "ends_at", "minutes", "capacity", "taken", "book_by",
+    "name_by", "reply_within_hours", "state", "version", "created_at", "updated_at",
+)  # fmt: skip
+_SITTING = ("id", "break_minutes", "virtual")
+
+
+def shown(row: Row, org_id: UUID, warnings: Sequence[Reason] | None = None) -> dict[str, Any]:
+    """A slot; its reference is for its own employer."""
+    view = {name: row[name] for name in _SHOWN}
+    view["places_left"] = row["capacity"] - row["taken"]
+    view["external_ref"] = row["external_ref"] if row["employer_id"] == org_id else None
+    view["sittings"] = sittings_shown(row["sittings"])
+    view["warnings"] = None if warnings is None else _told(warnings)
+    return view
+
+
+def sittings_shown(rows: Sequence[Row] | None) -> list[dict[str, Any]]:
+    """The sittings in order, with times in UTC."""
+    views = [
+        {
+            **{name: row[name] for name in _SITTING},
+            "starts_at": _moment(row["starts_at"]),
+            "ends_at": _moment(row["ends_at"]),
+        }
+        for row in rows or ()
+    ]
+    return sorted(views, key=lambda view: view["starts_at"])
+
+
+def _moment(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _told(warnings: Sequence[Reason]) -> list[dict[str, str]]:
+    return [{"code": one.code, "detail": one.detail} for one in warnings]
+
+
+def _answer(row: Row, org_id: UUID, warnings: Sequence[Reason] | None = None, status: int = 200) -> Response:
+    location = f"/v1/slots/{row['id']}" if status == 201 else None  # noqa: PLR2004
+    answer = one_answer(shown(row, org_id, warnings), location=location, status=status)
+    # Places come and go without a new version: the second number keeps a cached answer from being called fresh.
+    answer.headers["ETag"] = f'"v{row["version"]}.{row["taken"]}"'
+    return answer
+
+
+@router.post(
+    "/slots", status_code=201, response_model=SlotOut, summary="Add a slot", operation_id="add_slot"
+)
+@needs("slots:write")
+async def add_slot(body: SlotIn, tx: Write) -> Response:
+    """Add a dated chance to one of your offers. What is unusual about its times comes back in `warnings`."""
+    row, warnings = await service.add_slot(tx, body.model_dump())
+    return _answer(row, tx.caller.org_id, warnings, 201)
+
+
+@router.post(
+    "/slots/bulk", response_model=SlotsOut, summary="Add up to 500 slots", operation_id="add_slots"
+)
+@needs("slots:write")
+async def add_slots(
+    *, body: SlotsIn, tx: Write, atomic: Annotated[bool, Query(description="All of them, or none (422).")] = False
+) -> Response:
+    """Each row for itself: good rows are kept, each refused one says why. With `atomic=true` all or none."""
+    rows: list[Any] = list(body.slots)
+    read = [_read_row(at, row) for at, row in enumerate(rows)]
+    good = {at: one for at, one in enumerate(read) if isinstance(one, dict)}
+    broken = [fault for one in read if isinstance(one, list) for fault in one]
+    if atomic and broken:
+        service.refuse(broken)
+    places = [f"/slots/{at}" for at in good]
+    planned = await service.add_slots(tx, list(good.values()), places, atomic=atomic)
+    outcome = dict(zip(good, planned, strict=True))
+    results = [_result(at, row, read[at], outcome.get(at)) for at, row in enumerate(rows)]
+    created = sum(one["status"] == "created" for one in results)
+    return json_answer({"created": created, "refused": len(rows) - created, "results": results})
+
+
+def _read_row(at: int, row: Any) -> dict[str, Any] | list[Fault]:  # noqa: ANN401
+    try:
+        return SlotIn.model_validate(row).model_dump()
+    except ValidationError as error:
+        found = [{**one, "loc": ("body", "slots", at, *one["loc"])} for one in error.errors()]
+        return list(from_validation(RequestValidationError(found)).faults)
+
+
+def _result(
+    at: int, sent: Any, read: dict[str, Any] | list[Fault], planned: service.Planned | None  # noqa: ANN401
+) -> dict[str, Any]:
+    ref = sent.get("external_ref") if isinstance(sent, dict) else None
+    faults = read if isinstance(read, list) else planned.faults if planned else []
+    row = planned.row if planned else None
+    return {
+        "index": at,
+        "external_ref": ref if isinstance(ref, str) else None,
+        "status": "created" if row else "refused",
+        "id": row["id"] if row else None,
+        "errors": [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in faults],
+        "warnings": _told(planned.warnings) if planned and row else [],
+    }
+
+
+@router.put(
+    "/slots/by-ref/{external_ref:path}",
+    response_model=SlotOut,
+    responses={201: {"model": SlotOut, "description": "Made."}},
+    summary="Make or change a slot by your reference",
+    operation_id="put_slot",
+)
+@needs("slots:write")
+async def put_slot(external_ref: ByRef, body: SlotByRef, tx: Write) -> Response:
+    """Send a slot whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing."""
+    row, warnings, made = await service.put_slot(tx, external_ref, body.model_dump())
+    return _answer(row, tx.caller.org_id, warnings, 201 if made else 200)
+
+
+@router.get("/slots", response_model=SlotPage, summary="List slots", operation_id="list_slots")
+@needs("slots:read")
+async def list_slots(
+    *,
+    tx: Read,
+    turn: Paged,
+    employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
+    offer_id: Annotated[UUID | None, Query(description="Those of one offer.")] = None,
+    state: Annotated[SlotState | None, Query(description="One state.")] = None,
+    external_ref: Annotated[str | None, Query(max_length=200, description="Your own reference.")] = None,
+    starts_from: Annotated[AwareDatetime | None, Query(description="Start, from (inclusive).")] = None,
+    starts_to: Annotated[AwareDatetime | None, Query(description="Start, until (exclusive).")] = None,
+) -> Response:
+    """Slots in the order they were made: an employer's own, else those you may see. To book, search `open-slots`."""
+    caller = tx.caller
+    wanted = {
+        "employer_id": whose(caller.org_kind, caller.org_id, employer_id),
+        "offer_id": offer_id,
+        "state": state,
+        "external_ref": external_ref if caller.org_kind == "employer" else None,
+    }
+    rows = await sql.slots_page(
+        tx,
+        wanted,
+        starts_from=starts_from,
+        starts_to=starts_to,
+        after=turn.after_id("slots"),
+        limit=turn.limit,
+    )
+    return page_of(turn, "slots", rows, ("id",), lambda row: shown(row, caller.org_id))
+
+
+@router.get("/slots/{slot_id}", response_model=SlotOut, summary="Read a slot", operation_id="read_slot")
+@needs("slots:read")
+async def read_slot(slot_id: UUID, tx: Read) -> Response:
+    """One slot, as its employer keeps it."""
+    row = await sql.slot(tx, slot_id)
+    if row is None:
+        raise NotFound("slot")
+    return _answer(row, tx.caller.org_id)
+
+
+@router.patch("/slots/{slot_id}", response_model=SlotOut, summary="Change a slot", operation_id="change_slot")
+@needs("slots:write")
+async def change_slot(slot_id: UUID, body: SlotPatch, tx: Write, expected: IfMatch) -> Response:
+    """Change a slot of yours. 409 `capacity_below_taken` under what is booked; 409 `slot_has_bookings` for its times."""
+    row, warnings = await service.change_slot(tx, slot_id, expected, changes(body))
+    return _answer(row, tx.caller.org_id, warnings)
+
+
+@router.post(
+    "/slots/{slot_id}/close", response_model=SlotOut, summary="Close a slot", operation_id="close_slot"
+)
+@needs("slots:write")
+async def close_slot(slot_id: UUID, tx: Write) -> Response:
+    """No new requests. What is booked stands."""
+    return _answer(await service.move_slot(tx, slot_id, "close"), tx.caller.org_id)
+
+
+@router.post(
+    "/slots/{slot_id}/reopen", response_model=SlotOut, summary="Reopen a slot", operation_id="reopen_slot"
+)
+@needs("slots:write")
+async def reopen_slot(slot_id: UUID, tx: Write) -> Response:
+    """Take requests again."""
+    return _answer(await service.move_slot(tx, slot_id, "reopen"), tx.caller.org_id)
+
+
+@router.post(
+    "/slots/{slot_id}/cancel", response_model=SlotOut, summary="Cancel a slot", operation_id="cancel_slot"
+)
+@needs("slots:write")
+async def cancel_slot(slot_id: UUID, tx: Write) -> Response:
+    """For good: its bookings are cancelled and their schools told. 409 `slot_started` once it has begun."""
+    return _answer(await service.move_slot(tx, slot_id, "cancel"), tx.caller.org_id)

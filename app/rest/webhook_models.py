@@ -1,0 +1,267 @@
+"""Bodies and answers of the webhook and event routes."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from app.rest.models import Body, Out
+
+_ENDPOINT: dict[str, Any] = {
+    "id": "01a2013a-9643-713b-a2d5-339b6a0a0c30",
+    "school_id": None,
+    "url": "https://mis.example/tendays",
+    "description": "Production receiver",
+    "event_types": ["booking.*", "participation.no_show", "hours.credited"],
+    "signatures": ["v1"],
+    "state": "active",
+    "off_reason": None,
+    "public_key": None,
+    "rate_per_second": None,
+    "concurrency": 8,
+    "last_success_at": None,
+    "created_at": "2026-11-22T09:30:00Z",
+    "version": 1,
+}
+_SECRET = {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
+_DELIVERY = {
+    "id": "01a2013a-9643-713b-a2d5-339b6a0a0c31",
+    "endpoint_id": _ENDPOINT["id"],
+    "event_id": "01a2013a-9643-713b-a2d5-339b6a0a0c32",
+    "event_type": "booking.confirmed",
+    "state": "delivered",
+    "replay": False,
+    "attempts": 1,
+    "due_at": None,
+    "last_status": 204,
+    "last_error": None,
+    "created_at": "2026-11-22T09:31:00Z",
+    "ended_at": "2026-11-22T09:31:00Z",
+}
+_ATTEMPT = {
+    "no": 1,
+    "at": "2026-11-22T09:31:00Z",
+    "elapsed_ms": 12,
+    "status": 204,
+    "error": None,
+    "request_headers": {"webhook-id": _DELIVERY["event_id"], "webhook-timestamp": "1795339860"},
+    "response_body": "",
+}
+Types = Annotated[
+    list[str], Field(min_length=1, max_length=100, description="Names of the catalogue, `booking.*`, or `*`.")
+]
+Signatures = Annotated[list[Literal["v1", "v1a"]], Field(min_length=1, max_length=2)]
+
+
+class EndpointIn(Body):
+    """A receiver of events."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": _ENDPOINT["url"],
+                    "event_types": _ENDPOINT["event_types"],
+                    "description": "Production",
+                }
+            ]
+        }
+    )
+
+    url: Annotated[str, Field(max_length=2000, description="https, a public address, port 443 or 8443.")]
+    event_types: Types = ["*"]  # noqa: RUF012  (pydantic copies defaults)
+    description: Annotated[str | None, Field(max_length=500, description="For your own eyes.")] = None
+    signatures: Signatures = ["v1"]  # noqa: RUF012
+    rate_per_second: Annotated[int | None, Field(ge=1, description="At most so many posts a second.")] = None
+    concurrency: Annotated[int, Field(ge=1, description="At most so many posts at a time.")] = 8
+    school_id: UUID | None = Field(None, description="Limit it to one school; none: all you may see.")
+    from_position: Annotated[
+        int | None,
+        Field(ge=0, description="Send what came after this position of the feed; none: from now on."),
+    ] = None
+
+
+class EndpointPatch(Body):
+    """What to change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"event_types": ["booking.*"]}]})
+
+    url: Annotated[str | None, Field(max_length=2000, description="https, a public address.")] = None
+    event_types: Types | None = None
+    description: Annotated[str | None, Field(max_length=500, description="For your own eyes.")] = None
+    signatures: Signatures | None = None
+    rate_per_second: Annotated[int | None, Field(ge=1, description="At most so many posts a second.")] = None
+    concurrency: Annotated[int | None, Field(ge=1, description="At most so many posts at a time.")] = None
+
+
+class RotateIn(Body):
+    """How long the old secret goes on signing beside the new one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"grace_days": 1}]})
+
+    grace_days: Annotated[int, Field(ge=0, le=7, description="Days for which both secrets sign.")] = 1
+
+
+class Nothing(Body):
+    """No fields."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+
+class EndpointOut(Out):
+    """An endpoint. Its secret is shown once, when it is made or rotated."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ENDPOINT]})
+
+    id: UUID
+    school_id: UUID | None
+    url: str
+    description: str | None
+    event_types: list[str]
+    signatures: list[str]
+    state: Literal["active", "paused", "off"]
+    off_reason: str | None
+    public_key: str | None = Field(description="`whpk_...`, for `v1a`.")
+    rate_per_second: int | None
+    concurrency: int
+    last_success_at: datetime | None
+    created_at: datetime
+    version: int
+
+
+class EndpointSecretOut(EndpointOut):
+    """An endpoint with its secret, shown now and never again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ENDPOINT | _SECRET]})
+
+    secret: str = Field(description="`whsec_...`: the key of the `v1` signatures.")
+
+
+class EndpointPage(Out):
+    """A page of endpoints."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_ENDPOINT], "next": None}]})
+
+    data: list[EndpointOut]
+    next: str | None
+
+
+class DeliveryOut(Out):
+    """One event on its way to one endpoint."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DELIVERY]})
+
+    id: UUID
+    endpoint_id: UUID
+    event_id: UUID
+    event_type: str
+    state: Literal["pending", "delivered", "failed", "revoked", "cancelled"]
+    replay: bool = Field(description="Sent again on request: outside of any order.")
+    attempts: int
+    due_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class DeliveryPage(Out):
+    """A page of deliveries, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_DELIVERY], "next": None}]})
+
+    data: list[DeliveryOut]
+    next: str | None
+
+
+class AttemptOut(Out):
+    """One attempt: what was sent, what came back."""
+
+    no: int
+    at: datetime
+    elapsed_ms: int
+    status: int | None
+    error: str | None
+    request_headers: dict[str, Any] | None
+    response_body: str | None
+
+
+class AttemptsOut(Out):
+    """The attempts of a delivery, in order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_ATTEMPT]}]})
+
+    data: list[AttemptOut]
+
+
+class FeedOut(Out):
+    """Events in the order of their position; each is byte for byte what was or will be pushed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "data": [
+                        {
+                            "id": _DELIVERY["event_id"],
+                            "type": "booking.confirmed",
+                            "version": 1,
+                            "timestamp": "2026-11-22T09:31:00.000Z",
+                            "audience": {"side": "school", "id": "01a2013a-0000-7000-8000-000000000001"},
+                            "order_key": "01a2013a-9643-713b-a2d5-339b6a0a0c26",
+                            "data": {
+                                "booking_id": "01a2013a-9643-713b-a2d5-339b6a0a0c26",
+                                "state": "confirmed",
+                            },
+                            "sequence": 2,
+                        }
+                    ],
+                    "last": 41,
+                    "more": False,
+                }
+            ]
+        }
+    )
+
+    data: list[dict[str, Any]]
+    last: int = Field(description="The position reached: send it as `after`.")
+    more: bool = Field(description="Whether there are more now.")
+
+
+class EventTypeOut(Out):
+    """One line of the catalogue."""
+
+    name: str
+    version: int
+    audiences: list[str]
+    order_key: str
+    lane: str
+    description: str
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class CatalogueOut(Out):
+    """Every event type."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "data": [
+                        {
+                            "name": "booking.confirmed",
+                            "version": 1,
+                            "audiences": ["school", "employer"],
+                            "order_key": "booking",
+                            "lane": "normal",
+                            "description": "The employer confirmed, or the school accepted the employer's proposal.",
+                            "schema": {"type": "object"},
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    data: list[EventTypeOut]

@@ -1,0 +1,138 @@
+"""What the house does by itself with bookings, as the worker's role."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest_asyncio
+
+from app.bookings import upkeep
+from app.core.db import Database
+from tests.world import World
+
+
+@pytest_asyncio.fixture(scope="module")
+async def db(world: World) -> AsyncIterator[Database]:
+    made = await Database(world.dsns.worker, development=True).open()
+    yield made
+    await made.close()
+
+
+async def _state(world: World, booking: dict[str, object]) -> str:
+    return str((await world.get("school_a", f"/v1/bookings/{booking['id']}")).json()["state"])
+
+
+async def _taken(world: World, booking: dict[str, object]) -> int:
+    return int(await world.owner.fetchval("SELECT taken FROM slots WHERE id = $1", booking["slot_id"]))
+
+
+async def test_a_request_nobody_answers_expires_and_frees_its_places(world: World, db: Database) -> None:
+    booking = await world.booking(places=4)
+    assert await upkeep.expire_due(db) == 0
+    await world.move_clock(datetime.now(UTC) + timedelta(days=6))
+    try:
+        assert await upkeep.expire_due(db) >= 1
+        assert (await _state(world, booking), await _taken(world, booking)) == ("expired", 0)
+        assert await upkeep.expire_due(db) == 0
+    finally:
+        await world.move_clock(None)
+    types = [
+        row["type"]
+        for row in await world.owner.fetch(
+            "SELECT type FROM events WHERE order_key = $1 ORDER BY seq", booking["id"]
+        )
+    ]
+    assert types == ["booking.requested"] * 2 + ["booking.expired"] * 2
+
+
+async def test_a_suspension_holds_only_the_bookings_of_its_own_schools_and_lifting_releases_them(
+    world: World, db: Database
+) -> None:
+    mine = await world.booking(school="school_a", state="confirmed")
+    other = await world.booking(school="school_b", state="confirmed")
+    made = await world.post(
+        "hub_a", "/v1/suspensions", {"employer_id": world["employer_a"], "private_note": "a leak"}
+    )
+    assert made.status_code == 201, made.text
+    await upkeep.hold_and_release(db)
+    assert await _state(world, mine) == "on_hold"
+    assert (await world.get("school_b", f"/v1/bookings/{other['id']}")).json()["state"] == "confirmed"
+    told = (await world.get("school_a", f"/v1/bookings/{mine['id']}")).json()
+    assert told["reason_code"] is None
+    refused = await world.post(
+        "school_a", "/v1/bookings", {"school_id": world["school_a"], "slot_id": mine["slot_id"], "places": 1}
+    )
+    assert refused.status_code in {404, 409}, refused.text
+    lifted = await world.post("hub_a", f"/v1/suspensions/{made.json()['id']}/lift")
+    assert lifted.status_code == 200, lifted.text
+    await upkeep.hold_and_release(db)
+    assert await _state(world, mine) == "confirmed"
+
+
+async def test_places_without_a_name_are_given_back_after_the_deadline(world: World, db: Database) -> None:
+    slot = await world.slot(capacity=10)
+    booking = await world.booking(slot=slot, places=8, state="confirmed")
+    nameless = await world.booking(places=3, state="confirmed")
+    pupils = [await world.pupil("school_a") for _ in range(2)]
+    path = f"/v1/bookings/{booking['id']}/participants"
+    assert (
+        await world.post("school_a", path, {"pupils": [{"pupil_id": one} for one in pupils]})
+    ).status_code == 200
+    await world.move_clock(datetime.fromisoformat(booking["name_by"]) + timedelta(minutes=1))
+    try:
+        assert await upkeep.hand_back_unnamed(db) >= 2
+        assert await _taken(world, booking) == 2
+        assert await _state(world, booking) == "confirmed"
+        assert (await _state(world, nameless), await _taken(world, nameless)) == ("cancelled", 0)
+    finally:
+        await world.move_clock(None)
+
+
+async def test_whoever_waits_is_promoted_when_places_come_free(world: World, db: Database) -> None:
+    slot = await world.slot(capacity=5)
+    first = await world.booking(slot=slot, places=5)
+    body = {"school_id": world["school_c"], "slot_id": slot, "places": 5, "join_waiting_list": True}
+    waiting = (await world.post("school_c", "/v1/bookings", body)).json()
+    assert waiting["state"] == "waiting"
+    await upkeep.promote_waiting(db)
+    assert (await world.get("school_c", f"/v1/bookings/{waiting['id']}")).json()["state"] == "waiting"
+    await world.post("school_a", f"/v1/bookings/{first['id']}/cancel", {"reason_code": "not_needed"})
+    await upkeep.promote_waiting(db)
+    assert (await world.get("school_c", f"/v1/bookings/{waiting['id']}")).json()["state"] == "requested"
+    assert await _taken(world, first) == 5
+
+
+async def test_a_cancelled_slot_cancels_its_bookings(world: World, db: Database) -> None:
+    booking = await world.booking(state="confirmed")
+    await world.owner.execute("UPDATE slots SET state = 'cancelled' WHERE id = $1", booking["slot_id"])
+    assert await upkeep.cancel_with_slot(db) >= 1
+    assert await _state(world, booking) == "cancelled"
+
+
+async def test_a_booking_is_countered_accepted_and_rescheduled(world: World) -> None:
+    slot, other = await world.slot(), await world.slot()
+    booking = await world.booking(slot=slot, places=2)
+    path = f"/v1/bookings/{booking['id']}"
+    countered = await world.post(
+        "employer_a", f"{path}/counter", {"slot_id": other, "reason_code": "date_unsuitable"}
+    )
+    assert (countered.json()["state"], countered.json()["counter_slot_id"]) == ("countered", str(other))
+    accepted = await world.post("school_a", f"{path}/accept-counter")
+    assert (accepted.json()["state"], accepted.json()["slot_id"]) == ("confirmed", str(other)), accepted.text
+    taken = {
+        row["id"]: row["taken"]
+        for row in await world.owner.fetch("SELECT id, taken FROM slots WHERE id = ANY($1)", [slot, other])
+    }
+    assert taken == {slot: 0, other: 2}
+    back = await world.post("school_a", f"{path}/reschedule", {"slot_id": slot})
+    assert (back.json()["state"], back.json()["slot_id"]) == ("requested", str(slot)), back.text
+    wrong = await world.post("employer_a", f"{path}/accept-counter")
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "not_yours")
+
+
+async def test_a_year_8_placement_is_refused_and_the_possible_kinds_are_named(world: World) -> None:
+    slot = await world.slot(kind="placement", years=())
+    body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "nc_year": "8"}
+    refused = (await world.post("school_a", "/v1/bookings", body)).json()
+    assert refused["code"] == "not_eligible"
+    assert refused["reasons"][0]["code"] == "placement_unlawful"
+    assert "work_shadowing" in refused["reasons"][0]["possible_kinds"]
