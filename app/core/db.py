@@ -163,7 +163,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             connect_args={"server_settings": _SERVER_SETTINGS},
-            json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
+            json_serializer=_as_json,
             json_deserializer=orjson.loads,
         )
         self._pool = await asyncpg.create_pool(
@@ -260,6 +260,11 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no 
 
     def get_reset_query(self) -> str:
         return ""
+
+
+def _as_json(value: Any) -> str:  # noqa: ANN401
+    """A row given back as JSON may have SQLAlchemy's own kind of text as its keys."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 async def _speak_json(connection: Any) -> None:  # noqa: ANN401

@@ -152,6 +152,9 @@ async def confirm(stage: Stage) -> None:
     async with stage.step(4, f"{stage.school.name}'s receiver gets booking.confirmed") as done:
         (got,) = await stage.listener.until("booking.confirmed", stage.about)
         done(f"signature verified, {after(got.at, got.body)}")
+    stage.console.print(
+        "  [dim]Measured from the event's own timestamp, taken just before its COMMIT, to the last byte here.[/]"
+    )
 
 
 def after(at: float, event: Mapping[str, Any]) -> str:

@@ -69,7 +69,9 @@ def _school(key: str, name: str, number: int, region: str, *parents: str) -> Org
 ORGANISATIONS: Final[tuple[Organisation, ...]] = (
     Organisation(NATIONAL, "national", "The Careers & Enterprise Company"),
     Organisation("hub", "hub", "Hertfordshire Careers Hub", "East of England", parents=(NATIONAL,)),
-    Organisation("hub_manchester", "hub", "Greater Manchester Careers Hub", "North West", parents=(NATIONAL,)),
+    Organisation(
+        "hub_manchester", "hub", "Greater Manchester Careers Hub", "North West", parents=(NATIONAL,)
+    ),
     Organisation("trust", "trust", "Co-op Academies Trust"),
     Organisation("vendor", "vendor", "Foxglove MIS"),
     _school("school", "Lea Bridge School", 1, "East of England", "hub"),
@@ -86,7 +88,9 @@ ORGANISATIONS: Final[tuple[Organisation, ...]] = (
 SCHOOLS: Final = tuple(one.key for one in ORGANISATIONS if one.kind == "school")
 ACADEMIES: Final = tuple(one.key for one in ORGANISATIONS if "trust" in one.parents)
 MAINTAINED: Final = tuple(key for key in SCHOOLS if key not in ACADEMIES)
-HUBS_OF: Final = {one.key: next(p for p in one.parents if p.startswith("hub")) for one in ORGANISATIONS if one.urn}
+HUBS_OF: Final = {
+    one.key: next(p for p in one.parents if p.startswith("hub")) for one in ORGANISATIONS if one.urn
+}
 
 CLIENTS: Final[Mapping[str, str]] = {
     "national": "National reporting",
@@ -94,7 +98,7 @@ CLIENTS: Final[Mapping[str, str]] = {
     "hub_manchester": "Hub dashboard",
     "trust": "Trust reporting",
     "vendor": "Foxglove MIS",
-    **{key: "School office" for key in SCHOOLS},
+    **dict.fromkeys(SCHOOLS, "School office"),
     "employer": "HR system",
     "engineer": "HR system",
     "studio": "HR system",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -39,7 +39,7 @@ class Listener:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Listener":
+    async def __aenter__(self) -> Self:
         """Start the receiver and wait until it listens."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.demo.receiver",

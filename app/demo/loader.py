@@ -71,7 +71,9 @@ async def load(settings: "Settings") -> None:
             SpinnerColumn(), TextColumn("{task.description}"), console=Console(), transient=True
         ) as shown:
             task = shown.add_task("Demonstration ...")
-            await _load(settings, db, lambda what: shown.update(task, description=f"Demonstration: {what} ..."))
+            await _load(
+                settings, db, lambda what: shown.update(task, description=f"Demonstration: {what} ...")
+            )
     finally:
         await db.close()
 
@@ -138,7 +140,13 @@ async def _give_clients(cast: Cast, *, fresh: bool) -> None:
 async def _register(cast: Cast) -> None:
     start = first_day(academic_year(cast.today) - 4)
     for one in data.ORGANISATIONS[1:]:
-        given = {"kind": one.kind, "name": one.name, "region": one.region, "urn": one.urn, "laestab": one.laestab}
+        given = {
+            "kind": one.kind,
+            "name": one.name,
+            "region": one.region,
+            "urn": one.urn,
+            "laestab": one.laestab,
+        }
         row = await organisations.register(cast.tx, given)
         cast.ids[one.key] = row["id"]
     for one in data.ORGANISATIONS:
@@ -155,7 +163,12 @@ async def _register(cast: Cast) -> None:
 async def _give_client(cast: Cast, key: str) -> None:
     one = next(each for each in data.ORGANISATIONS if each.key == key)
     made = await access.register_client(
-        cast.tx, org_id=cast.ids[key], org_kind=one.kind, name=data.CLIENTS[key], environment="test", development=True
+        cast.tx,
+        org_id=cast.ids[key],
+        org_kind=one.kind,
+        name=data.CLIENTS[key],
+        environment="test",
+        development=True,
     )
     scopes = allowed_for(one.kind, development=True)
     cast.callers[key] = Caller(made.id, cast.ids[key], one.kind, scopes, wall_now())
@@ -237,7 +250,12 @@ async def _approve(cast: Cast, sites: Mapping[str, UUID]) -> None:
         for hub in employer.approvers:
             await cast.enter(hub)
             for kind in sorted({offer.kind for offer in employer.offers}):
-                asked = {"site_id": sites[employer.key], "kind": kind, "activity_band": "low", "expires_on": expires}
+                asked = {
+                    "site_id": sites[employer.key],
+                    "kind": kind,
+                    "activity_band": "low",
+                    "expires_on": expires,
+                }
                 await employers.approve(cast.tx, {**asked, "basis": "Visited by the hub's adviser."})
     for school in data.SCHOOLS:
         await cast.enter(school, school)

@@ -42,7 +42,9 @@ class Party:
 
     async def get(self, path: str, **query: str | int) -> JSON:
         """GET, with what is asked in the query."""
-        return await self._send("GET", path, params={name.rstrip("_"): value for name, value in query.items()})
+        return await self._send(
+            "GET", path, params={name.rstrip("_"): value for name, value in query.items()}
+        )
 
     async def post(self, path: str, body: JSON | None = None) -> JSON:
         """POST with an Idempotency-Key of its own."""

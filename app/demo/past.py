@@ -106,4 +106,3 @@ def _per_day(occasion: Occasion, today: date) -> Iterator[Mapping[str, Any]]:
     first = _first_day(occasion, today)
     for day in range(occasion.days):
         yield {"on": (first + timedelta(days=day)).isoformat(), "in_person": occasion.minutes, "virtual": 0}
-

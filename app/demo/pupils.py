@@ -18,6 +18,7 @@ _FREE_MEALS: Final = 0.257
 _EHC, _SUPPORT = 0.05, 0.14
 _ABSENT: Final = {True: 0.317, False: 0.144}
 _SEVERE: Final = 0.15
+_EVER_6: Final = 0.05
 
 
 def roll(school: int, today: date) -> Iterator[Mapping[str, Any]]:
@@ -42,7 +43,8 @@ def _pupil(chance: random.Random, school: int, nc_year: str, number: int, year: 
         "nc_year": nc_year,
         "academic_year": year,
         "characteristics": {
-            group: {"value": value, "valid_from": first_day(year)} for group, value in _characteristics(chance).items()
+            group: {"value": value, "valid_from": first_day(year)}
+            for group, value in _characteristics(chance).items()
         },
     }
 
@@ -59,7 +61,7 @@ def _characteristics(chance: random.Random) -> dict[str, str | bool]:
     severe = absent and chance.random() < _SEVERE
     return {
         "sen": "E" if need < _EHC else "K" if need < _EHC + _SUPPORT else "N",
-        "free_school_meals": "current" if meals else "ever_6" if chance.random() < 0.05 else "none",
+        "free_school_meals": "current" if meals else "ever_6" if chance.random() < _EVER_6 else "none",
         "pupil_premium": meals,
         "attendance": "severe" if severe else "persistent" if absent else "none",
     }

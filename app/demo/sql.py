@@ -74,7 +74,9 @@ async def add_other_years(tx: Writer, schools: Sequence[UUID]) -> None:
     await tx.run(_OTHER_YEARS, {"schools": list(schools)})
 
 
-async def mark_rolls_complete(tx: Writer, schools: Sequence[UUID], at: datetime, groups: Sequence[str]) -> None:
+async def mark_rolls_complete(
+    tx: Writer, schools: Sequence[UUID], at: datetime, groups: Sequence[str]
+) -> None:
     """Say that the whole roll of each school has been sent, with these field groups."""
     await tx.run(_STATES, {"schools": list(schools), "at": at, "groups": list(groups)})
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from app.demo.booked import after
+from app.demo.booked import CRITERIA, after
 from app.demo.party import Refused
 from app.demo.stage import PLACES, Stage, moment
 
@@ -14,7 +14,7 @@ MINUTES: Final = 120
 _NOT_FOUND: Final = 404
 _COVERAGE: Final = """
 { hub { coverage(by: SCHOOL) { edges { node {
-  school { uuid name } figures { pupils minutes days reached { count percent } bm5 { count } }
+  school { uuid name } figures { pupils minutes reached { count percent } bm5 { count } }
   standsOn { rollComplete attendanceOverdue rounded }
 } } } } }
 """
@@ -61,8 +61,8 @@ async def _coverage(stage: Stage) -> dict[str, Any]:
 
 def _said(line: Mapping[str, Any]) -> str:
     figures = line["figures"]
-    reached = figures["reached"]
-    return f"{reached['count']} of {figures['pupils']} pupils reached, {figures['minutes']} minutes"
+    reached, bm5 = figures["reached"]["count"], figures["bm5"]["count"]
+    return f"{reached} of {figures['pupils']} pupils reached, {figures['minutes']} minutes, BM5 {bm5}"
 
 
 async def arrive(stage: Stage) -> None:
@@ -74,11 +74,9 @@ async def arrive(stage: Stage) -> None:
         stage.booking["participants"] = [one["id"] for one in coming]
         done(f"{len(coming)}, by the names they are called, each disclosure written down")
     async with stage.step(5, f"{employer.name} reports {CAME} arrivals, one pupil missing") as done:
-        rows = [
-            {"participation_id": one, "status": "arrived" if at < CAME else "no_show"}
-            for at, one in enumerate(stage.booking["participants"])
-        ]
-        told = await employer.post(f"{path}/arrivals", {"participants": rows})
+        there = [{"participation_id": one} for one in stage.booking["participants"][:CAME]]
+        missing = stage.booking["participants"][CAME:]
+        told = await employer.post(f"{path}/arrivals", {"arrivals": there, "missing": missing})
         done(_recorded(told))
     async with stage.step(5, f"{stage.school.name}'s receiver gets participation.no_show") as done:
         (got,) = await stage.listener.until("participation.no_show", stage.about)
@@ -104,21 +102,28 @@ async def complete(stage: Stage) -> None:
         rows = [
             {"participation_id": one, "status": "present"} for one in stage.booking["participants"][:CAME]
         ]
-        told = await employer.post(f"{path}/sittings/{sitting}/attendance", {"participants": rows})
-        done(f"{_recorded(told)}; the booking is {told['state']}")
+        told = await employer.post(f"{path}/attendance", {"sitting_id": sitting, "reports": rows})
+        done(f"{_recorded(told)}; the booking is {told['booking_state']}")
     async with stage.step(5, f"{stage.school.name}'s receiver gets hours.credited") as done:
         got = await stage.listener.until("hours.credited", stage.about, count=CAME)
         minutes = sum(one.body["data"]["minutes"] for one in got)
         last = max(got, key=lambda one: one.at)
         done(f"{len(got)} times, {minutes} minutes in all; the last {after(last.at, last.body)}")
-    async with stage.step(5, f"{stage.vendor.name} reads the pupils' encounters and ledger") as done:
+    async with stage.step(5, f"{stage.vendor.name} reads what was credited") as done:
         done(await _credited(stage, got[0].body["data"]["pupil_id"]))
+    async with stage.step(5, f"{stage.school.name} confirms the criteria, reflection included") as done:
+        confirmed = await stage.school.post(f"{path}/criteria", {"criteria": list(CRITERIA)})
+        done(f"{confirmed['encounters_changed']} encounters count for benchmark 5 now")
 
 
 async def _credited(stage: Stage, pupil_id: str) -> str:
-    ledger = f"/v1/schools/{stage.school_id}/pupils/{pupil_id}/ledger"
-    entries = (await stage.vendor.get(ledger))["data"]
-    return f"{len(entries)} ledger entries of one pupil, the last of {MINUTES} minutes"
+    asked = {"school_id": stage.school_id, "booking_id": stage.booking["id"]}
+    encounters = (await stage.vendor.get("/v1/encounters", **asked, limit=PLACES))["data"]
+    progress = await stage.vendor.get(f"/v1/schools/{stage.school_id}/pupils/{pupil_id}/progress")
+    minutes = sum(one["minutes"] for one in encounters)
+    if (len(encounters), minutes) != (CAME, CAME * MINUTES):
+        raise Refused("GET /v1/encounters", 200, f'{{"encounters": {len(encounters)}, "minutes": {minutes}}}')
+    return f"{len(encounters)} encounters, {minutes} minutes; one pupil has {progress['total']['hours']} hours by now"
 
 
 async def ask_after(stage: Stage) -> None:

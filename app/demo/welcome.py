@@ -4,9 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-_READ = (
-    "import json; c = json.load(open({path!r}))['clients']['$1']; print(c['client_id'] + ':' + c['client_secret'])"
-)
+_READ = "import json; c = json.load(open({path!r}))['clients']['$1']; print(c['client_id'] + ':' + c['client_secret'])"
 _QUERY = "{ hub { name coverage(by: SCHOOL) { edges { node { label figures { pupils minutes } } } } } }"
 
 
@@ -18,9 +16,9 @@ def requests_to_copy(base_url: str, credentials: Path) -> Sequence[str]:
     take = "import json, sys; print(json.load(sys.stdin)['access_token'])"
     auth = '-H "Authorization: Bearer $(token {})"'
     query = shlex.quote(f'{{"query": "{_QUERY}"}}')
+    proof = f'-u "$(python3 -c "{read}")" -d grant_type=client_credentials'
     return (
-        f'token() {{ curl -s -u "$(python3 -c "{read}")" -d grant_type=client_credentials '
-        f'{base_url}/oauth/token | python3 -c "{take}"; }}',
+        f'token() {{ curl -s {proof} {base_url}/oauth/token | python3 -c "{take}"; }}',
         f"curl -s {auth.format('vendor')} '{base_url}/v1/open-slots?kind=workplace_tour&year_group=8&limit=3'",
         f"curl -s {auth.format('employer')} '{base_url}/v1/bookings?limit=5'",
         f"curl -s {auth.format('hub')} -H 'Content-Type: application/json' -d {query} {base_url}/graphql",

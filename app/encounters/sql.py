@@ -216,7 +216,8 @@ _COLUMNS = """academic_year integer, id uuid, school_id uuid, enrolment_id uuid,
            virtual_minutes integer, days integer, criteria_offered text[], criteria_confirmed text[],
            bm5_offered boolean, bm5 boolean, bm6_offered boolean, bm6 boolean, evidence jsonb, per_day jsonb,
            state text"""
-_NAMES = ", ".join(one.split()[0] for one in _COLUMNS.split(","))
+_ALL = tuple(one.split()[0] for one in _COLUMNS.split(","))
+_NAMES = ", ".join(_ALL)
 
 # `encounter_keys` is what makes it one per participation, whatever partition it lies in.
 _ADD = text(
@@ -339,7 +340,8 @@ async def change(
 ) -> Sequence[Row]:
     """Keep what locked encounters said, then set them; gives them back."""
     await tx.run(_KEEP_VERSIONS, {"rows": list(versions), "reason": reason})
-    return await tx.rows(_CHANGE, {"rows": list(rows)})
+    # plain keys: those of a row that was read are SQLAlchemy's own kind of text, which JSON writers refuse
+    return await tx.rows(_CHANGE, {"rows": [{name: row[name] for name in _ALL} for row in rows]})
 
 
 async def of_booking(tx: Writer, booking_id: UUID) -> Sequence[Row]:

@@ -323,9 +323,10 @@ def search_params(
 ) -> dict[str, Any]:
     """The parameters of `search_statement`; its shape is `shape_of` them."""
     params = {name: value for name, value in wanted.items() if value is not None}
+    begins = max(starts_from or now, now)
     if after is not None:
         params["after_at"], params["after_id"] = after
-    begins = max(starts_from or now, now)
+        begins = max(begins, after[0])
     return {**params, "from": begins, "now": now, "places": places, "most": limit + 1}
 
 

@@ -29,7 +29,9 @@ async def record_agreement(tx: Writer, given: Mapping[str, Any]) -> Row:
     if faults:
         raise Invalid("invalid", "The request is not acceptable.", faults)
     org = tx.caller.org_id
-    row = await sql.add(tx, "agreement", {**given, "id": new_id(), "controller_id": org, "recorded_by": tx.caller.client_id})
+    row = await sql.add(
+        tx, "agreement", {**given, "id": new_id(), "controller_id": org, "recorded_by": tx.caller.client_id}
+    )
     await outbox.emit(tx, _agreement_events("agreement.recorded", row, stand))
     return row
 
@@ -53,11 +55,15 @@ async def grant(tx: Writer, given: Mapping[str, Any]) -> Row:
     `carve_out_of_one`. Emits grant.recorded to the grantee, the grantor and each school it covers.
     """
     stand = await _controller(tx, given["grantee_id"])
-    faults = _not_ours("/except_school_ids", given["except_school_ids"], stand) + _grantee(given["grantee_id"], stand)
+    faults = _not_ours("/except_school_ids", given["except_school_ids"], stand) + _grantee(
+        given["grantee_id"], stand
+    )
     if given.get("school_id") is not None:
         faults += _not_ours("/school_id", [given["school_id"]], stand)
         if given["except_school_ids"]:
-            faults.append(Fault("/except_school_ids", "carve_out_of_one", "A grant for one school has no exceptions."))
+            faults.append(
+                Fault("/except_school_ids", "carve_out_of_one", "A grant for one school has no exceptions.")
+            )
     if faults:
         raise Invalid("invalid", "The request is not acceptable.", faults)
     row = {**given, "id": new_id(), "grantor_id": tx.caller.org_id, "recorded_by": tx.caller.client_id}
@@ -78,7 +84,9 @@ async def revoke(tx: Writer, grant_id: UUID) -> Row:
     if held["revoked_at"] is not None:
         raise Conflict("grant_revoked", "This grant has been revoked.")
     stand = await sql.standing(tx)
-    row = await sql.change(tx, "grant", grant_id, {"revoked_at": tx.caller.now, "revoked_by": tx.caller.client_id})
+    row = await sql.change(
+        tx, "grant", grant_id, {"revoked_at": tx.caller.now, "revoked_by": tx.caller.client_id}
+    )
     await outbox.emit(tx, _grant_events("grant.revoked", row, stand))
     return row
 
@@ -86,7 +94,9 @@ async def revoke(tx: Writer, grant_id: UUID) -> Row:
 async def _controller(tx: Writer, party_id: UUID | None = None) -> Row:
     stand = await sql.standing(tx, party_id)
     if stand["kind"] not in {Kind.TRUST, Kind.SCHOOL} or stand["trust"] is not None:
-        raise Forbidden("not_the_controller", "Only the controller does this: the trust, or a school outside any trust.")
+        raise Forbidden(
+            "not_the_controller", "Only the controller does this: the trust, or a school outside any trust."
+        )
     return stand
 
 
@@ -114,7 +124,9 @@ def _grant_events(kind: str, row: Row, stand: Row) -> list[Event]:
     data = {"grant_id": row["id"], "grantor_id": row["grantor_id"], "grantee_id": row["grantee_id"]}
     if kind == "grant.recorded":
         data["field_groups"] = row["field_groups"]
-    covered = {row["school_id"]} if row["school_id"] else set(stand["schools"]) - set(row["except_school_ids"])
+    covered = (
+        {row["school_id"]} if row["school_id"] else set(stand["schools"]) - set(row["except_school_ids"])
+    )
     if row["grantor_id"] != stand["org"]:  # a trust revokes what its academy granted before it joined
         covered = {row["grantor_id"]}
     told = [("hub", row["grantee_id"]), *_audience(stand, covered)]
@@ -124,4 +136,3 @@ def _grant_events(kind: str, row: Row, stand: Row) -> list[Event]:
 def _audience(stand: Row, covered: set[UUID]) -> list[tuple[str, UUID]]:
     schools = [("school", one) for one in sorted(covered)]
     return [("hub", stand["org"]), *schools] if stand["kind"] == Kind.TRUST else schools
-

@@ -40,7 +40,11 @@ MEMBERS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Whom a parent of each kind may have as members. The kind of a membership is its parent's."""
 
-_NUMBERS = {"urn": identifiers.urn, "laestab": identifiers.laestab, "companies_house": identifiers.company_number}
+_NUMBERS = {
+    "urn": identifiers.urn,
+    "laestab": identifiers.laestab,
+    "companies_house": identifiers.company_number,
+}
 _TAKEN = {
     "uq_organisations_urn": ("/urn", "urn_taken"),
     "uq_organisations_companies_house": ("/companies_house", "companies_house_taken"),
@@ -56,7 +60,9 @@ async def register(tx: Writer, given: Mapping[str, Any]) -> Row:
     if given["kind"] not in REGISTRARS.get(tx.caller.org_kind, ()):
         raise Forbidden("not_a_registrar", "Your organisation does not register organisations of this kind.")
     row = {**given, **_numbers(given, given["kind"])}
-    return await _kept(tx, sql.add(tx, "organisation", {**row, "id": new_id(), "registered_by": tx.caller.org_id}))
+    return await _kept(
+        tx, sql.add(tx, "organisation", {**row, "id": new_id(), "registered_by": tx.caller.org_id})
+    )
 
 
 async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], version: int) -> Row:
@@ -85,7 +91,9 @@ def _numbers(given: Mapping[str, Any], kind: str) -> dict[str, str | None]:
         if given.get(name) is None:
             continue
         if (kind == Kind.SCHOOL) == (name == "companies_house"):
-            faults.append(Fault(f"/{name}", "wrong_kind", f"An organisation of the kind {kind} has no {name}."))
+            faults.append(
+                Fault(f"/{name}", "wrong_kind", f"An organisation of the kind {kind} has no {name}.")
+            )
             continue
         number = rule(given[name])
         if isinstance(number, Refusal):
@@ -103,7 +111,9 @@ async def _kept(tx: Writer, write: Any) -> Row:  # noqa: ANN401
             row: Row = await write
     except ConstraintBroken as broken:
         pointer, code = _TAKEN.get(broken.constraint, ("", broken.code))
-        raise Conflict(code, broken.detail, [Fault(pointer, code, "An active organisation has this number.")]) from broken
+        raise Conflict(
+            code, broken.detail, [Fault(pointer, code, "An active organisation has this number.")]
+        ) from broken
     return row
 
 
@@ -119,8 +129,13 @@ async def let_join(tx: Writer, given: Mapping[str, Any]) -> Row:
     if ends_on is not None and ends_on <= given["starts_on"]:
         raise invalid("/ends_on", "not_after_start", "A membership ends on a day after it starts.")
     row = {
-        "id": new_id(), "member_id": member["id"], "member_no": member["no"], "parent_id": parent["id"],
-        "kind": parent["kind"], "starts_on": given["starts_on"], "ends_on": ends_on,
+        "id": new_id(),
+        "member_id": member["id"],
+        "member_no": member["no"],
+        "parent_id": parent["id"],
+        "kind": parent["kind"],
+        "starts_on": given["starts_on"],
+        "ends_on": ends_on,
     }
     try:
         async with tx.attempt():
@@ -141,7 +156,9 @@ async def _parties(tx: Writer, given: Mapping[str, Any]) -> tuple[Row, Row]:
     if member is None or parent is None:
         raise NotFound("organisation")
     if member["kind"] not in MEMBERS.get(parent["kind"], ()):
-        raise invalid("/member_id", "wrong_kind", f"A {member['kind']} is not a member of a {parent['kind']}.")
+        raise invalid(
+            "/member_id", "wrong_kind", f"A {member['kind']} is not a member of a {parent['kind']}."
+        )
     if parent["kind"] == Kind.TRUST and not member["agreed"]:
         raise Forbidden(
             "school_has_not_agreed",

@@ -57,7 +57,9 @@ async def lock(tx: Writer, what: str, identifier: UUID) -> Row | None:
     return await tx.one_or_none(select(table).where(table.c.id == identifier).with_for_update())
 
 
-async def page(tx: Door, what: str, wanted: Sequence[ColumnElement[bool]], after: UUID | None, limit: int) -> Sequence[Row]:
+async def page(
+    tx: Door, what: str, wanted: Sequence[ColumnElement[bool]], after: UUID | None, limit: int
+) -> Sequence[Row]:
     """Rows in the order of id, one more than `limit` if there is a next page."""
     table = TABLES[what]
     stmt = select(table).where(*wanted).order_by(table.c.id).limit(limit + 1)
@@ -92,7 +94,11 @@ def organisations_where(
 
 
 def memberships_where(
-    *, member_id: UUID | None = None, parent_id: UUID | None = None, kind: str | None = None, on: date | None = None
+    *,
+    member_id: UUID | None = None,
+    parent_id: UUID | None = None,
+    kind: str | None = None,
+    on: date | None = None,
 ) -> list[ColumnElement[bool]]:
     """The conditions of a list of memberships; `on` is a date on which they run."""
     table = memberships.c
@@ -104,7 +110,9 @@ def memberships_where(
     return wanted
 
 
-def agreements_where(*, controller_id: UUID | None = None, live: bool | None = None) -> list[ColumnElement[bool]]:
+def agreements_where(
+    *, controller_id: UUID | None = None, live: bool | None = None
+) -> list[ColumnElement[bool]]:
     """The conditions of a list of agreements."""
     wanted = [] if controller_id is None else [agreements.c.controller_id == controller_id]
     return wanted + _alive(agreements.c.ended_at, live)

@@ -27,7 +27,9 @@ async def begin(tx: Writer, given: Mapping[str, Any]) -> Row:
     `external_ref_taken`. Emits programme.changed.
     """
     if tx.caller.org_kind not in OWNERS:
-        raise Forbidden("not_an_owner", "Programmes are run by hubs, trusts, authorities and the national body.")
+        raise Forbidden(
+            "not_an_owner", "Programmes are run by hubs, trusts, authorities and the national body."
+        )
     _in_order(given["starts_on"], given["ends_on"])
     row = await _added(tx, sql.add(tx, {**given, "id": new_id(), "owner_id": tx.caller.org_id}))
     await _announce(tx, row, ())

@@ -25,7 +25,9 @@ _SCHOOL = text(
            EXISTS (SELECT 1 FROM programme_schools s WHERE s.programme_id = :programme AND s.school_id = :school
                       AND s.strand_id IS NOT DISTINCT FROM :strand AND s.state <> 'left') AS enrolled
     """
-).bindparams(bindparam("school", type_=_PG), bindparam("programme", type_=_PG), bindparam("strand", type_=_PG))
+).bindparams(
+    bindparam("school", type_=_PG), bindparam("programme", type_=_PG), bindparam("strand", type_=_PG)
+)
 
 
 async def one(tx: Door, programme_id: UUID) -> Row | None:
@@ -35,7 +37,9 @@ async def one(tx: Door, programme_id: UUID) -> Row | None:
 
 async def lock(tx: Writer, programme_id: UUID) -> Row | None:
     """One programme of the caller's own, locked."""
-    stmt = select(programmes).where(programmes.c.id == programme_id, programmes.c.owner_id == tx.caller.org_id)
+    stmt = select(programmes).where(
+        programmes.c.id == programme_id, programmes.c.owner_id == tx.caller.org_id
+    )
     return await tx.one_or_none(stmt.with_for_update())
 
 
@@ -78,7 +82,11 @@ async def add_part(tx: Writer, part: str, row: Mapping[str, Any]) -> Row:
 
 async def strand_of(tx: Writer, programme_id: UUID, strand_id: UUID) -> Row | None:
     """A strand of this programme."""
-    where = (strands.c.id == strand_id, strands.c.programme_id == programme_id, strands.c.removed_at.is_(None))
+    where = (
+        strands.c.id == strand_id,
+        strands.c.programme_id == programme_id,
+        strands.c.removed_at.is_(None),
+    )
     return await tx.one_or_none(select(strands).where(*where))
 
 

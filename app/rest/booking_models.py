@@ -38,7 +38,7 @@ NcYear = Literal[
     "14",
     "X",
 ]
-_BOOKING = {
+_BOOKING: dict[str, Any] = {
     "id": "01a2013a-9643-713b-a2d5-339b6a0a0c26",
     "school_id": "01a2013a-0000-7000-8000-000000000001",
     "employer_id": "01a2013a-0000-7000-8000-000000000002",
@@ -220,7 +220,7 @@ class BookingPage(Out):
     next: str | None = Field(description="Send it as `after`; null on the last page.")
 
 
-_MOVE = {
+_MOVE: dict[str, Any] = {
     "no": 1,
     "action": "request",
     "actor": "school",

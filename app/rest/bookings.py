@@ -285,8 +285,11 @@ async def list_participants(booking_id: UUID, tx: Write, request: Request) -> Re
 )
 @needs("bookings:write")
 async def withdraw_participant(
-    booking_id: UUID, participation_id: UUID, body: ConfirmIn, tx: Write
-) -> Response:  # noqa: ARG001
+    booking_id: UUID,
+    participation_id: UUID,
+    body: ConfirmIn,  # noqa: ARG001
+    tx: Write,
+) -> Response:
     """The school withdraws one pupil before the visit; the employer is told only that a place is without a name."""
     row = await naming.withdraw_participant(tx, booking_id, participation_id)
     return _answer(row, tx.caller.side)

@@ -102,7 +102,7 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
         }
     }
     for route in (one for router in routers for one in router.routes if isinstance(one, APIRoute)):
-        for method in route.methods:
+        for method in route.methods or ():
             operation = made["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
                 made["components"]["schemas"] |= operation.pop("x-schemas", {})

@@ -4,6 +4,7 @@ The routes are there only where the settings say development, and the database r
 """
 
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Annotated, Any
 
 from fastapi.responses import Response
@@ -17,7 +18,11 @@ from app.rest.models import Body, Out
 
 router = framed("/v1", "development")
 _FURTHEST = timedelta(days=3 * 366)
-_CLOCK = {"now": "2026-12-15T10:05:00Z", "wall_now": "2026-11-22T09:30:00Z", "offset_seconds": 1989300}
+_CLOCK: dict[str, Any] = {
+    "now": "2026-12-15T10:05:00Z",
+    "wall_now": "2026-11-22T09:30:00Z",
+    "offset_seconds": 1989300,
+}
 
 
 class ClockIn(Body):
@@ -75,7 +80,7 @@ def _seconds(body: ClockIn) -> int:
     ahead = (body.now - wall_now()).total_seconds() if body.now else float(body.offset_seconds or 0)
     if abs(ahead) > _FURTHEST.total_seconds():
         raise invalid(f"/{name}", "out_of_range", "Within three years of wall time.")
-    return round(ahead)
+    return ceil(ahead)  # not a second earlier than asked
 
 
 def _shown(offset: int) -> dict[str, Any]:

@@ -62,7 +62,9 @@ class DisclosurePage(Out):
 )
 @needs("disclosures:read")
 async def index(
-    tx: Read, turn: Paged, school_id: Annotated[UUID | None, Query(description="Your own, if left out.")] = None
+    tx: Read,
+    turn: Paged,
+    school_id: Annotated[UUID | None, Query(description="Your own, if left out.")] = None,
 ) -> Response:
     """Two statements."""
     stand = await organisations.standing(tx)

@@ -23,7 +23,9 @@ def _example(**values: Any) -> ConfigDict:  # noqa: ANN401
 Name = Annotated[str, Field(min_length=1, max_length=200, description="As people know it.")]
 Urn = Annotated[str, Field(max_length=20, description="Six digits; a school's only.")]
 Laestab = Annotated[str, Field(max_length=20, description="Seven digits, `919/4001` too; a school's only.")]
-Company = Annotated[str, Field(max_length=20, description="Companies House number; zeros are added. Never a school's.")]
+Company = Annotated[
+    str, Field(max_length=20, description="Companies House number; zeros are added. Never a school's.")
+]
 Region = Annotated[str, Field(max_length=100, description="Free text.")]
 
 
@@ -32,13 +34,17 @@ class OrganisationIn(Body):
 
     model_config = _example(kind="employer", name="Stevenage Instruments Ltd", companies_house="1234567")
 
-    kind: OrganisationKind = Field(description="A hub registers employers and schools, the national body others too.")
+    kind: OrganisationKind = Field(
+        description="A hub registers employers and schools, the national body others too."
+    )
     name: Name
     urn: Urn | None = None
     laestab: Laestab | None = None
     companies_house: Company | None = None
     region: Region | None = None
-    predecessor_id: UUID | None = Field(None, description="Whom it follows, as when a school becomes an academy.")
+    predecessor_id: UUID | None = Field(
+        None, description="Whom it follows, as when a school becomes an academy."
+    )
 
 
 class OrganisationChange(Body):
@@ -88,8 +94,12 @@ class MembershipIn(Body):
     model_config = _example(member_urn="900001", starts_on="2026-09-01")
 
     member_id: UUID | None = Field(None, description="The member, by our id; or give `member_urn`.")
-    member_urn: Annotated[str, Field(pattern=r"^[1-9][0-9]{5}$")] | None = Field(None, description="A school, by its URN.")
-    parent_id: UUID | None = Field(None, description="You, if left out. Only the national body names another.")
+    member_urn: Annotated[str, Field(pattern=r"^[1-9][0-9]{5}$")] | None = Field(
+        None, description="A school, by its URN."
+    )
+    parent_id: UUID | None = Field(
+        None, description="You, if left out. Only the national body names another."
+    )
     starts_on: date = Field(description="The first day.")
     ends_on: date | None = Field(None, description="The first day on which it no longer runs.")
 
@@ -113,7 +123,13 @@ class MembershipOut(Out):
     """A dated membership."""
 
     model_config = _example(
-        id=_ID, member_id=_SCHOOL, parent_id=_TRUST, kind="trust", starts_on="2026-09-01", ends_on=None, **_KEPT
+        id=_ID,
+        member_id=_SCHOOL,
+        parent_id=_TRUST,
+        kind="trust",
+        starts_on="2026-09-01",
+        ends_on=None,
+        **_KEPT,
     )
 
     id: UUID
@@ -142,9 +158,13 @@ class AgreementIn(Body):
         lawful_basis="public task (UK GDPR article 6(1)(e))", processors=["Example MIS Ltd"], except_school_ids=[],
     )  # fmt: skip
 
-    agreement_version: Annotated[str, Field(min_length=1, max_length=40)] = Field(description="Which text was signed.")
+    agreement_version: Annotated[str, Field(min_length=1, max_length=40)] = Field(
+        description="Which text was signed."
+    )
     signed_on: date = Field(description="Not in the future.")
-    signatory_role: Annotated[str, Field(min_length=1, max_length=120)] = Field(description="A role, not a name.")
+    signatory_role: Annotated[str, Field(min_length=1, max_length=120)] = Field(
+        description="A role, not a name."
+    )
     lawful_basis: Annotated[str, Field(min_length=1, max_length=120)]
     processors: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         default_factory=list, max_length=100, description="Who processes for you."
@@ -188,13 +208,23 @@ class GrantIn(Body):
     """Field groups opened to another organisation."""
 
     model_config = _example(
-        grantee_id=_VENDOR, field_groups=["identity", "enrolment", "sen"], school_id=None, except_school_ids=[], write=True
+        grantee_id=_VENDOR,
+        field_groups=["identity", "enrolment", "sen"],
+        school_id=None,
+        except_school_ids=[],
+        write=True,
     )
 
     grantee_id: UUID = Field(description="A vendor, a hub, a trust or an authority. Never an employer.")
-    field_groups: Annotated[list[FieldGroup], Field(min_length=1, max_length=12, description="Every other is closed.")]
-    school_id: UUID | None = Field(None, description="One school only; left out: all of yours but the carved out.")
-    except_school_ids: list[UUID] = Field(default_factory=list, max_length=500, description="Academies carved out.")
+    field_groups: Annotated[
+        list[FieldGroup], Field(min_length=1, max_length=12, description="Every other is closed.")
+    ]
+    school_id: UUID | None = Field(
+        None, description="One school only; left out: all of yours but the carved out."
+    )
+    except_school_ids: list[UUID] = Field(
+        default_factory=list, max_length=500, description="Academies carved out."
+    )
     write: bool = Field(default=True, description="Whether the grantee may send these field groups, too.")
     starts_on: date | None = Field(None, description="Today, if left out.")
 

@@ -117,7 +117,9 @@ async def list_memberships(
     *,
     member_id: Annotated[UUID | None, Query(description="Only of this member.")] = None,
     parent_id: Annotated[UUID | None, Query(description="Only of this parent.")] = None,
-    kind: Annotated[str | None, Query(description="Only of this kind: hub, trust, authority, national.")] = None,
+    kind: Annotated[
+        str | None, Query(description="Only of this kind: hub, trust, authority, national.")
+    ] = None,
     on: Annotated[date | None, Query(description="Only those that run on this date.")] = None,
 ) -> Response:
     """One statement."""

@@ -34,7 +34,9 @@ class ProgrammeIn(Body):
         ends_on="2027-07-31", budget_pence=25_000_00,
     )  # fmt: skip
 
-    external_ref: Annotated[str | None, Field(min_length=1, max_length=200, description="Your own reference.")] = None
+    external_ref: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="Your own reference.")
+    ] = None
     name: Name
     funder: Annotated[str | None, Field(max_length=200)] = None
     starts_on: date
@@ -89,7 +91,9 @@ class ProgrammePage(Out):
 class StrandIn(Body):
     """A model under test."""
 
-    model_config = _example(code="group-tour", name="Two-hour group tours", model="Ten to thirty pupils, several employees.")
+    model_config = _example(
+        code="group-tour", name="Two-hour group tours", model="Ten to thirty pupils, several employees."
+    )
 
     code: Annotated[str, Field(min_length=1, max_length=60, description="Unique in the programme.")]
     name: Name
@@ -100,7 +104,12 @@ class StrandOut(Out):
     """A strand."""
 
     model_config = _example(
-        **_PART, code="group-tour", name="Two-hour group tours", model="Ten to thirty pupils.", removed_at=None, **_KEPT
+        **_PART,
+        code="group-tour",
+        name="Two-hour group tours",
+        model="Ten to thirty pupils.",
+        removed_at=None,
+        **_KEPT,
     )
 
     id: UUID
@@ -124,7 +133,9 @@ class StrandPage(Out):
 class EnrolledIn(Body):
     """A school that takes part."""
 
-    model_config = _example(school_id=_SCHOOL, strand_id=_STRAND, joined_on="2026-09-01", own_budget="too_little")
+    model_config = _example(
+        school_id=_SCHOOL, strand_id=_STRAND, joined_on="2026-09-01", own_budget="too_little"
+    )
 
     school_id: UUID = Field(description="A school of yours.")
     strand_id: UUID | None = Field(None, description="In this strand, or in the programme as a whole.")
@@ -167,9 +178,13 @@ class TargetIn(Body):
     model_config = _example(measure="young_people", value=2000, due_on="2027-07-31")
 
     measure: Measure
-    value: Annotated[int, Field(ge=0, le=10**12, description="Schools, people or minutes; for `share` per cent, 0 to 100.")]
+    value: Annotated[
+        int, Field(ge=0, le=10**12, description="Schools, people or minutes; for `share` per cent, 0 to 100.")
+    ]
     strand_id: UUID | None = None
-    characteristic: Annotated[str | None, Field(max_length=40, description="Of whom: a field group such as `sen`.")] = None
+    characteristic: Annotated[
+        str | None, Field(max_length=40, description="Of whom: a field group such as `sen`.")
+    ] = None
     due_on: date | None = None
 
     @model_validator(mode="after")
@@ -184,7 +199,13 @@ class TargetOut(Out):
     """A target."""
 
     model_config = _example(
-        **_PART, strand_id=None, measure="young_people", value=2000, characteristic=None, due_on="2027-07-31", **_KEPT
+        **_PART,
+        strand_id=None,
+        measure="young_people",
+        value=2000,
+        characteristic=None,
+        due_on="2027-07-31",
+        **_KEPT,
     )
 
     id: UUID

@@ -34,7 +34,11 @@ router = framed("/v1/programmes", "programmes")
 
 def _shown(row: Row, org_id: UUID) -> dict[str, Any]:
     view = {name: row[name] for name in ProgrammeOut.model_fields}
-    return view if row["owner_id"] == org_id else {**view, "funder": None, "budget_pence": None, "external_ref": None}
+    return (
+        view
+        if row["owner_id"] == org_id
+        else {**view, "funder": None, "budget_pence": None, "external_ref": None}
+    )
 
 
 @router.get("", response_model=ProgrammePage, summary="List programmes", operation_id="list_programmes")
@@ -46,7 +50,11 @@ async def index(tx: Read, turn: Paged) -> Response:
 
 
 @router.post(
-    "", status_code=201, response_model=ProgrammeOut, summary="Begin a programme", operation_id="add_programme"
+    "",
+    status_code=201,
+    response_model=ProgrammeOut,
+    summary="Begin a programme",
+    operation_id="add_programme",
 )
 @needs("programmes:write")
 async def begin(body: ProgrammeIn, tx: Write) -> Response:

@@ -37,7 +37,9 @@ class DatedIn(Body, Generic[Value]):
     """A characteristic, and since when it is so."""
 
     value: Value
-    valid_from: date | None = Field(None, description="The first day on which it is true; today, if left out.")
+    valid_from: date | None = Field(
+        None, description="The first day on which it is true; today, if left out."
+    )
 
 
 class DatedOut(Out, Generic[Value]):
@@ -50,14 +52,20 @@ class DatedOut(Out, Generic[Value]):
 class CharacteristicsIn(Body):
     """Each its own field group: off until granted, refused by name."""
 
-    sen: DatedIn[Sen] | None = Field(None, description="N, K (support) or E (education, health and care plan).")
-    free_school_meals: DatedIn[FreeSchoolMeals] | None = Field(None, description="Now, in the last six years, or neither.")
+    sen: DatedIn[Sen] | None = Field(
+        None, description="N, K (support) or E (education, health and care plan)."
+    )
+    free_school_meals: DatedIn[FreeSchoolMeals] | None = Field(
+        None, description="Now, in the last six years, or neither."
+    )
     pupil_premium: DatedIn[bool] | None = Field(None, description="Yes or no.")
     eal: DatedIn[bool] | None = Field(None, description="Yes or no.")
     looked_after: DatedIn[bool] | None = Field(None, description="Yes or no.")
     service_child: DatedIn[bool] | None = Field(None, description="Yes or no.")
     young_carer: DatedIn[bool] | None = Field(None, description="Yes or no.")
-    attendance: DatedIn[AbsenceBand] | None = Field(None, description="Sessions missed: persistent 10 %, severe 50 % or more.")
+    attendance: DatedIn[AbsenceBand] | None = Field(
+        None, description="Sessions missed: persistent 10 %, severe 50 % up."
+    )
     behaviour: DatedIn[bool] | None = Field(None, description="The school's own flag.")
 
 
@@ -77,14 +85,21 @@ class CharacteristicsOut(Out):
 
 Upn = Annotated[
     str,
-    Field(max_length=30, description="Checked by its letter; a temporary one is taken. Answered on request only."),
+    Field(
+        max_length=30,
+        description="Checked by its letter; a temporary one is taken. Answered on request only.",
+    ),
 ]
 Given = Annotated[str, Field(min_length=1, max_length=100)]
 AccessNeeds = Annotated[
     str, Field(max_length=2000, description="What the pupil needs on site. Field group `access_needs`.")
 ]
-Year = Annotated[int, Field(ge=2000, le=2100, description="That of `nc_year`: 2026 is 2026/27. Today's, if left out.")]
-LastDay = Annotated[date, Field(description="The last day on the roll; from the day after the pupil has left.")]
+Year = Annotated[
+    int, Field(ge=2000, le=2100, description="That of `nc_year`: 2026 is 2026/27. Today's, if left out.")
+]
+LastDay = Annotated[
+    date, Field(description="The last day on the roll; from the day after the pupil has left.")
+]
 
 
 class PupilIn(Body):
@@ -92,7 +107,9 @@ class PupilIn(Body):
 
     model_config = _example(_PUPIL)
 
-    external_ref: Annotated[str, Field(min_length=1, max_length=200, description="Your own: it says who is meant.")]
+    external_ref: Annotated[
+        str, Field(min_length=1, max_length=200, description="Your own: it says who is meant.")
+    ]
     upn: Upn | None = None
     former_upn: Upn | None = Field(None, description="Matches within this school only.")
     given_name: Given
@@ -102,13 +119,17 @@ class PupilIn(Body):
     nc_year: NcYear = Field(description="As the MIS has it; never counted up by us.")
     academic_year: Year | None = None
     kind: EnrolmentKind = Field(default=EnrolmentKind.MAIN)
-    starts_on: date | None = Field(None, description="The first day on the roll; today for a new pupil, if left out.")
+    starts_on: date | None = Field(
+        None, description="The first day on the roll; today for a new pupil, if left out."
+    )
     ends_on: LastDay | None = None
     identity_protected: bool = Field(
         default=False, description="Adopted or at risk: never matched to or moved from another school."
     )
     access_needs: AccessNeeds | None = None
-    characteristics: CharacteristicsIn | None = Field(None, description="Each its own field group, off until granted.")
+    characteristics: CharacteristicsIn | None = Field(
+        None, description="Each its own field group, off until granted."
+    )
 
 
 class PupilChange(Body):
@@ -169,7 +190,9 @@ class PupilOut(Out):
     id: UUID
     school_id: UUID
     external_ref: str | None = Field(description="Your own reference, and nobody else's.")
-    state: EnrolmentState = Field(description="`claimed`: the pupil has a main enrolment elsewhere that still runs.")
+    state: EnrolmentState = Field(
+        description="`claimed`: the pupil has a main enrolment elsewhere that still runs."
+    )
     version: int
     created_at: datetime
     updated_at: datetime = Field(description="Wall time, UTC; what `updated_after` is compared with.")
@@ -198,7 +221,9 @@ class PupilPage(Out):
 class RowFault(Out):
     """What is wrong with one field of a row."""
 
-    pointer: str = Field(description="JSON pointer into the body; in NDJSON the line takes the place of the index.")
+    pointer: str = Field(
+        description="JSON pointer into the body; in NDJSON the line takes the place of the index."
+    )
     code: str
     detail: str
 

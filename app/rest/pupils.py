@@ -50,7 +50,7 @@ _BODY: Final[dict[str, Any]] = {
                 '"date_of_birth":"2014-03-09","nc_year":"8"}\n',
             },
         },
-    }
+    },
 }
 Include = Annotated[str | None, Query(description="`upn`: answer the number, too. It is never in a URL.")]
 
@@ -163,13 +163,17 @@ async def index(
     academic_year: Annotated[
         int | None, Query(ge=2000, le=2100, description="Of which `nc_year` is; today's, if left out.")
     ] = None,
-    updated_after: Annotated[datetime | None, Query(description="Changed after this moment, with an offset.")] = None,
+    updated_after: Annotated[
+        datetime | None, Query(description="Changed after this moment, with an offset.")
+    ] = None,
     include: Include = None,
 ) -> Response:
     """Two statements, three for a vendor."""
     known(nc_year, NC_YEARS, "?nc_year")
     if updated_after is not None and updated_after.tzinfo is None:
-        raise invalid("?updated_after", "offset_missing", "A moment needs an offset, as in 2026-09-01T06:00:00Z.")
+        raise invalid(
+            "?updated_after", "offset_missing", "A moment needs an offset, as in 2026-09-01T06:00:00Z."
+        )
     pupils = await reading.page(
         tx,
         house.keyring,
@@ -218,7 +222,9 @@ async def _one(
     tx: Door | Writer, house: InHouse, school_id: UUID, pupil_id: UUID, *, route: str, with_upn: bool
 ) -> Response:
     scoped = groups_in(tx.caller.scopes, "read")
-    pupil = await reading.one(tx, house.keyring, school_id, pupil_id, scoped=scoped, route=route, with_upn=with_upn)
+    pupil = await reading.one(
+        tx, house.keyring, school_id, pupil_id, scoped=scoped, route=route, with_upn=with_upn
+    )
     return one_answer(pupil, version=pupil["version"])
 
 

@@ -24,8 +24,8 @@ _ENDPOINT: dict[str, Any] = {
     "created_at": "2026-11-22T09:30:00Z",
     "version": 1,
 }
-_SECRET = {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
-_DELIVERY = {
+_SECRET: dict[str, Any] = {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
+_DELIVERY: dict[str, Any] = {
     "id": "01a2013a-9643-713b-a2d5-339b6a0a0c31",
     "endpoint_id": _ENDPOINT["id"],
     "event_id": "01a2013a-9643-713b-a2d5-339b6a0a0c32",
@@ -39,7 +39,7 @@ _DELIVERY = {
     "created_at": "2026-11-22T09:31:00Z",
     "ended_at": "2026-11-22T09:31:00Z",
 }
-_ATTEMPT = {
+_ATTEMPT: dict[str, Any] = {
     "no": 1,
     "at": "2026-11-22T09:31:00Z",
     "elapsed_ms": 12,

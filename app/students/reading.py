@@ -27,9 +27,18 @@ _SHOWN: Final = {
 
 
 async def page(
-    tx: Door, keyring: Keyring, school_id: UUID, *, scoped: frozenset[FieldGroup], route: str, with_upn: bool = False,
-    nc_year: str | None = None, year: int | None = None, updated_after: datetime | None = None,
-    after: UUID | None = None, limit: int = 50,
+    tx: Door,
+    keyring: Keyring,
+    school_id: UUID,
+    *,
+    scoped: frozenset[FieldGroup],
+    route: str,
+    with_upn: bool = False,
+    nc_year: str | None = None,
+    year: int | None = None,
+    updated_after: datetime | None = None,
+    after: UUID | None = None,
+    limit: int = 50,
 ) -> list[dict[str, Any]]:
     """A page of pupils in the order of id, one more than `limit` if there is a next page.
 
@@ -39,8 +48,14 @@ async def page(
     access = await access_to(tx, school_id, scoped)
     in_year = year or academic_year(access.today)
     found = await sql.page(
-        tx, school_id, today=access.today, year=in_year, nc_year=nc_year, updated_after=updated_after,
-        after=after, limit=limit,
+        tx,
+        school_id,
+        today=access.today,
+        year=in_year,
+        nc_year=nc_year,
+        updated_after=updated_after,
+        after=after,
+        limit=limit,
     )
     pupils = [_shown(row, access, keyring, with_upn=with_upn) for row in found]
     await _disclose(tx, access, pupils[:limit], route)
@@ -48,7 +63,13 @@ async def page(
 
 
 async def one(
-    tx: Door, keyring: Keyring, school_id: UUID, pupil_id: UUID, *, scoped: frozenset[FieldGroup], route: str,
+    tx: Door,
+    keyring: Keyring,
+    school_id: UUID,
+    pupil_id: UUID,
+    *,
+    scoped: frozenset[FieldGroup],
+    route: str,
     with_upn: bool = False,
 ) -> dict[str, Any]:
     """One pupil, as in `page`. NotFound for a pupil of another school, too."""

@@ -14,7 +14,13 @@ from app.rules.characteristics import as_text
 from app.rules.words import CHARACTERISTIC_GROUPS, EnrolmentState, FieldGroup
 
 IDENTITY: Final = (
-    "upn", "former_upn", "given_name", "family_name", "known_as", "date_of_birth", "identity_protected",
+    "upn",
+    "former_upn",
+    "given_name",
+    "family_name",
+    "known_as",
+    "date_of_birth",
+    "identity_protected",
 )
 ENROLMENT: Final = ("nc_year", "academic_year", "kind", "starts_on", "ends_on")
 GROUP_OF: Final[Mapping[str, FieldGroup]] = {
@@ -23,11 +29,32 @@ GROUP_OF: Final[Mapping[str, FieldGroup]] = {
     "access_needs": FieldGroup.ACCESS_NEEDS,
 }
 _KEPT: Final = (
-    "kind", "starts_on", "ends_on", "given_name", "family_name", "known_as", "date_of_birth", "identity_protected",
+    "kind",
+    "starts_on",
+    "ends_on",
+    "given_name",
+    "family_name",
+    "known_as",
+    "date_of_birth",
+    "identity_protected",
     "access_needs",
 )
-_FRESH: Final = {"kind": "main", "ends_on": None, "known_as": None, "identity_protected": False, "access_needs": None}
-_NEVER_NULL: Final = ("given_name", "family_name", "date_of_birth", "nc_year", "kind", "starts_on", "identity_protected")
+_FRESH: Final = {
+    "kind": "main",
+    "ends_on": None,
+    "known_as": None,
+    "identity_protected": False,
+    "access_needs": None,
+}
+_NEVER_NULL: Final = (
+    "given_name",
+    "family_name",
+    "date_of_birth",
+    "nc_year",
+    "kind",
+    "starts_on",
+    "identity_protected",
+)
 _OLDEST: Final = 30
 Hash = Callable[[str], str]
 """From a UPN to the hex of its keyed hash."""
@@ -84,7 +111,9 @@ def judge(sent: Sent, access: Access, digest: Hash) -> None:
     _, sent.former_hash = _number(sent, "former_upn", digest)
     born = sent.given.get("date_of_birth")
     if born is not None and not date(access.today.year - _OLDEST, 1, 1) <= born < access.today:
-        sent.faults.append(Fault("/date_of_birth", "not_a_birth_date", "A pupil was born before today, not so long ago."))
+        sent.faults.append(
+            Fault("/date_of_birth", "not_a_birth_date", "A pupil was born before today, not so long ago.")
+        )
     starts, ends = sent.given.get("starts_on"), sent.given.get("ends_on")
     if starts and ends and ends < starts:
         sent.faults.append(Fault("/ends_on", "ends_before_start", "The last day is before the first."))
@@ -101,7 +130,9 @@ def _closed(given: Mapping[str, Any], access: Access) -> Iterable[Fault | None]:
 
 def _refused(pointer: str, group: str, access: Access) -> Fault | None:
     if group not in access.granted:
-        return Fault(pointer, "field_group_not_granted", f"The controller has not granted you the field group {group}.")
+        return Fault(
+            pointer, "field_group_not_granted", f"The controller has not granted you the field group {group}."
+        )
     if group not in access.scoped:
         return Fault(pointer, "insufficient_scope", f"This field needs the scope pupils.{group}:write.")
     return None
@@ -128,7 +159,9 @@ def who(sent: Sent, found: Row | None, held: Mapping[UUID, Row]) -> UUID | None:
         return None
     by_ref, by_upn, by_former = (found[name] for name in ("by_ref", "by_upn", "by_former"))
     if by_upn is not None and by_upn != by_ref and (by_ref is not None or not _same(sent, held[by_upn])):
-        sent.faults.append(Fault("/upn", "upn_of_another_pupil", "Another pupil of this school has this number."))
+        sent.faults.append(
+            Fault("/upn", "upn_of_another_pupil", "Another pupil of this school has this number.")
+        )
         return None
     meant: UUID | None = by_ref or by_upn
     if meant is None and by_former is not None and _same(sent, held[by_former]):
@@ -137,7 +170,11 @@ def who(sent: Sent, found: Row | None, held: Mapping[UUID, Row]) -> UUID | None:
 
 
 def _same(sent: Sent, row: Row) -> bool:
-    return not sent.protected and not row["identity_protected"] and sent.given.get("date_of_birth") == row["date_of_birth"]
+    return (
+        not sent.protected
+        and not row["identity_protected"]
+        and sent.given.get("date_of_birth") == row["date_of_birth"]
+    )
 
 
 def merged(sent: Sent, held: Row | None, today: date) -> dict[str, Any]:

@@ -52,7 +52,12 @@ class _Plan:
 
 
 async def access_to(
-    tx: Door, school_id: UUID, scoped: frozenset[FieldGroup], *, write: bool = False, development: bool = False
+    tx: Door,
+    school_id: UUID,
+    scoped: frozenset[FieldGroup],
+    *,
+    write: bool = False,
+    development: bool = False,
 ) -> Access:
     """What the caller may see (or, with `write`, send) of a school's pupils; `scoped` are the groups its scopes open.
 
@@ -63,14 +68,22 @@ async def access_to(
     if not found["reached"]:
         raise NotFound("school")
     if write and not found["agreed"] and not development:
-        raise Forbidden("agreement_missing", "The school's controller has recorded no agreement that covers it.")
+        raise Forbidden(
+            "agreement_missing", "The school's controller has recorded no agreement that covers it."
+        )
     granted = frozenset(FieldGroup) if found["own"] else frozenset(found["writable" if write else "readable"])
     return Access(school_id, found["own"], granted, frozenset(scoped), found["grant_id"], found["today"])
 
 
 async def keep_roll(
-    tx: Writer, keyring: Keyring, school_id: UUID, sent: Sequence[Sent], *, scoped: frozenset[FieldGroup],
-    atomic: bool = False, development: bool = False,
+    tx: Writer,
+    keyring: Keyring,
+    school_id: UUID,
+    sent: Sequence[Sent],
+    *,
+    scoped: frozenset[FieldGroup],
+    atomic: bool = False,
+    development: bool = False,
 ) -> list[Answer]:
     """Create or update pupils by the caller's `external_ref`, and answer row by row; good rows are kept.
 
@@ -93,14 +106,25 @@ async def keep_roll(
 
 def refuse_all(sent: Sequence[Sent]) -> None:
     """Invalid with every fault of every row, if there is any."""
-    faults = [Fault(f"/pupils/{one.index}{fault.pointer}", fault.code, fault.detail) for one in sent for fault in one.faults]
+    faults = [
+        Fault(f"/pupils/{one.index}{fault.pointer}", fault.code, fault.detail)
+        for one in sent
+        for fault in one.faults
+    ]
     if faults:
         raise Invalid("invalid", "Nothing was stored, because some rows are not acceptable.", faults)
 
 
 async def change_pupil(
-    tx: Writer, keyring: Keyring, school_id: UUID, pupil_id: UUID, *, given: Mapping[str, Any], version: int,
-    scoped: frozenset[FieldGroup], development: bool = False,
+    tx: Writer,
+    keyring: Keyring,
+    school_id: UUID,
+    pupil_id: UUID,
+    *,
+    given: Mapping[str, Any],
+    version: int,
+    scoped: frozenset[FieldGroup],
+    development: bool = False,
 ) -> None:
     """Change one pupil of a school. NotFound, Stale, Forbidden `agreement_missing`, Invalid with pointers to the fields."""
     access = await access_to(tx, school_id, scoped, write=True, development=development)
@@ -131,7 +155,9 @@ def _refuse_twins(sent: Sequence[Sent]) -> None:
             if key is None or one.faults:
                 continue
             if (pointer, key) in seen:
-                one.faults.append(Fault(pointer, "duplicate_in_request", "An earlier row of this request has the same."))
+                one.faults.append(
+                    Fault(pointer, "duplicate_in_request", "An earlier row of this request has the same.")
+                )
             seen.add((pointer, key))
 
 
@@ -146,16 +172,23 @@ def _refuse_order(one: Sent, held: Row) -> None:
 async def _refuse_other(tx: Writer, one: Sent, held: Row) -> None:
     if one.upn_hash is None:
         return
-    found = await sql.matches(tx, held["school_id"], [{"i": 0, "ref": None, "upn": one.upn_hash, "former": None}])
+    found = await sql.matches(
+        tx, held["school_id"], [{"i": 0, "ref": None, "upn": one.upn_hash, "former": None}]
+    )
     if found[0]["by_upn"] not in {None, held["id"]}:
-        one.faults.append(Fault("/upn", "upn_of_another_pupil", "Another pupil of this school has this number."))
+        one.faults.append(
+            Fault("/upn", "upn_of_another_pupil", "Another pupil of this school has this number.")
+        )
 
 
 async def _planned(tx: Writer, access: Access, sent: Sequence[Sent]) -> list[_Plan]:
     good = [one for one in sent if not one.faults]
     if not good:
         return []
-    asked = [{"i": one.index, "ref": one.external_ref, "upn": one.upn_hash, "former": one.former_hash} for one in good]
+    asked = [
+        {"i": one.index, "ref": one.external_ref, "upn": one.upn_hash, "former": one.former_hash}
+        for one in good
+    ]
     found = {row["i"]: row for row in await sql.matches(tx, access.school_id, asked)}
     ids = {row[name] for row in found.values() for name in ("by_ref", "by_upn", "by_former")} - {None}
     held = {row["id"]: row for row in await sql.held(tx, access.school_id, sorted(ids))}
@@ -163,7 +196,9 @@ async def _planned(tx: Writer, access: Access, sent: Sequence[Sent]) -> list[_Pl
     for one in good:
         target = rows.who(one, found.get(one.index), held)
         if target is not None and target in taken:
-            one.faults.append(Fault("", "duplicate_in_request", "An earlier row of this request means the same pupil."))
+            one.faults.append(
+                Fault("", "duplicate_in_request", "An earlier row of this request means the same pupil.")
+            )
         taken.add(target)
         if target is not None:
             _refuse_order(one, held[target])
@@ -176,8 +211,13 @@ async def _planned(tx: Writer, access: Access, sent: Sequence[Sent]) -> list[_Pl
 def _plan(one: Sent, held: Row | None, access: Access, *, linked: bool) -> _Plan:
     today = access.today
     plan = _Plan(
-        one, held, held["id"] if held else new_id(), rows.merged(one, held, today), linked and one.external_ref is not None,
-        rows.new_year(one, held, academic_year(today)), rows.new_characteristics(one, held, today),
+        one,
+        held,
+        held["id"] if held else new_id(),
+        rows.merged(one, held, today),
+        linked and one.external_ref is not None,
+        rows.new_year(one, held, academic_year(today)),
+        rows.new_characteristics(one, held, today),
     )
     plan.extra = _numbers(one, held, protected=plan.row["identity_protected"])
     if held is None:
@@ -199,7 +239,10 @@ def _hex(held: bytes | None) -> str | None:
 
 
 def _numbers(one: Sent, held: Row | None, *, protected: bool) -> dict[str, Any]:
-    was = {name: _hex(held[name]) if held is not None else None for name in ("upn_hash", "upn_sealed", "former_upn_hash")}
+    was = {
+        name: _hex(held[name]) if held is not None else None
+        for name in ("upn_hash", "upn_sealed", "former_upn_hash")
+    }
     if "upn" in one.given and one.upn_hash != was["upn_hash"]:
         was |= {"upn_hash": one.upn_hash, "upn_sealed": None}
     if "former_upn" in one.given:
@@ -215,14 +258,18 @@ async def _write(tx: Writer, keyring: Keyring, access: Access, plans: Sequence[_
     for plan in plans:
         if plan.extra["upn_hash"] and not plan.extra["upn_sealed"] and plan.sent.upn:
             plan.extra["upn_sealed"] = keyring.seal(PURPOSE, plan.sent.upn.encode(), plan.id.bytes).hex()
-    whole = [(plan, {**plan.row, **plan.extra, "id": plan.id}) for plan in plans if plan.status != "unchanged"]
+    whole = [
+        (plan, {**plan.row, **plan.extra, "id": plan.id}) for plan in plans if plan.status != "unchanged"
+    ]
     await sql.write(
         tx,
         access.school_id,
         {
             "added": [row for plan, row in whole if plan.held is None],
             "changed": [row for plan, row in whole if plan.held is not None],
-            "refs": [{"ref": plan.sent.external_ref, "enrolment_id": plan.id} for plan in plans if plan.linked],
+            "refs": [
+                {"ref": plan.sent.external_ref, "enrolment_id": plan.id} for plan in plans if plan.linked
+            ],
             "years": [
                 {"enrolment_id": plan.id, "academic_year": plan.year[0], "nc_year": plan.year[1]}
                 for plan in plans
@@ -241,7 +288,9 @@ def _characteristic(enrolment_id: UUID, group: str, value: str, since: date) -> 
 async def _with_persons(tx: Writer, access: Access, plans: Sequence[_Plan]) -> None:
     asked = [
         {
-            "i": plan.sent.index, "person_id": new_id(), "upn": plan.extra["upn_hash"],
+            "i": plan.sent.index,
+            "person_id": new_id(),
+            "upn": plan.extra["upn_hash"],
             "protected": plan.row["identity_protected"],
         }
         for plan in plans
@@ -256,8 +305,11 @@ async def _with_persons(tx: Writer, access: Access, plans: Sequence[_Plan]) -> N
 async def _resettled(tx: Writer, access: Access, plans: Sequence[_Plan]) -> None:
     asked = [
         {
-            "i": plan.sent.index, "person_id": plan.held["person_id"], "upn": plan.extra["upn_hash"],
-            "was": _hex(plan.held["upn_hash"]), "protected": plan.row["identity_protected"],
+            "i": plan.sent.index,
+            "person_id": plan.held["person_id"],
+            "upn": plan.extra["upn_hash"],
+            "was": _hex(plan.held["upn_hash"]),
+            "protected": plan.row["identity_protected"],
         }
         for plan in plans
         if plan.held is not None

@@ -39,8 +39,9 @@ _MATCHES = text(
     """
 ).bindparams(_ROWS, _SCHOOL, _ORG)
 
-_HELD = text(
-    """
+_HELD = (
+    text(
+        """
     SELECT e.*,
            coalesce((SELECT jsonb_object_agg(y.academic_year, y.nc_year) FROM nc_years y
                       WHERE y.enrolment_id = e.id), '{}') AS years,
@@ -48,7 +49,10 @@ _HELD = text(
                       WHERE c.enrolment_id = e.id AND c.superseded_at IS NULL AND c.valid_to IS NULL), '[]') AS standing
       FROM enrolments e WHERE e.id = ANY (:ids) AND e.school_id = :school ORDER BY e.id FOR UPDATE OF e
     """
-).bindparams(bindparam("ids", type_=ARRAY(_UUID)), _SCHOOL).columns(years=JSONB, standing=JSONB)
+    )
+    .bindparams(bindparam("ids", type_=ARRAY(_UUID)), _SCHOOL)
+    .columns(years=JSONB, standing=JSONB)
+)
 
 # In the order of the number, so that two schools that send the same pupils never wait for each other in a ring.
 _PERSONS = text(
@@ -160,7 +164,13 @@ async def settle_persons(tx: Writer, school_id: UUID, rows: Rows) -> Sequence[Ro
 
 async def write(tx: Writer, school_id: UUID, rows: Mapping[str, Rows]) -> None:
     """Write `added` and `changed` enrolments, `refs`, `years` and `characteristics`: one statement for each there is."""
-    statements = {"added": _ADD, "changed": _CHANGE, "refs": _REFS, "years": _YEARS, "characteristics": _CHARACTERISTICS}
+    statements = {
+        "added": _ADD,
+        "changed": _CHANGE,
+        "refs": _REFS,
+        "years": _YEARS,
+        "characteristics": _CHARACTERISTICS,
+    }
     for what, stmt in statements.items():
         if rows.get(what):
             also = {"org": tx.caller.org_id} if what == "refs" else {}
@@ -196,8 +206,15 @@ def _pupils(org_id: UUID, today: date, year: int) -> Any:  # noqa: ANN401  (Core
 
 
 async def page(
-    tx: Door, school_id: UUID, *, today: date, year: int, nc_year: str | None = None,
-    updated_after: datetime | None = None, after: UUID | None = None, limit: int = 50,
+    tx: Door,
+    school_id: UUID,
+    *,
+    today: date,
+    year: int,
+    nc_year: str | None = None,
+    updated_after: datetime | None = None,
+    after: UUID | None = None,
+    limit: int = 50,
 ) -> Sequence[Row]:
     """A school's pupils in the order of id, with NC year of the academic `year` and what is true of them `today`."""
     stmt = _pupils(tx.caller.org_id, today, year).where(enrolments.c.school_id == school_id)

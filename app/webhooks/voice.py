@@ -26,20 +26,31 @@ NORMAL, SAFETY = "normal", "safety"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds and sizes. `posts` and `safety_posts` are how many of each lane may be under way at once."""
+    """Seconds and sizes. `posts` and `safety_posts` are how many of each lane may be under way at once.
 
-    posts: int = 256
+    A post that is still without an answer after `patience` no longer counts: receivers that hang take no room from
+    the others, until there are `most` posts in all.
+    """
+
+    posts: int = 64
     safety_posts: int = 64
+    patience: float = 1.0
+    most: int = 2048
     poll: float = 0.25
     lease: float = 15.0
     batch: int = 500
     drain: float = 15.0
     pause: float = 0.5
-    busy: float = 0.01
 
     def posts_of(self, lane: str) -> int:
         """How many posts of a lane may be under way at once."""
         return self.safety_posts if lane == SAFETY else self.posts
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    task: asyncio.Task[None]
+    since: float
 
 
 class Worker:
@@ -55,7 +66,8 @@ class Worker:
         self.id = new_id()
         self.queue = Queue(db.dsn, self.id)
         self.sender = sender or Sender(egress, keyring)
-        self._under_way: dict[str, dict[UUID, asyncio.Task[None]]] = {NORMAL: {}, SAFETY: {}}
+        self._under_way: dict[str, dict[UUID, _Post]] = {NORMAL: {}, SAFETY: {}}
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._after = {NORMAL: FIRST, SAFETY: FIRST}
         self._outcomes: list[Outcome] = []
         self._committed = asyncio.Event()
@@ -105,14 +117,14 @@ class Worker:
 
     async def claim(self, lane: str, most: int | None = None) -> list[Claimed]:
         """Lease due deliveries of a lane, as many as there are free posts."""
-        free = self.pace.posts_of(lane) - len(self._under_way[lane]) if most is None else most
+        free = self._free(lane) if most is None else most
         if free <= 0:
             return []
-        claimed, busy = await self.queue.claim(lane, free, self.pace.lease, self._after[lane])
+        claimed, again = await self.queue.claim(lane, free, self.pace.lease, self._after[lane])
         if claimed:
             self._after[lane] = claimed[-1].endpoint_id
-        if busy:
-            asyncio.get_running_loop().call_later(self.pace.busy, self._due[lane].set)
+        if again is not None:
+            self._wake_later(lane, again)
         return claimed
 
     async def deliver(self, claimed: Claimed) -> Outcome:
@@ -208,12 +220,27 @@ class Worker:
         if held:
             await self.queue.renew(held, self.pace.lease)
 
+    def _wake_later(self, lane: str, seconds: float) -> None:
+        """One alarm per lane, the earlier one: alarms that each set another would only grow in number."""
+        loop, set_already = asyncio.get_running_loop(), self._alarms.get(lane)
+        if set_already and not set_already.cancelled() and loop.time() < set_already.when() <= loop.time() + seconds:
+            return
+        if set_already:
+            set_already.cancel()
+        self._alarms[lane] = loop.call_later(seconds, self._due[lane].set)
+
     # --- one delivery ---------------------------------------------------------------------------
+
+    def _free(self, lane: str) -> int:
+        posts = self._under_way[lane]
+        young = asyncio.get_running_loop().time() - self.pace.patience
+        counted = sum(post.since > young for post in posts.values())
+        return min(self.pace.posts_of(lane) - counted, self.pace.most - len(posts))
 
     def _start(self, claimed: Claimed) -> None:
         task = asyncio.create_task(self._deliver_and_note(claimed))
         lane = self._under_way[claimed.lane]
-        lane[claimed.delivery_id] = task
+        lane[claimed.delivery_id] = _Post(task, asyncio.get_running_loop().time())
         task.add_done_callback(lambda _: lane.pop(claimed.delivery_id, None))
 
     async def _deliver_and_note(self, claimed: Claimed) -> None:
@@ -229,7 +256,7 @@ class Worker:
 
     async def _finish(self) -> None:
         """Let what is under way end, for a while: a post that has been sent should be recorded as sent."""
-        tasks = [task for lane in self._under_way.values() for task in lane.values()]
+        tasks = [post.task for lane in self._under_way.values() for post in lane.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self.pace.drain)
             for task in late:
@@ -245,12 +272,17 @@ class Worker:
 
 async def _told_or(event: asyncio.Event, seconds: float) -> None:
     """Wait for the event, at most so long, and clear it before anything is looked at."""
+    # Not asyncio.wait_for: before Python 3.12 it forgets a cancellation that comes together with the event.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     event.clear()
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancel, again if need be: a library underneath may have swallowed the first one."""
+    alive = set(tasks)
+    while alive:
+        for task in alive:
+            task.cancel()
+        _, alive = await asyncio.wait(alive, timeout=1.0)

@@ -135,8 +135,8 @@ END $$;
 -- Claim up to p_most due deliveries of one lane under a lease. The endpoints with something due are visited in a circle
 -- that begins after p_after, each gives at most its free slots, so a full one takes nothing from the others. Per
 -- endpoint: concurrency (each lane has slots of its own), rate and slow-down (not for the safety lane), order keys
--- (not for the safety lane, nor for replays), and the right to see. A row without a delivery says that an endpoint was
--- busy with another worker: ask again soon. The lease is written without waiting for the disk: losing it costs a repeat.
+-- (not for the safety lane, nor for replays), and the right to see. A row without a delivery says in `age` after how many
+-- seconds to ask again: another worker was at an endpoint, or a rate held something back. The lease is written without waiting for the disk: losing it costs a repeat.
 CREATE FUNCTION app.claim_deliveries(p_worker uuid, p_lane text, p_most integer, p_lease double precision, p_after uuid)
 RETURNS TABLE (
   delivery_id uuid, endpoint_id uuid, org_id uuid, event_id uuid, event_type text, lane text, attempts integer,
@@ -148,7 +148,7 @@ DECLARE
   c_first CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
   v_now timestamptz := clock_timestamp();
   v_lease interval := make_interval(secs => p_lease);
-  v_left integer := p_most; v_at uuid := p_after; v_wrapped boolean := p_after = c_first; v_busy boolean := false;
+  v_left integer := p_most; v_at uuid := p_after; v_wrapped boolean := p_after = c_first; v_again double precision;
   v_endpoint uuid; v_due timestamptz; v_free integer; v_burst integer; v_step interval; v_sees uuid[]; v_taken integer;
   e webhook_endpoints%ROWTYPE;
 BEGIN
@@ -169,8 +169,10 @@ BEGIN
        AND (p_lane = 'safety' OR w.slow_until IS NULL OR w.slow_until <= v_now)
        FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-      v_busy := v_busy OR EXISTS (SELECT 1 FROM webhook_endpoints w WHERE w.id = v_endpoint AND w.state = 'active'
-                                     AND (p_lane = 'safety' OR w.slow_until IS NULL OR w.slow_until <= v_now));
+      IF EXISTS (SELECT 1 FROM webhook_endpoints w WHERE w.id = v_endpoint AND w.state = 'active'
+                    AND (p_lane = 'safety' OR w.slow_until IS NULL OR w.slow_until <= v_now)) THEN
+        v_again := 0.01;
+      END IF;
       CONTINUE;
     END IF;
     SELECT CASE WHEN e.slow_level > 0 THEN 1 ELSE e.concurrency END - count(*) INTO v_free FROM deliveries d
@@ -183,6 +185,7 @@ BEGIN
       e.rate_next := greatest(e.rate_next, v_now - v_step * (v_burst - 1));
       IF p_lane <> 'safety' THEN
         v_free := least(v_free, floor(extract(epoch FROM v_now - e.rate_next) * e.rate_per_second)::integer + 1);
+        v_again := least(v_again, greatest(0.02, 1.0 / e.rate_per_second));
       END IF;
     END IF;
     CONTINUE WHEN v_free <= 0;
@@ -224,9 +227,9 @@ BEGIN
       UPDATE webhook_endpoints w SET rate_next = e.rate_next + v_step * v_taken WHERE w.id = v_endpoint;
     END IF;
   END LOOP;
-  IF v_busy THEN
+  IF v_again IS NOT NULL THEN
     RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, NULL::text, NULL::text, NULL::integer,
-      NULL::double precision, NULL::bytea, NULL::text, NULL::text[], NULL::bytea, NULL::bytea, NULL::bytea, NULL::bytea;
+      v_again, NULL::bytea, NULL::text, NULL::text[], NULL::bytea, NULL::bytea, NULL::bytea, NULL::bytea;
   END IF;
 END $$;
 

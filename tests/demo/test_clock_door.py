@@ -61,7 +61,10 @@ async def test_shutting_the_door_puts_the_clock_back(world: World) -> None:
 
 async def test_in_production_there_is_no_such_route(world: World) -> None:
     settings = Settings(
-        env="production", database_url=world.dsns.app, base_url="https://tendays.test", secret_key="a" * 43 + "="
+        env="production",
+        database_url=world.dsns.app,
+        base_url="https://tendays.test",
+        secret_key="a" * 43 + "=",
     )
     paths = {getattr(route, "path", "") for route in create_app(settings).routes}
     assert "/v1/dev/clock" not in paths

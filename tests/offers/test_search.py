@@ -182,26 +182,26 @@ def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "index"),
+    "wanted",
     [
-        ({}, "ix_open_slots_starts_at"),
-        ({"kind": "placement"}, "ix_open_slots_kind"),
-        ({"sector": "defence"}, "ix_open_slots_sector"),
-        ({"kind": "placement", "year_bit": 256, "to": NOW + timedelta(days=90)}, "ix_open_slots_kind"),
+        {},
+        {"kind": "placement"},
+        {"sector": "defence"},
+        {"kind": "placement", "year_bit": 256, "to": NOW + timedelta(days=90)},
+        {"year_bit": 256, "skill": None, "mode": "in_person", "size_band": "small"},
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_search_reads_an_index_and_little_more_than_its_page(
-    world: World, many: None, wanted: dict[str, Any], index: str, *, late: bool
+    world: World, many: None, wanted: dict[str, Any], *, late: bool
 ) -> None:
     start = NOW + timedelta(days=60)
     more: dict[str, Any] = {"after": (start, new_id())} if late else {"starts_from": start}
     plan = await explained(world, wanted, **more)
     (scan,) = scans(plan["Plan"])
     assert scan["Node Type"] == "Index Scan", plan
-    assert scan["Index Name"] == index
-    assert scan.get("Rows Removed by Filter", 0) < 100
-    print(index, plan["Execution Time"], plan["Planning Time"])  # noqa: T201
+    assert "starts_at" in scan["Index Cond"]
+    assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) < 300
 
 
 async def test_one_open_slot_is_read_without_reading_the_others(world: World, many: None, twelve: list[str]) -> None:
@@ -209,12 +209,11 @@ async def test_one_open_slot_is_read_without_reading_the_others(world: World, ma
     caller = world.app.state.house.doorkeeper.caller_of(world.tokens["school_a"])
     await app.execute(_begin(caller))
     text, args = _compiled(sql._OPEN, {"slot_id": twelve[0]})
-    plan = await app.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}", *args)
+    plan = orjson.loads(await app.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *args))[0]["Plan"]
     await app.close()
-    assert '"Seq Scan"' not in plan.replace('"Relation Name": "sites"', "") or "slots" not in [
-        one["Relation Name"] for one in _all(orjson.loads(plan)[0]["Plan"]) if one["Node Type"] == "Seq Scan"
-    ]
+    read_whole = {one["Relation Name"] for one in _all(plan) if one["Node Type"] == "Seq Scan"}
+    assert not read_whole & {"slots", "open_slots", "sittings"}
 
 
 def _all(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan] + [one for child in plan.get("Plans", []) for one in _all(child)]
+    return [plan, *(one for child in plan.get("Plans", []) for one in _all(child))]

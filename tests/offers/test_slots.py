@@ -149,7 +149,7 @@ async def test_a_slot_that_has_begun_is_not_cancelled(world: World) -> None:
         await world.move_clock(None)
 
 
-async def test_a_bulk_is_answered_row_by_row_in_six_statements(world: World) -> None:
+async def test_a_bulk_is_answered_row_by_row(world: World) -> None:
     offer = await an_offer(world, external_ref="BULK")
     good = {"offer_ref": "BULK", "capacity": 5, "sittings": [sitting(), sitting(1)]}
     rows: list[Any] = [{**good, "external_ref": f"B-{at}"} for at in range(200)]

@@ -42,7 +42,9 @@ async def test_a_trust_records_an_agreement_for_its_academies_but_the_carved_out
     assert await world.owner.fetchval(covered, world["school_a"]) is False
     again = await world.post("trust", f"/v1/agreements/{row['id']}/end")
     assert (again.status_code, again.json()["code"]) == (409, "agreement_ended")
-    assert [one["id"] for one in (await world.get("trust", "/v1/agreements?live=false")).json()["data"]] == [row["id"]]
+    assert [one["id"] for one in (await world.get("trust", "/v1/agreements?live=false")).json()["data"]] == [
+        row["id"]
+    ]
 
 
 async def test_an_academy_of_a_trust_is_not_the_controller(world: World) -> None:
@@ -78,7 +80,11 @@ async def test_a_grant_for_one_school_opens_that_school_and_is_revoked_at_once(w
         who: {row["id"] for row in (await world.get(who, "/v1/grants?live=true")).json()["data"]}
         for who in ("trust", "school_a", "school_b", "vendor", "stranger_vendor")
     }
-    assert {who for who, ids in lists.items() if grant["id"] in ids} == {"trust", "school_a", "stranger_vendor"}
+    assert {who for who, ids in lists.items() if grant["id"] in ids} == {
+        "trust",
+        "school_a",
+        "stranger_vendor",
+    }
     assert (await world.get("stranger_vendor", f"/v1/schools/{world['school_a']}/pupils")).status_code == 200
     assert (await world.get("stranger_vendor", f"/v1/schools/{world['school_b']}/pupils")).status_code == 404
     revoked = await world.post("trust", f"/v1/grants/{grant['id']}/revoke")

@@ -45,12 +45,16 @@ async def test_a_hub_registers_an_employer_and_finds_it_again(world: World) -> N
     assert (await world.get("hub_a", made.headers["location"])).status_code == 200
     again = await world.post("hub_a", "/v1/organisations", body)
     assert (again.status_code, again.json()["code"]) == (409, "companies_house_taken")
-    renamed = await world.send("hub_a", "PATCH", made.headers["location"], {"name": "New Ltd"}, If_Match='"v1"')
+    renamed = await world.send(
+        "hub_a", "PATCH", made.headers["location"], {"name": "New Ltd"}, If_Match='"v1"'
+    )
     assert (renamed.status_code, renamed.json()["name"], renamed.headers["etag"]) == (200, "New Ltd", '"v2"')
 
 
 async def test_a_hub_reads_a_school_it_registered_before_anybody_belongs_to_anybody(world: World) -> None:
-    made = await world.post("hub_b", "/v1/organisations", {"kind": "school", "name": "New School", "urn": "123456"})
+    made = await world.post(
+        "hub_b", "/v1/organisations", {"kind": "school", "name": "New School", "urn": "123456"}
+    )
     assert made.status_code == 201, made.text
     assert (await world.get("hub_b", made.headers["location"])).status_code == 200
     assert (await world.get("hub_a", made.headers["location"])).status_code == 404
@@ -58,7 +62,12 @@ async def test_a_hub_reads_a_school_it_registered_before_anybody_belongs_to_anyb
 
 @pytest.mark.parametrize(
     ("who", "kind", "status"),
-    [("school_a", "employer", 403), ("hub_a", "trust", 403), ("national", "trust", 201), ("vendor", "school", 403)],
+    [
+        ("school_a", "employer", 403),
+        ("hub_a", "trust", 403),
+        ("national", "trust", 201),
+        ("vendor", "school", 403),
+    ],
 )
 async def test_who_registers_what(world: World, who: str, kind: str, status: int) -> None:
     answer = await world.post(who, "/v1/organisations", {"kind": kind, "name": "One more"})
@@ -92,7 +101,9 @@ async def test_an_entry_is_changed_by_its_own_organisation_and_by_a_fresh_etag(w
 
 
 async def test_a_hub_takes_a_school_by_its_urn_and_lets_it_go(world: World) -> None:
-    made = await world.post("national", "/v1/organisations", {"kind": "school", "name": "A School", "urn": "123458"})
+    made = await world.post(
+        "national", "/v1/organisations", {"kind": "school", "name": "A School", "urn": "123458"}
+    )
     school = made.json()["id"]
     joined = await world.post("hub_a", "/v1/memberships", {"member_urn": "123458", "starts_on": TODAY})
     assert joined.status_code == 201, joined.text
@@ -109,7 +120,9 @@ async def test_a_hub_takes_a_school_by_its_urn_and_lets_it_go(world: World) -> N
     assert (left.status_code, left.json()["ends_on"]) == (200, NEXT_YEAR.isoformat())
     moved = await world.post("hub_b", "/v1/memberships", {"member_id": school, "starts_on": NEXT_YEAR})
     assert moved.status_code == 201, moved.text
-    assert (await world.get("hub_a", f"/v1/memberships?on={TODAY}&member_id={school}")).json()["data"][0]["id"] == row["id"]
+    assert (await world.get("hub_a", f"/v1/memberships?on={TODAY}&member_id={school}")).json()["data"][0][
+        "id"
+    ] == row["id"]
 
 
 async def test_a_trust_takes_a_school_only_once_the_school_has_said_so(world: World) -> None:
@@ -146,7 +159,9 @@ async def test_a_trust_takes_a_school_only_once_the_school_has_said_so(world: Wo
         ({"member_urn": "900005", "starts_on": "x"}, 422, "/starts_on"),
     ],
 )
-async def test_a_membership_that_is_not_one(world: World, body: dict[str, str], status: int, pointer: str | None) -> None:
+async def test_a_membership_that_is_not_one(
+    world: World, body: dict[str, str], status: int, pointer: str | None
+) -> None:
     answer = await world.post("hub_a", "/v1/memberships", body)
     assert answer.status_code == status, answer.text
     if pointer is not None:
@@ -154,7 +169,9 @@ async def test_a_membership_that_is_not_one(world: World, body: dict[str, str], 
 
 
 async def test_only_the_national_body_names_another_parent(world: World) -> None:
-    made = await world.post("national", "/v1/organisations", {"kind": "school", "name": "B School", "urn": "123459"})
+    made = await world.post(
+        "national", "/v1/organisations", {"kind": "school", "name": "B School", "urn": "123459"}
+    )
     body = {"member_id": made.json()["id"], "parent_id": world["trust"], "starts_on": TODAY}
     assert (await world.post("hub_a", "/v1/memberships", body)).status_code == 404
     done = await world.post("national", "/v1/memberships", body)
@@ -183,6 +200,10 @@ async def test_strangers_find_neither_organisations_nor_memberships_and_change_n
 async def test_without_the_scope_nothing_opens(world: World) -> None:
     bare = {"Authorization": f"Bearer {world.token('hub_a', frozenset({'organisations:read'}))}"}
     assert (await world.send("hub_a", "GET", "/v1/organisations", **bare)).status_code == 200
-    for method, path in (("POST", "/v1/organisations"), ("POST", "/v1/memberships"), ("GET", "/v1/memberships")):
+    for method, path in (
+        ("POST", "/v1/organisations"),
+        ("POST", "/v1/memberships"),
+        ("GET", "/v1/memberships"),
+    ):
         answer = await world.send("hub_a", method, path, {}, **bare)
         assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")

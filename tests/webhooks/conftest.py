@@ -128,7 +128,7 @@ class World:
         return made.endpoint["id"]
 
     async def emit(
-        self, audience: Caller, *, key: UUID | None = None, type: str = "booking.confirmed", lane: str = "normal",
+        self, audience: Caller, *, key: UUID | None = None, kind: str = "booking.confirmed", lane: str = "normal",
         count: int = 1, as_caller: Caller | None = None, fail: bool = False,
     ) -> list[str]:  # fmt: skip
         """Events through app.emit, in one transaction of a client; with `fail` it is rolled back."""
@@ -136,9 +136,9 @@ class World:
         for _ in range(count):
             identifier = str(new_id())
             written.append({
-                "id": identifier, "type": type, "audience": "school", "audience_id": str(audience.org_id),
+                "id": identifier, "type": kind, "audience": "school", "audience_id": str(audience.org_id),
                 "order_key": str(key or new_id()), "lane": lane,
-                "head": json.dumps({"id": identifier, "type": type, "note": "é"})[:-1] + ',"sequence":', "tail": "}",
+                "head": json.dumps({"id": identifier, "type": kind, "note": "é"})[:-1] + ',"sequence":', "tail": "}",
                 "occurred_at": wall_now().isoformat(),
             })  # fmt: skip
         connection = await asyncpg.connect(self.dsns.app)

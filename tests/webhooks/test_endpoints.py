@@ -7,6 +7,7 @@ from app.core.errors import Conflict, Invalid, NotFound, Stale
 from app.core.ids import new_id
 from app.core.secrets import Keyring
 from app.webhooks import service
+from app.webhooks.signing import key_from_text
 from app.webhooks.sql import deliveries, endpoints
 
 
@@ -119,7 +120,7 @@ async def test_an_update_takes_the_version_it_read_and_refuses_unknown_fields(wo
 
 
 async def test_during_a_rotations_grace_old_and_new_secret_both_verify(world):
-    from app.webhooks.signing import key_from_text  # noqa: PLC0415 - used here alone
+
 
     school = await world.org()
     endpoint = await world.endpoint(school, "/a")

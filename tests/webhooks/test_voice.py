@@ -127,8 +127,8 @@ async def test_a_hundred_events_on_ten_keys_keep_their_order_while_a_third_of_th
 async def test_a_filter_with_a_wildcard_takes_its_family_alone(world):
     school = await world.org()
     await world.endpoint(school, "/a", event_types=["booking.*", "hours.credited"])
-    taken = await world.emit(school) + await world.emit(school, type="hours.credited")
-    await world.emit(school, type="participation.arrived")
+    taken = await world.emit(school) + await world.emit(school, kind="hours.credited")
+    await world.emit(school, kind="participation.arrived")
     await world.worker().step()
     assert sorted(world.receiver.ids("/a")) == sorted(taken)
 
@@ -193,7 +193,7 @@ async def test_an_overloaded_endpoint_is_left_alone_but_not_by_the_safety_lane(w
     await worker.step()
     world.receiver.answers.clear()
     [waits] = await world.emit(school)
-    [urgent] = await world.emit(school, lane="safety", type="participation.no_show")
+    [urgent] = await world.emit(school, lane="safety", kind="participation.no_show")
     await worker.step()
     assert world.receiver.ids("/a")[1:] == [urgent]
     assert (await world.row(endpoint))["slow_level"] in (0, 1)
@@ -277,7 +277,7 @@ async def test_the_safety_lane_is_not_held_behind_a_stuck_predecessor_of_its_own
     worker = world.worker()
     await worker.step()
     [behind] = await world.emit(school, key=key)
-    [urgent] = await world.emit(school, key=key, lane="safety", type="participation.no_show")
+    [urgent] = await world.emit(school, key=key, lane="safety", kind="participation.no_show")
     await worker.step()
     assert world.receiver.ids("/a") == [stuck, urgent]
     world.receiver.answers.clear()
@@ -300,7 +300,7 @@ async def test_the_safety_lane_passes_a_thousand_posts_that_hang(world):
     async with at_work(world.worker(posts=4)):
         await world.emit(school, count=1000)
         await world.until(lambda: len(world.receiver.got) >= 4)
-        [urgent] = await world.emit(school, lane="safety", type="attendance.overdue")
+        [urgent] = await world.emit(school, lane="safety", kind="attendance.overdue")
         await world.until(lambda: urgent in world.receiver.ids("/a"), 0.35)
         hang.set()
 
@@ -309,7 +309,7 @@ async def test_the_safety_lane_is_retried_at_5_15_30_60_seconds_and_then_every_t
     school = await world.org()
     endpoint = await world.endpoint(school, "/a")
     world.receiver.answers["/a"] = says(500, **{"retry-after": "9000"})
-    await world.emit(school, lane="safety", type="participation.no_show")
+    await world.emit(school, lane="safety", kind="participation.no_show")
     worker, pauses = world.worker(), []
     world.receiver.answers["/a"] = says(500)
     await worker.step()
@@ -362,7 +362,7 @@ async def test_a_revoked_vendors_pending_deliveries_are_dropped_but_it_learns_of
     assert len(world.receiver.at("/v")) == 1
     await world.owner.execute("UPDATE grants SET revoked_at = now() WHERE id = $1", grant)
     await world.emit(school)
-    [told] = await world.emit(vendor, type="grant.revoked")
+    [told] = await world.emit(vendor, kind="grant.revoked")
     world.receiver.answers.clear()
     world.receiver.got.clear()
     await world.make_due(worker)
@@ -442,7 +442,7 @@ async def test_an_endpoint_never_has_more_posts_at_once_than_it_asked_for_with_t
 async def test_a_rate_is_kept_on_average(world):
     school = await world.org()
     await world.endpoint(school, "/a", rate_per_second=20)
-    async with at_work(world.worker(poll=0.05)):
+    async with at_work(world.worker(poll=1.0)):
         await world.emit(school, count=30)
         await world.until(lambda: len(world.receiver.got) == 30)
     took = world.receiver.got[-1].at - world.receiver.got[0].at
@@ -528,6 +528,38 @@ async def test_told_to_stop_it_finishes_what_is_under_way_records_it_and_holds_n
         await work
     assert sorted(await world.states(endpoint)) == ["delivered"] * 2 + ["pending"] * 3
     assert await world.owner.fetchval("SELECT count(*) FROM deliveries WHERE leased_by IS NOT NULL") == 0
+
+
+async def test_posts_that_hang_on_many_endpoints_take_no_room_from_a_healthy_one(world):
+    hang = asyncio.Event()
+
+    async def hangs(_got):
+        await hang.wait()
+        return web.Response(status=204)
+
+    for number in range(6):
+        slow = await world.org()
+        await world.endpoint(slow, f"/hangs/{number}", concurrency=4)
+        world.receiver.answers[f"/hangs/{number}"] = hangs
+        await world.emit(slow, count=20)
+    quick = await world.org()
+    await world.endpoint(quick, "/quick")
+    async with at_work(world.worker(posts=4, patience=0.05)):
+        await world.until(lambda: len(world.receiver.got) >= 4)
+        await world.emit(quick, count=20)
+        await world.until(lambda: len(world.receiver.at("/quick")) == 20, 1.5)
+        hang.set()
+
+
+async def test_a_worker_that_is_told_and_stopped_at_the_same_moment_stops(world):
+    for _ in range(25):
+        worker, stop = world.worker(), asyncio.Event()
+        work = asyncio.create_task(worker.run(stop))
+        await asyncio.sleep(0.02)
+        worker._wake()
+        stop.set()
+        async with asyncio.timeout(5):
+            await work
 
 
 async def test_a_worker_that_lost_its_lease_records_its_success_and_nothing_is_sent_a_third_time(world):
@@ -648,7 +680,7 @@ async def test_the_safety_lane_has_posts_of_its_own(world):
     school = await world.org()
     await world.endpoint(school, "/a")
     await world.emit(school)
-    await world.emit(school, lane="safety", type="participation.no_show")
+    await world.emit(school, lane="safety", kind="participation.no_show")
     await worker.sequence()
     assert await worker.claim("normal") == []
     assert len(await worker.claim(SAFETY)) == 1

@@ -89,7 +89,9 @@ async def newest_position(tx: Door) -> int:
 
 
 async def reaches_school(tx: Door, caller: Caller, school_id: UUID) -> bool:
-    """Whether the caller acts for this school."""
+    """Whether the caller acts for this school, which must be the one it has named if it has named one."""
+    if caller.school_id not in (None, school_id):
+        return False
     return school_id in (await tx.value(select(cast(func.app.schools(), ARRAY(Uuid)))) or ())
 
 

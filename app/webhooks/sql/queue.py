@@ -112,14 +112,15 @@ class Queue:
         found = await self._lines["sequence"].rows(_SEQUENCE, most)
         return Step(*found[0]) if found else None
 
-    async def claim(self, lane: str, most: int, lease: float, after: UUID) -> tuple[list[Claimed], bool]:
+    async def claim(self, lane: str, most: int, lease: float, after: UUID) -> tuple[list[Claimed], float | None]:
         """Up to `most` due deliveries of a lane under a lease of so many seconds, beginning after endpoint `after`.
 
-        The flag says that an endpoint was busy with another worker: ask again in a moment.
+        The number, if there is one, is after how many seconds to ask again: another worker was at an endpoint, or a
+        rate held something back.
         """
         found = await self._lines[lane].rows(_CLAIM, self.worker, lane, most, lease, after)
         claimed = [Claimed(*row) for row in found if row[0] is not None]
-        return claimed, len(claimed) < len(found)
+        return claimed, next((row["age"] for row in found if row[0] is None), None)
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write attempts, the state of their deliveries and the health of their endpoints, in one transaction."""

@@ -1,0 +1,403 @@
+"""Every route against every kind of stranger: 404 as if nothing were there, and nothing changed.
+
+The routes are read from the routers, the bodies are the examples of the contract, the things are the rows of `full`.
+A path parameter or an id in a body that is not in `THINGS` or `NOT_FOREIGN` fails here by name.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from fastapi.routing import APIRoute
+
+from app.core.ids import new_id
+from app.rest.routes import ROUTERS
+from tests.proof.readers import EVERYBODY, READERS, SCHOOL_SIDE
+from tests.proof.rows import Row
+from tests.world import KINDS, World
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """What an id may name: the row of `full` in a table, and who may know of it."""
+
+    table: str
+    readers: frozenset[str] | None = None
+    column: str = "id"
+
+    def id_in(self, full: dict[str, Row]) -> UUID:
+        found: UUID = full[self.table][self.column]
+        return found
+
+    @property
+    def strangers(self) -> list[str]:
+        return sorted(EVERYBODY - (READERS[self.table] if self.readers is None else self.readers))
+
+
+THINGS: dict[str, Thing] = {
+    "agreement_id": Thing("agreements"),
+    "approval_id": Thing("approvals"),
+    "booking_id": Thing("bookings"),
+    "client_id": Thing("clients"),
+    "contact_id": Thing("contacts"),
+    "cover_id": Thing("covers"),
+    "delivery_id": Thing("deliveries"),
+    "encounter_id": Thing("encounters"),
+    "endpoint_id": Thing("webhook_endpoints"),
+    "event_id": Thing("events"),
+    "grant_id": Thing("grants"),
+    "membership_id": Thing("memberships"),
+    "no_show_id": Thing("no_shows"),
+    "offer_id": Thing("offers"),
+    "organisation_id": Thing("organisations"),
+    "participation_id": Thing("participations"),
+    "programme_id": Thing("programmes"),
+    "pupil_id": Thing("enrolments"),
+    "school_id": Thing("organisations", SCHOOL_SIDE),
+    "site_id": Thing("sites"),
+    "sitting_id": Thing("sittings"),
+    "slot_id": Thing("slots"),
+    "strand_id": Thing("strands"),
+    "suspension_id": Thing("suspensions"),
+}
+IN_PATH: dict[str, dict[str, Thing]] = {
+    "/v1/open-slots/{slot_id}": {"slot_id": Thing("open_slots", column="slot_id")},
+    "/v1/schools/{school_id}/accepted-approvers/{org_id}": {"org_id": Thing("organisations", EVERYBODY)},
+}
+"""Where a parameter means something else than elsewhere."""
+NOT_FOREIGN = {
+    "external_ref": "the caller's own reference: see the test of two employers with one reference",
+    "grantee_id": "a controller may grant to any organisation by its id",
+    "member_id": "a parent names a member; a trust is answered by the school's own word",
+    "parent_id": "as member_id",
+    "employer_id": "every school's side may know of every employer",
+    "audience_ids": "an employer may show an offer to any school, hub or programme it knows the id of",
+    "except_school_ids": "an exception opens nothing",
+    "predecessor_id": "the school a registrar says it follows",
+    "counter_slot_id": "read only",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route with one method."""
+
+    method: str
+    path: str
+    scope: str
+    document: Schema
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def parameters(self) -> list[str]:
+        return [part.partition("}")[0].partition(":")[0] for part in self.path.split("{")[1:]]
+
+    def thing(self, name: str) -> Thing | None:
+        return IN_PATH.get(self.path, {}).get(name) or THINGS.get(name)
+
+    @property
+    def body(self) -> Any:
+        """The example of the contract: a body the route takes."""
+        content = self.document.get("requestBody", {}).get("content", {})
+        if not content:
+            return None
+        media, said = next(iter(content.items()))
+        example = _example(said)
+        assert example is not None, f"{self}: its body has no example"
+        return example if media == "application/json" else str(example)
+
+
+def _example(said: Schema) -> Any:
+    if "example" in said:
+        return said["example"]
+    if "examples" in said:
+        first = next(iter(said["examples"].values()))
+        return first["value"] if isinstance(first, dict) and "value" in first else first
+    schema = _resolved(said.get("schema", {}))
+    found = schema.get("examples") or ([schema["example"]] if "example" in schema else [])
+    return found[0] if found else None
+
+
+def _resolved(schema: Schema) -> Schema:
+    while "$ref" in schema:
+        schema = _DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _document() -> Schema:
+    """The contract, made as it is published."""
+    from app.published import documents  # noqa: PLC0415  (once, while the tests are collected)
+
+    found: Schema = orjson.loads(documents()["openapi.json"])
+    return found
+
+
+_DOCUMENT = _document()
+
+
+def _operations() -> Iterator[Operation]:
+    for route in (one for router in ROUTERS for one in router.routes if isinstance(one, APIRoute)):
+        for method in sorted(route.methods):
+            document = _DOCUMENT["paths"].get(route.path_format, {}).get(method.lower())
+            assert document is not None, f"{method} {route.path_format} is not in the contract"
+            yield Operation(method, route.path_format, route.endpoint.need.scope, document)
+
+
+OPERATIONS = tuple(_operations())
+WITH_ID = [one for one in OPERATIONS if set(one.parameters) - set(NOT_FOREIGN)]
+LISTS = [one for one in OPERATIONS if one.method == "GET" and set(one.parameters) <= {"school_id"}]
+
+
+class Stranger:
+    """Sends as an organisation whose token has every scope of its kind, and the scope of the route."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._tokens: dict[tuple[str, str], str] = {}
+
+    async def send(self, who: str, operation: Operation, path: str, body: Any = None) -> Any:
+        token = self._tokens.get((who, operation.scope))
+        if token is None:
+            every = self.world.app.state.house.doorkeeper.caller_of(self.world.tokens[who]).scopes
+            token = self.world.token(who, every | {operation.scope})
+            self._tokens[who, operation.scope] = token
+        more = {"Authorization": f"Bearer {token}", "If_Match": '"v1"'}
+        body = operation.body if body is None else body
+        if body is None and operation.method in {"POST", "PUT", "PATCH"}:
+            body = {} if operation.method == "POST" else None
+        return await self.world.send(who, operation.method, path, body, **more)
+
+
+@pytest.fixture(scope="module")
+def stranger(world: World) -> Stranger:
+    return Stranger(world)
+
+
+def _filled(operation: Operation, values: dict[str, Any]) -> str:
+    path = operation.path.replace(":path}", "}")
+    for name, value in values.items():
+        path = path.replace("{" + name + "}", str(value))
+    assert "{" not in path, f"{operation}: no real thing for {path}: add its parameter to THINGS"
+    return path
+
+
+def _foreign(operation: Operation, full: dict[str, Row]) -> dict[str, Any]:
+    """A real, foreign thing for every parameter of the path."""
+    values: dict[str, Any] = {}
+    for name in operation.parameters:
+        thing = operation.thing(name)
+        assert thing or name in NOT_FOREIGN, f"{operation}: say in THINGS what {name} is"
+        values[name] = thing.id_in(full) if thing else "REF-1"
+    return values
+
+
+def _strangers_to(operation: Operation) -> list[str]:
+    """Those who may know of none of the things in its path (of the outermost, where they are nested)."""
+    things = [operation.thing(name) for name in operation.parameters if operation.thing(name)]
+    return things[0].strangers if things and things[0] else []
+
+
+def _told(answer: Any) -> tuple[int, Any]:
+    """What an answer tells, beside the path that was asked for."""
+    shown = answer.json() if answer.content else None
+    return answer.status_code, {**shown, "instance": None} if isinstance(shown, dict) else shown
+
+
+def _ids_foreign_to(full: dict[str, Row], who: str) -> dict[str, str]:
+    """Every id of a row that this organisation may not know, with the table it is in."""
+    known = {str(value) for table, row in full.items() if who in READERS[table] for value in row.values()}
+    return {
+        str(row["id"]): table
+        for table, row in full.items()
+        if "id" in row and who not in READERS[table] and str(row["id"]) not in known
+    }
+
+
+# --- a thing named in the path --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", WITH_ID, ids=str)
+async def test_a_stranger_to_the_thing_is_told_that_there_is_none(
+    world: World, full: dict[str, Row], stranger: Stranger, operation: Operation
+) -> None:
+    path = _filled(operation, _foreign(operation, full))
+    nowhere = _filled(operation, {name: new_id() for name in operation.parameters})
+    before = await world.fingerprint()
+    wrong = {}
+    for who in _strangers_to(operation):
+        answer = await stranger.send(who, operation, path)
+        if answer.status_code != 404 or answer.headers["content-type"] != "application/problem+json":
+            wrong[who] = (answer.status_code, answer.text[:300])
+        elif _told(answer) != _told(await stranger.send(who, operation, nowhere)):
+            wrong[who] = (404, "told apart from what does not exist", answer.text[:300])
+    assert not wrong, f"{operation}: {wrong}"
+    assert await world.fingerprint() == before, f"{operation}: something changed"
+
+
+@pytest.mark.parametrize("operation", [one for one in WITH_ID if len(one.parameters) > 1], ids=str)
+async def test_what_is_ones_own_does_not_open_what_is_nested_in_it(
+    world: World, full: dict[str, Row], stranger: Stranger, operation: Operation
+) -> None:
+    """A path whose first id is the caller's own and whose last is somebody else's."""
+    who = "school_c"
+    inner = operation.thing(operation.parameters[-1])
+    if inner is None or who not in inner.strangers:
+        pytest.skip("the inner thing is known to every school")
+    own = await _own(world, operation.parameters[0])
+    path = _filled(operation, {**_foreign(operation, full), operation.parameters[0]: own})
+    before = await world.fingerprint()
+    answer = await stranger.send(who, operation, path)
+    assert answer.status_code == 404, answer.text
+    assert await world.fingerprint() == before
+
+
+async def _own(world: World, name: str) -> Any:
+    if name == "school_id":
+        return world["school_c"]
+    assert name == "booking_id", f"say here what {name} of its own school_c may name"
+    return (await world.booking(school="school_c"))["id"]
+
+
+@pytest.mark.parametrize("operation", [one for one in WITH_ID if one.method == "GET"], ids=str)
+async def test_the_things_are_real_somebody_reads_them(
+    world: World, full: dict[str, Row], stranger: Stranger, operation: Operation
+) -> None:
+    """Without this, a 404 above could be for want of the thing and not of the right."""
+    path = _filled(operation, _foreign(operation, full))
+    others = sorted(EVERYBODY - set(_strangers_to(operation)))
+    answers = {who: (await stranger.send(who, operation, path)).status_code for who in others}
+    assert 200 in answers.values(), answers
+    assert set(answers.values()) <= {200, 403, 404}, answers
+
+
+@pytest.mark.parametrize("operation", [one for one in WITH_ID if one.method != "GET"], ids=str)
+async def test_no_answer_is_ours_to_be_ashamed_of(
+    world: World, full: dict[str, Row], stranger: Stranger, operation: Operation
+) -> None:
+    """Those who may read a thing and not change it hear no: nobody hears 500."""
+    path = _filled(operation, _foreign(operation, full))
+    only_read = {"site_id": "school_a", "cover_id": "school_a", "approval_id": "school_a", "programme_id": "school_a"}
+    who = only_read.get(operation.parameters[0])
+    if who is None:
+        pytest.skip("who may read it may change it")
+    before = await world.fingerprint()
+    answer = await stranger.send(who, operation, path)
+    assert answer.status_code in {403, 404, 409}, answer.text
+    assert await world.fingerprint() == before
+
+
+# --- a thing named in the body --------------------------------------------------------------------
+
+
+def _places(schema: Schema, example: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a body an id may stand, as keys and indexes; arrays have one item."""
+    schema = _resolved(schema)
+    for choice in schema.get("anyOf", []) + schema.get("allOf", []):
+        yield from _places(choice, example, at)
+    if schema.get("format") == "uuid":
+        yield at
+    for name, inner in schema.get("properties", {}).items():
+        yield from _places(inner, None, (*at, name))
+    if "items" in schema:
+        yield from _places(schema["items"], None, (*at, 0))
+
+
+def _with(body: Any, at: tuple[Any, ...], value: Any) -> Any:
+    """The body with this value at that place; what would name the same thing by reference goes."""
+    if not at:
+        return value
+    if at[0] == 0:
+        return [_with(body[0] if body else {}, at[1:], value)]
+    kept = {key: one for key, one in (body or {}).items() if key != str(at[0]).replace("_id", "_ref")}
+    return kept | {at[0]: _with(kept.get(at[0]), at[1:], value)}
+
+
+def _bodies() -> Iterator[Any]:
+    for operation in OPERATIONS:
+        content = operation.document.get("requestBody", {}).get("content", {}).get("application/json")
+        for place in _places(content["schema"], None) if content else ():
+            name = next(one for one in reversed(place) if isinstance(one, str))
+            yield pytest.param(operation, place, name, id=f"{operation} /{'/'.join(map(str, place))}")
+
+
+@pytest.mark.parametrize(("operation", "place", "name"), _bodies())
+async def test_a_strangers_id_in_a_body_is_as_good_as_none(
+    world: World, full: dict[str, Row], stranger: Stranger, operation: Operation, place: tuple[Any, ...], name: str
+) -> None:
+    if name in NOT_FOREIGN:
+        pytest.skip(NOT_FOREIGN[name])
+    thing = THINGS.get(name)
+    assert thing, f"{operation}: say in THINGS or NOT_FOREIGN what {name} is"
+    before = await world.fingerprint()
+    path = _filled(operation, _foreign(operation, full))
+    for who in thing.strangers:
+        answers = [
+            await stranger.send(who, operation, path, _with(operation.body, place, one))
+            for one in (thing.id_in(full), new_id())
+        ]
+        assert answers[0].status_code in {403, 404, 409, 422}, (who, answers[0].text)
+        assert _told(answers[0]) == _told(answers[1]), f"{who} can tell that it exists"
+    assert await world.fingerprint() == before
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", LISTS, ids=str)
+async def test_a_list_never_holds_what_is_foreign(
+    world: World, full: dict[str, Row], stranger: Stranger, operation: Operation
+) -> None:
+    """Neither by itself nor when asked for it by a foreign id in the query."""
+    shown = set()
+    for who in sorted(EVERYBODY):
+        own = world[who] if KINDS[who] == "school" else world["school_a"]
+        path = _filled(operation, {"school_id": own} if operation.parameters else {})
+        foreign = _ids_foreign_to(full, who)
+        for query in ("", *_queries(operation, full)):
+            answer = await stranger.send(who, operation, f"{path}{query}")
+            assert answer.status_code in {200, 403, 404}, (who, query, answer.text)
+            leaked = {table for one, table in foreign.items() if one in answer.text}
+            assert not leaked, (who, query, leaked)
+            shown |= {table for table, row in full.items() if str(row.get("id")) in answer.text}
+    assert shown or str(operation) in HAS_NO_ROWS, f"{operation}: nobody saw anything, so this proves nothing"
+
+
+HAS_NO_ROWS = {
+    "GET /v1/schools/{school_id}/pupils/{pupil_id}/barred-sites": "",
+}
+
+
+def _queries(operation: Operation, full: dict[str, Row]) -> Iterator[str]:
+    for parameter in operation.document.get("parameters", []):
+        if parameter["in"] == "query" and "uuid" in orjson.dumps(parameter["schema"]).decode():
+            name = parameter["name"]
+            assert name in THINGS or name in NOT_FOREIGN, f"{operation}: say in THINGS what ?{name} is"
+            if name in THINGS:
+                yield f"?{name}={THINGS[name].id_in(full)}"
+
+
+# --- without a token, by reference, by GraphQL -----------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+async def test_without_a_token_or_without_its_scope_nothing_is_answered(
+    world: World, full: dict[str, Row], operation: Operation
+) -> None:
+    path = _filled(operation, _foreign(operation, full))
+    before = await world.fingerprint()
+    nobody = await world.send(None, operation.method, path, operation.body)
+    assert (nobody.status_code, nobody.headers["content-type"]) == (401, "application/problem+json")
+    assert nobody.headers["www-authenticate"].startswith("Bearer")
+    powerless = world.token("school_a", frozenset())
+    lacking = await world.send(
+        "school_a", operation.method, path, operation.body, Authorization=f"Bearer {powerless}"
+    )
+    assert (lacking.status_code, lacking.json()["required_scope"]) == (403, operation.scope)
+    assert await world.fingerprint() == before
