@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -215,6 +215,8 @@ async def _bare(up: Stand, captured: dict[str, Any], entered: dict[str, str]) ->
 def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, datetime):
         return {"time": value.isoformat()}
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
     if isinstance(value, UUID):
         return {"uuid": str(value)}
     if hasattr(value, "hex"):

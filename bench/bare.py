@@ -21,7 +21,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: 
         for sql, args in _QUERIES[scope["path"].strip("/")]:
             answer.append([dict(row) for row in await connection.fetch(sql, *args)])
     body = orjson.dumps(answer, default=str)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -44,6 +45,10 @@ def _typed(found: dict[str, Any]) -> Any:  # noqa: ANN401
         import uuid  # noqa: PLC0415
 
         return uuid.UUID(found["uuid"])
+    if "date" in found:
+        import datetime  # noqa: PLC0415
+
+        return datetime.date.fromisoformat(found["date"])
     if "time" in found:
         import datetime  # noqa: PLC0415
 

@@ -31,7 +31,7 @@ def roll(school: int, today: date) -> Iterator[Mapping[str, Any]]:
 
 
 def _pupil(chance: random.Random, school: int, nc_year: str, number: int, year: int) -> dict[str, Any]:
-    born = first_day(year - int(nc_year) - 4) + timedelta(days=chance.randrange(365))
+    born = first_day(year - int(nc_year) - 5) + timedelta(days=chance.randrange(365))
     joined = first_day(year - int(nc_year) + 7)
     return {
         "external_ref": f"P{school:02d}-{year - int(nc_year) + 7}-{number + 1:03d}",

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query
 from fastapi.responses import Response
 
-from app.core.db import Row
+from app.core.db import Door, Row
 from app.core.errors import NotFound
 from app.employers import service, sql
 from app.rest.employers_models import (
@@ -21,6 +21,7 @@ from app.rest.employers_models import (
 from app.rest.frame import Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
 from app.rest.sites import whose
 from app.rules.words import ApprovalState, ExperienceKind
+from app.students import sql as students
 
 router = framed("/v1", "approvals")
 _SHOWN = (
@@ -160,6 +161,7 @@ def _acceptance(row: Row) -> dict[str, Any]:
 async def list_barred_sites(school_id: UUID, pupil_id: UUID, tx: Read) -> Response:
     """At most 200; no reason is stored."""
     service.the_school(tx.caller, school_id)
+    await _enrolled(tx, school_id, pupil_id)
     rows = await sql.bars_of(tx, school_id, pupil_id)
     return json_answer({"data": [{"pupil_id": pupil_id, "site_id": row["site_id"]} for row in rows]})
 
@@ -187,5 +189,12 @@ async def bar_site(school_id: UUID, pupil_id: UUID, site_id: UUID, tx: Write) ->
 @needs("approvals:write")
 async def lift_bar(school_id: UUID, pupil_id: UUID, site_id: UUID, tx: Write) -> Response:
     """The pupil may go to this site again."""
+    await _enrolled(tx, school_id, pupil_id)
     await service.lift_bar(tx, school_id, pupil_id, site_id)
     return Response(status_code=204)
+
+
+async def _enrolled(tx: Door, school_id: UUID, pupil_id: UUID) -> None:
+    """An empty list, or a lifted bar, would say of anybody's pupil that it is this school's."""
+    if not await students.is_enrolled(tx, school_id, pupil_id):
+        raise NotFound("pupil")

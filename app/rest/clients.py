@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.access import service, sql
 from app.access.service import Environment, NewSecret
@@ -47,6 +47,10 @@ _SECRET: Final[dict[str, Any]] = {
 class NewClientBody(Body):
     """A client to make. With `jwks` it signs its token requests and gets no secret."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "MIS, production", "scopes": ["bookings:read", "slots:search"]}]}
+    )
+
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["MIS, production"])]
     scopes: Annotated[
         list[Annotated[str, Field(max_length=60)]],
@@ -60,6 +64,8 @@ class NewClientBody(Body):
 
 class NewSecretBody(Body):
     """A secret to make. Those before it end after the overlap."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_hours": 24}]})
 
     overlap_hours: Annotated[
         int, Field(ge=0, le=720, description="Hours; 0 ends the secrets before it at once.", examples=[24])

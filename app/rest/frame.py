@@ -250,17 +250,20 @@ def _count(house: House, response: Response, tx: Reader | Writer) -> None:
         response.headers["Server-Timing"] = f'sql;desc="{tx.statements} statements"'
 
 
-def _reading(request: Request) -> Reader:
+# These are `async` although they wait for nothing: FastAPI sends a plain function to a thread, for each request.
+
+
+async def _reading(request: Request) -> Reader:
     tx: Reader = request.state.tx
     return tx
 
 
-def _writing(request: Request) -> Writer:
+async def _writing(request: Request) -> Writer:
     tx: Writer = request.state.tx
     return tx
 
 
-def _if_match(request: Request) -> int:
+async def _if_match(request: Request) -> int:
     header = request.headers.get("if-match", "").strip()
     if not header:
         raise Missing("if_match_required", "Send If-Match with the ETag you read.")
@@ -270,9 +273,13 @@ def _if_match(request: Request) -> int:
     return int(found[1])
 
 
+async def _house(request: Request) -> House:
+    return house_of(request)
+
+
 Read = Annotated[Reader, Depends(_reading)]
 Write = Annotated[Writer, Depends(_writing)]
-InHouse = Annotated[House, Depends(house_of)]
+InHouse = Annotated[House, Depends(_house)]
 IfMatch = Annotated[int, Depends(_if_match)]
 """The version that If-Match names; 428 without the header. The service raises Stale if it is not the present one."""
 
@@ -295,7 +302,7 @@ class Turn:
         return UUID(key[0]) if key else None
 
 
-def _turn(
+async def _turn(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")] = DEFAULT_LIMIT,
     after: Annotated[str | None, Query(description="The cursor `next` of the page before.")] = None,

@@ -69,7 +69,9 @@ async def bulk(
     request: Request,
     tx: Write,
     house: InHouse,
-    atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,  # noqa: FBT002
+    *,
+    atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
+    complete: Annotated[bool, Query(description="With this request the whole roll has been sent.")] = False,
 ) -> Response:
     """At most a dozen statements, however many rows."""
     sent = [_sent(index, row) for index, row in enumerate(_rows(await request.body(), request.headers))]
@@ -80,6 +82,7 @@ async def bulk(
         sent,
         scoped=groups_in(tx.caller.scopes, "write"),
         atomic=atomic,
+        complete=complete,
         development=house.development,
     )
     counts = {status: sum(one.status == status for one in answers) for status in service.STATUSES}

@@ -29,6 +29,9 @@ from app.rest import (
 ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
     for module in (
+        # Asked most, so first: routes are tried in this order, each twice.
+        slot_search,
+        bookings,
         organisations,
         agreements,
         grants,
@@ -42,8 +45,6 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
         suspensions,
         offers,
         slots,
-        slot_search,
-        bookings,
         attendance,
         encounters,
         webhooks,

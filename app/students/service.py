@@ -83,11 +83,14 @@ async def keep_roll(
     *,
     scoped: frozenset[FieldGroup],
     atomic: bool = False,
+    complete: bool = False,
     development: bool = False,
 ) -> list[Answer]:
     """Create or update pupils by the caller's `external_ref`, and answer row by row; good rows are kept.
 
-    With `atomic`, one refused row refuses all (Invalid, pointers `/pupils/<index>/...`). Emits pupils.changed.
+    `complete` says that with this request the whole roll has been sent, which figures stand on; it counts if no row
+    is refused. With `atomic`, one refused row refuses all (Invalid, pointers `/pupils/<index>/...`). Emits
+    pupils.changed.
     Refuses with NotFound, Forbidden `agreement_missing`, Conflict `busy`.
     """
     access = await access_to(tx, school_id, scoped, write=True, development=development)
@@ -100,6 +103,9 @@ async def keep_roll(
         refuse_all(sent)
     await _write(tx, keyring, access, plans)
     answers = _answers(sent, plans)
+    groups = sorted({group for plan in plans for group, _, _ in plan.told})
+    whole = complete and len(plans) == len(sent)
+    await sql.note_sync(tx, school_id, complete=whole, groups=groups)
     await _announce(tx, school_id, answers)
     return answers
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Integer, Text, bindparam, case, cast, func, literal, select, text
+from sqlalchemy import ARRAY, Boolean, Date, Integer, Text, bindparam, case, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
@@ -137,6 +137,11 @@ _CHARACTERISTICS = text(
 ).bindparams(_ROWS, _SCHOOL)
 
 
+_KEPT = text("SELECT app.roll_kept(:school, :complete, :groups)").bindparams(
+    _SCHOOL, bindparam("complete", type_=Boolean), bindparam("groups", type_=ARRAY(Text))
+)
+
+
 async def access(tx: Door, school_id: UUID, *, alone: bool = False) -> Row:
     """What the caller may do with a school's pupils; `alone` keeps other changes of this roll waiting until commit."""
     return await tx.one_or_none(_ACCESS_ALONE if alone else _ACCESS, {"school": school_id}) or {}
@@ -175,6 +180,11 @@ async def write(tx: Writer, school_id: UUID, rows: Mapping[str, Rows]) -> None:
         if rows.get(what):
             also = {"org": tx.caller.org_id} if what == "refs" else {}
             await tx.run(stmt, {"rows": rows[what], "school": school_id, **also})
+
+
+async def note_sync(tx: Writer, school_id: UUID, *, complete: bool, groups: Sequence[str]) -> None:
+    """Write down that the roll was sent, whether it is whole, and which characteristics came with it."""
+    await tx.run(_KEPT, {"school": school_id, "complete": complete, "groups": list(groups)})
 
 
 def _pupils(org_id: UUID, today: date, year: int) -> Any:  # noqa: ANN401  (Core's generics say less than this line)
@@ -231,3 +241,9 @@ async def one(tx: Door, school_id: UUID, pupil_id: UUID, *, today: date, year: i
     """One pupil of a school."""
     stmt = _pupils(tx.caller.org_id, today, year)
     return await tx.one_or_none(stmt.where(enrolments.c.school_id == school_id, enrolments.c.id == pupil_id))
+
+
+async def is_enrolled(tx: Door, school_id: UUID, pupil_id: UUID) -> bool:
+    """Whether there is such a pupil of this school, for rooms beside this one that keep something about it."""
+    stmt = select(enrolments.c.id).where(enrolments.c.school_id == school_id, enrolments.c.id == pupil_id)
+    return await tx.value(stmt) is not None

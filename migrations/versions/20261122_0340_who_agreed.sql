@@ -141,7 +141,19 @@ BEGIN
   RETURN app.is_elsewhere(p_person, p_school);
 END $$;
 
-REVOKE ALL ON FUNCTION app.party(uuid, text), app.controllers(), app.has_agreement(uuid, date), app.pupil_access(uuid),
+-- What a school's figures stand on: when its roll was last sent, whether the sender says it was whole, and which
+-- characteristics have ever come. Runs as the caller, under the policies of the table.
+CREATE FUNCTION app.roll_kept(p_school uuid, p_complete boolean, p_groups text[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  INSERT INTO school_states AS s (school_id, last_sync_at, roll_complete_at, field_groups)
+  VALUES (p_school, now(), CASE WHEN p_complete THEN now() END, p_groups)
+  ON CONFLICT (school_id) DO UPDATE
+     SET last_sync_at = excluded.last_sync_at, updated_at = now(),
+         roll_complete_at = coalesce(excluded.roll_complete_at, s.roll_complete_at),
+         field_groups = ARRAY(SELECT DISTINCT f FROM unnest(s.field_groups || excluded.field_groups) f ORDER BY 1)
+$$;
+
+REVOKE ALL ON FUNCTION app.roll_kept(uuid, boolean, text[]), app.party(uuid, text), app.controllers(), app.has_agreement(uuid, date), app.pupil_access(uuid),
   app.is_elsewhere(uuid, uuid), app.settle_person(uuid, uuid, bytea, bytea, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.party(uuid, text), app.controllers(), app.has_agreement(uuid, date), app.pupil_access(uuid),
+GRANT EXECUTE ON FUNCTION app.roll_kept(uuid, boolean, text[]), app.party(uuid, text), app.controllers(), app.has_agreement(uuid, date), app.pupil_access(uuid),
   app.settle_person(uuid, uuid, bytea, bytea, boolean) TO tendays_app, tendays_worker;

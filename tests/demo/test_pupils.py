@@ -15,7 +15,7 @@ def test_every_pupil_has_a_valid_number_of_its_own_and_an_age_that_fits() -> Non
     assert len(pupils) == 2 * len(YEARS) * PER_YEAR
     assert len({one["upn"] for one in pupils}) == len(pupils)
     assert all(is_valid(one["upn"]) for one in pupils)
-    assert all(age_on(one["date_of_birth"], date(2026, 9, 1)) == int(one["nc_year"]) + 4 for one in pupils)
+    assert all(age_on(one["date_of_birth"], date(2026, 8, 31)) == int(one["nc_year"]) + 4 for one in pupils)
 
 
 def test_a_roll_is_the_same_each_time() -> None:

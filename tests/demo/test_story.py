@@ -123,15 +123,22 @@ async def test_without_a_clock_door_it_stops_after_step_4_and_says_so(running: R
     assert "✓ 5" not in told
 
 
-async def test_a_failing_step_prints_its_problem_and_leaves_nothing_behind(running: Running) -> None:
+async def test_a_step_that_fails_on_the_day_prints_its_problem_and_the_clock_goes_back(
+    running: Running,
+) -> None:
     await set_clock_door(running.dsns.owner, is_open=True)
-    held = orjson.loads(running.settings.credentials_path.read_bytes())
-    held["clients"]["vendor"] = held["clients"]["employer"]
-    wrong = running.settings.data_dir / "wrong.json"
-    wrong.write_bytes(orjson.dumps(held))
-    code, told = await running.play(wrong)
+    school = orjson.loads(running.settings.credentials_path.read_bytes())["clients"]["school"]["client_id"]
+    change = "UPDATE clients SET scopes = $2 WHERE id = $1"
+    scopes = await running.owner.fetchval("SELECT scopes FROM clients WHERE id = $1", school)
+    await running.owner.execute(change, school, ["approvals:write"])
+    try:
+        code, told = await running.play()
+    finally:
+        await running.owner.execute(change, school, scopes)
     assert code == 1
+    assert "The clock is moved" in told
     assert '"code": "insufficient_scope"' in told
+    assert '"required_scope": "attendance:write"' in told
     assert await running.owner.fetchval("SELECT offset_seconds FROM clock") == 0
     assert await running.owner.fetchval("SELECT count(*) FROM webhook_endpoints WHERE state <> 'off'") == 0
 

@@ -24,13 +24,21 @@ async def test_an_employer_keeps_its_profile(world: World) -> None:
     assert read.json()["name"] == "Employer A"
     assert (await world.send("employer_a", "PATCH", "/v1/employer", {"about": "x"})).status_code == 428
     changed = await world.send(
-        "employer_a", "PATCH", "/v1/employer", {"about": "We make reagents.", "sic_section": "C"}, If_Match=read.headers["etag"]
+        "employer_a",
+        "PATCH",
+        "/v1/employer",
+        {"about": "We make reagents.", "sic_section": "C"},
+        If_Match=read.headers["etag"],
     )
     assert changed.json()["about"] == "We make reagents."
-    stale = await world.send("employer_a", "PATCH", "/v1/employer", {"about": "y"}, If_Match=read.headers["etag"])
+    stale = await world.send(
+        "employer_a", "PATCH", "/v1/employer", {"about": "y"}, If_Match=read.headers["etag"]
+    )
     assert stale.status_code == 412
     assert (await world.get("school_a", "/v1/employer")).status_code == 404
-    assert (await world.post("employer_a", "/v1/employer", {"size_band": "micro"})).json()["code"] == "already_registered"
+    assert (await world.post("employer_a", "/v1/employer", {"size_band": "micro"})).json()[
+        "code"
+    ] == "already_registered"
 
 
 async def test_a_new_size_band_is_what_schools_search_by(world: World) -> None:
@@ -38,7 +46,9 @@ async def test_a_new_size_band_is_what_schools_search_by(world: World) -> None:
     version = (await world.get("employer_b", "/v1/employer")).headers["etag"]
     done = await world.send("employer_b", "PATCH", "/v1/employer", {"size_band": "large"}, If_Match=version)
     assert done.status_code == 200, done.text
-    found = (await world.get("school_a", f"/v1/open-slots?size_band=large&employer_id={world['employer_b']}")).json()
+    found = (
+        await world.get("school_a", f"/v1/open-slots?size_band=large&employer_id={world['employer_b']}")
+    ).json()
     assert [one["slot_id"] for one in found["data"]] == [str(slot)]
 
 
@@ -95,7 +105,9 @@ async def test_a_site_is_changed_at_its_version_and_a_taken_reference_is_refused
         ({**SITE, "state": "gone"}, "/state", "not_one_of"),
     ],
 )
-async def test_what_is_wrong_with_a_site_is_pointed_at(world: World, body: Any, pointer: str, code: str) -> None:
+async def test_what_is_wrong_with_a_site_is_pointed_at(
+    world: World, body: Any, pointer: str, code: str
+) -> None:
     before = await world.fingerprint()
     refused = await world.post("employer_a", "/v1/sites", body)
     assert refused.status_code == 422
@@ -142,11 +154,19 @@ async def test_a_contact_stays_while_an_offer_names_it_and_is_at_ones_own_site(w
         "pointer": "/site_id", "code": "unknown", "detail": "You have no such site.",
     }  # fmt: skip
     contact = (await world.post("employer_a", "/v1/contacts", {"name": "Pat", "role": "Boss"})).json()["id"]
-    offer = {"site_id": world["employer_a.site"], "title": "T", "kind": "workplace_tour", "grouping": "group", "tier": 1}
+    offer = {
+        "site_id": world["employer_a.site"],
+        "title": "T",
+        "kind": "workplace_tour",
+        "grouping": "group",
+        "tier": 1,
+    }
     assert (await world.post("employer_a", "/v1/offers", {**offer, "contact_id": contact})).status_code == 201
     kept = await world.send("employer_a", "DELETE", f"/v1/contacts/{contact}")
     assert (kept.status_code, kept.json()["code"]) == (409, "contact_in_use")
-    theirs = await world.post("employer_b", "/v1/offers", {**offer, "site_id": world["employer_b.site"], "contact_id": contact})
+    theirs = await world.post(
+        "employer_b", "/v1/offers", {**offer, "site_id": world["employer_b.site"], "contact_id": contact}
+    )
     assert theirs.json()["errors"][0]["pointer"] == "/contact_id"
 
 
@@ -169,7 +189,9 @@ async def test_a_stranger_finds_nothing_and_changes_nothing(world: World) -> Non
     for who in ("school_a", "hub_a", "vendor", "trust", "national", "authority"):
         assert (await world.post(who, "/v1/sites", SITE)).status_code == 403
         assert (await world.send(who, "PUT", "/v1/sites/by-ref/x", SITE)).status_code == 403
-        assert (await world.send(who, "PATCH", f"/v1/sites/{site}", {"name": "M"}, If_Match='"v1"')).status_code == 403
+        assert (
+            await world.send(who, "PATCH", f"/v1/sites/{site}", {"name": "M"}, If_Match='"v1"')
+        ).status_code == 403
     assert await world.fingerprint() == before
 
 

@@ -29,7 +29,9 @@ IN_A_YEAR = date.today() + timedelta(days=365)  # noqa: DTZ011
 
 
 async def told(world: World, kind: str) -> list[tuple[str, Any]]:
-    rows = await world.owner.fetch("SELECT audience, audience_id FROM events WHERE type = $1 ORDER BY seq", kind)
+    rows = await world.owner.fetch(
+        "SELECT audience, audience_id FROM events WHERE type = $1 ORDER BY seq", kind
+    )
     return [(row["audience"], row["audience_id"]) for row in rows]
 
 
@@ -38,7 +40,10 @@ async def told(world: World, kind: str) -> list[tuple[str, Any]]:
     [
         (POLICY, []),
         (EXEMPT, []),
-        ({**POLICY, "insurer": None, "limit_pence": None}, [("/insurer", "required"), ("/limit_pence", "required")]),
+        (
+            {**POLICY, "insurer": None, "limit_pence": None},
+            [("/insurer", "required"), ("/limit_pence", "required")],
+        ),
         ({**POLICY, "attested_by": "Me"}, [("/attested_by", "not_here")]),
         ({**POLICY, "expires_on": TODAY - timedelta(days=1)}, [("/expires_on", "out_of_order")]),
         (
@@ -87,7 +92,9 @@ async def test_an_approval_is_given_told_to_both_and_withdrawn_by_its_approver_a
     assert made.json()["employer_id"] == str(world["employer_a"])
     assert (await world.get("employer_a", path)).json()["state"] == "approved"
     assert (await world.get("employer_b", path)).status_code == 404
-    listed = (await world.get("school_a", f"/v1/approvals?site_id={world['employer_a.site']}&kind=work_shadowing")).json()
+    listed = (
+        await world.get("school_a", f"/v1/approvals?site_id={world['employer_a.site']}&kind=work_shadowing")
+    ).json()
     assert [one["id"] for one in listed["data"]] == [made.json()["id"]]
     assert (await world.get("school_a", "/v1/approvals")).json()["data"] == []
     before = await world.fingerprint()
@@ -134,8 +141,15 @@ async def test_a_school_chooses_whose_approvals_it_accepts(world: World) -> None
     assert await world.count("approval_acceptances", "approver_id = $1", world["hub_b"]) == 0
 
 
-async def test_an_approver_that_has_approved_something_can_be_accepted_though_not_ones_own_hub(world: World) -> None:
-    body = {"site_id": world["employer_b.site"], "kind": "placement", "activity_band": "low", "expires_on": IN_A_YEAR}
+async def test_an_approver_that_has_approved_something_can_be_accepted_though_not_ones_own_hub(
+    world: World,
+) -> None:
+    body = {
+        "site_id": world["employer_b.site"],
+        "kind": "placement",
+        "activity_band": "low",
+        "expires_on": IN_A_YEAR,
+    }
     path = f"/v1/schools/{world['school_c']}/accepted-approvers/{world['school_b']}"
     assert (await world.send("school_c", "PUT", path)).status_code == 404
     await world.post("school_b", "/v1/approvals", body)
@@ -165,14 +179,18 @@ async def test_a_pupil_is_barred_from_a_site_by_its_own_school_only(world: World
 
 async def test_a_suspension_hides_the_employer_from_its_own_schools_at_once(world: World) -> None:
     slot = await world.slot()
-    made = await world.post("hub_a", "/v1/suspensions", {"employer_id": world["employer_a"], "private_note": "Accident"})
+    made = await world.post(
+        "hub_a", "/v1/suspensions", {"employer_id": world["employer_a"], "private_note": "Accident"}
+    )
     assert made.status_code == 201, made.text
     path = f"/v1/suspensions/{made.json()['id']}"
     again = await world.post("hub_a", "/v1/suspensions", {"employer_id": world["employer_a"]})
     assert again.json()["code"] == "already_suspended"
     for who, status in (("school_a", 404), ("school_c", 404), ("school_b", 200)):
         assert (await world.get(who, f"/v1/open-slots/{slot}")).status_code == status, who
-    asked = await world.post("school_a", "/v1/bookings", {"school_id": world["school_a"], "slot_id": slot, "places": 1})
+    asked = await world.post(
+        "school_a", "/v1/bookings", {"school_id": world["school_a"], "slot_id": slot, "places": 1}
+    )
     assert asked.status_code == 409
     before = await world.fingerprint()
     for who in ("hub_b", "trust", "national"):
@@ -180,20 +198,30 @@ async def test_a_suspension_hides_the_employer_from_its_own_schools_at_once(worl
         assert (await world.post(who, f"{path}/lift")).status_code == 404
         assert (await world.get(who, "/v1/suspensions")).json()["data"] == []
     for who in ("school_a", "employer_a", "vendor", "authority"):
-        assert (await world.post(who, "/v1/suspensions", {"employer_id": world["employer_b"]})).status_code == 403
+        assert (
+            await world.post(who, "/v1/suspensions", {"employer_id": world["employer_b"]})
+        ).status_code == 403
         assert (await world.get(who, path)).status_code == 403
     assert await world.fingerprint() == before
-    assert [one["private_note"] for one in (await world.get("hub_a", "/v1/suspensions")).json()["data"]] == ["Accident"]
+    assert [one["private_note"] for one in (await world.get("hub_a", "/v1/suspensions")).json()["data"]] == [
+        "Accident"
+    ]
     assert (await world.post("hub_a", f"{path}/lift")).json()["lifted_at"]
     assert (await world.post("hub_a", f"{path}/lift")).json()["code"] == "already_lifted"
     assert (await world.get("school_a", f"/v1/open-slots/{slot}")).status_code == 200
     hub = [("hub", world["hub_a"])]
-    assert (await told(world, "employer.suspended"), await told(world, "employer.suspension_lifted")) == (hub, hub)
+    assert (await told(world, "employer.suspended"), await told(world, "employer.suspension_lifted")) == (
+        hub,
+        hub,
+    )
 
 
 async def test_the_national_body_suspends_for_all_and_a_trust_for_its_academies(world: World) -> None:
     slot = await world.slot("employer_b")
-    for who, hidden in (("national", {"school_a", "school_b", "school_c"}), ("trust", {"school_a", "school_b"})):
+    for who, hidden in (
+        ("national", {"school_a", "school_b", "school_c"}),
+        ("trust", {"school_a", "school_b"}),
+    ):
         made = await world.post(who, "/v1/suspensions", {"employer_id": world["employer_b"]})
         for school in ("school_a", "school_b", "school_c"):
             found = await world.get(school, f"/v1/open-slots/{slot}")

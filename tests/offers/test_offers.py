@@ -31,10 +31,15 @@ async def made(world: World, **more: Any) -> dict[str, Any]:
 async def test_an_offer_is_added_by_the_sites_reference_and_seen_by_schools(world: World) -> None:
     site = (
         await world.send(
-            "employer_a", "PUT", "/v1/sites/by-ref/LAB", {"name": "L", "address": "1", "town": "T", "postcode": "SG1 1AA"}
+            "employer_a",
+            "PUT",
+            "/v1/sites/by-ref/LAB",
+            {"name": "L", "address": "1", "town": "T", "postcode": "SG1 1AA"},
         )
     ).json()
-    one = await made(world, site_id=None, site_ref="LAB", external_ref="O-1", skills=["listening"], hazards=["ships"])
+    one = await made(
+        world, site_id=None, site_ref="LAB", external_ref="O-1", skills=["listening"], hazards=["ships"]
+    )
     assert (one["site_id"], one["state"], one["mode"], one["version"]) == (site["id"], "open", "in_person", 1)
     seen = (await world.get("school_b", f"/v1/offers/{one['id']}")).json()
     assert (seen["title"], seen["external_ref"]) == ("A tour", None)
@@ -42,7 +47,9 @@ async def test_an_offer_is_added_by_the_sites_reference_and_seen_by_schools(worl
     assert mask == 1 << 7 | 1 << 8
     again = await world.post("employer_a", "/v1/offers", offer(world, external_ref="O-1"))
     assert (again.status_code, again.json()["errors"][0]["pointer"]) == (409, "/external_ref")
-    assert await world.count("events", "type = 'offer.changed' AND audience_id = $1", world["employer_a"]) == 1
+    assert (
+        await world.count("events", "type = 'offer.changed' AND audience_id = $1", world["employer_a"]) == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,9 @@ async def test_an_offer_is_added_by_the_sites_reference_and_seen_by_schools(worl
         ({"hours": 3}, "/hours", "unknown_field"),
     ],
 )
-async def test_what_is_wrong_with_an_offer_is_pointed_at(world: World, changed: Any, pointer: str, code: str | None) -> None:
+async def test_what_is_wrong_with_an_offer_is_pointed_at(
+    world: World, changed: Any, pointer: str, code: str | None
+) -> None:
     before = await world.fingerprint()
     refused = await world.post("employer_a", "/v1/offers", offer(world, **changed))
     assert refused.status_code == 422, refused.text
@@ -89,8 +98,12 @@ async def test_an_offer_is_changed_at_its_version_and_the_search_follows(world: 
     slot = await world.slot(offer=one["id"])
     path = f"/v1/offers/{one['id']}"
     assert (await world.send("employer_a", "PATCH", path, {"title": "New"})).status_code == 428
-    assert (await world.send("employer_a", "PATCH", path, {"title": "New"}, If_Match='"v7"')).status_code == 412
-    changed = await world.send("employer_a", "PATCH", path, {"title": "New", "year_groups": ["9"]}, If_Match='"v1"')
+    assert (
+        await world.send("employer_a", "PATCH", path, {"title": "New"}, If_Match='"v7"')
+    ).status_code == 412
+    changed = await world.send(
+        "employer_a", "PATCH", path, {"title": "New", "year_groups": ["9"]}, If_Match='"v1"'
+    )
     assert changed.json()["version"] == 2, changed.text
     shown = (await world.get("school_a", f"/v1/open-slots/{slot}")).json()
     assert (shown["title"], shown["year_groups"]) == ("New", ["9"])
@@ -109,7 +122,9 @@ async def test_a_draft_is_its_employers_own_affair(world: World) -> None:
         assert (await world.get("school_a", path)).status_code == 404
         assert (await world.get("employer_a", path)).status_code == 200
     for path in ("/v1/offers", "/v1/slots"):
-        theirs = (await world.get("school_a", f"{path}?employer_id={world['employer_a']}&limit=200")).json()["data"]
+        theirs = (await world.get("school_a", f"{path}?employer_id={world['employer_a']}&limit=200")).json()[
+            "data"
+        ]
         assert not {one["id"], str(slot)} & {each["id"] for each in theirs}
 
 
@@ -134,7 +149,9 @@ async def test_a_restricted_offer_is_not_found_by_those_not_named(
         assert [each["slot_id"] for each in listed] == ([str(slot)] if wanted == 200 else []), who
         if wanted == 200:
             assert (await world.get(who, f"/v1/offers/{one['id']}")).json()["audience_ids"] == []
-    asked = await world.post("school_c", "/v1/bookings", {"school_id": world["school_c"], "slot_id": slot, "places": 1})
+    asked = await world.post(
+        "school_c", "/v1/bookings", {"school_id": world["school_c"], "slot_id": slot, "places": 1}
+    )
     assert asked.status_code == 404
 
 
@@ -142,7 +159,9 @@ async def test_a_vendor_that_names_a_school_searches_for_that_school_alone(world
     one = await made(world, visibility="named_schools", audience_ids=[world["school_a"]])
     slot = await world.slot(offer=one["id"], visibility="named_schools")
     path = f"/v1/open-slots?offer_id={one['id']}&school_id="
-    assert [x["slot_id"] for x in (await world.get("vendor", path + str(world["school_a"]))).json()["data"]] == [str(slot)]
+    assert [
+        x["slot_id"] for x in (await world.get("vendor", path + str(world["school_a"]))).json()["data"]
+    ] == [str(slot)]
     assert (await world.get("vendor", path + str(world["school_b"]))).json()["data"] == []
     assert (await world.get("vendor", path + str(world["school_c"]))).status_code == 404
 
@@ -151,7 +170,9 @@ async def test_an_audience_is_replaced_and_lifted(world: World) -> None:
     one = await made(world, visibility="named_schools", audience_ids=[world["school_a"]])
     slot = await world.slot(offer=one["id"], visibility="named_schools")
     path = f"/v1/offers/{one['id']}"
-    moved = await world.send("employer_a", "PATCH", path, {"audience_ids": [world["school_b"]]}, If_Match='"v1"')
+    moved = await world.send(
+        "employer_a", "PATCH", path, {"audience_ids": [world["school_b"]]}, If_Match='"v1"'
+    )
     assert (moved.status_code, moved.json()["version"]) == (200, 2)
     assert (await world.get("school_a", f"/v1/open-slots/{slot}")).status_code == 404
     assert (await world.get("school_b", f"/v1/open-slots/{slot}")).status_code == 200

@@ -30,7 +30,9 @@ async def twelve(world: World) -> AsyncIterator[list[str]]:
         employer = "employer_b" if at % 2 else "employer_a"
         years = ("7", "8") if at < 6 else ("12",)
         where = site if at % 2 else None
-        slot = await world.slot(employer, kind=kinds[at % 4], starts=starts, years=years, site=where, capacity=10 + at)
+        slot = await world.slot(
+            employer, kind=kinds[at % 4], starts=starts, years=years, site=where, capacity=10 + at
+        )
         made.append(str(slot))
     yield made
 
@@ -82,7 +84,9 @@ async def test_an_employers_slots(world: World, twelve: list[str]) -> None:
     assert await found(world, f"from={time}&limit=1") == [twelve[2]]
 
 
-@pytest.mark.parametrize("query", ["kind=nap", "tier=9", "year_group=3", "from=yesterday", "from=0001-01-01", "after=AAAA"])
+@pytest.mark.parametrize(
+    "query", ["kind=nap", "tier=9", "year_group=3", "from=yesterday", "from=0001-01-01", "after=AAAA"]
+)
 async def test_a_wrong_parameter_is_named(world: World, query: str) -> None:
     refused = await world.get("school_a", f"/v1/open-slots?{query}")
     assert refused.status_code == 422
@@ -166,7 +170,9 @@ async def explained(world: World, wanted: dict[str, Any], **more: Any) -> dict[s
     caller = world.app.state.house.doorkeeper.caller_of(world.tokens["school_a"])
     try:
         await app.execute(_begin(caller))
-        params = sql.search_params(NOW, wanted, **({"starts_from": None, "places": 1, "after": None, "limit": 50} | more))
+        params = sql.search_params(
+            NOW, wanted, **({"starts_from": None, "places": 1, "after": None, "limit": 50} | more)
+        )
         text, args = _compiled(sql.search_statement(sql.shape_of(params)), params)
         assert await app.fetchval("SELECT current_user") == "tendays_app"
         raw = await app.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}", *args)
@@ -204,7 +210,9 @@ async def test_a_search_reads_an_index_and_little_more_than_its_page(
     assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) < 300
 
 
-async def test_one_open_slot_is_read_without_reading_the_others(world: World, many: None, twelve: list[str]) -> None:
+async def test_one_open_slot_is_read_without_reading_the_others(
+    world: World, many: None, twelve: list[str]
+) -> None:
     app = await asyncpg.connect(world.dsns.app)
     caller = world.app.state.house.doorkeeper.caller_of(world.tokens["school_a"])
     await app.execute(_begin(caller))

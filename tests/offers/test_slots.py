@@ -20,14 +20,24 @@ def sitting(days: float = 0, hours: float = 2, **more: Any) -> dict[str, Any]:
 
 
 async def an_offer(world: World, employer: str = "employer_a", **more: Any) -> str:
-    body = {"site_id": world[f"{employer}.site"], "title": "T", "kind": "workplace_visit", "grouping": "group", "tier": 2}
+    body = {
+        "site_id": world[f"{employer}.site"],
+        "title": "T",
+        "kind": "workplace_visit",
+        "grouping": "group",
+        "tier": 2,
+    }
     answer = await world.post(employer, "/v1/offers", {**body, **more})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
 async def a_slot(world: World, **more: Any) -> dict[str, Any]:
-    body = {"offer_id": more.pop("offer_id", None) or await an_offer(world), "capacity": 10, "sittings": [sitting()]}
+    body = {
+        "offer_id": more.pop("offer_id", None) or await an_offer(world),
+        "capacity": 10,
+        "sittings": [sitting()],
+    }
     answer = await world.post("employer_a", "/v1/slots", {**body, **more})
     assert answer.status_code == 201, answer.text
     found: dict[str, Any] = answer.json()
@@ -39,20 +49,33 @@ async def test_a_slot_has_its_sittings_minutes_and_deadlines(world: World) -> No
     made = await world.post(
         "employer_a",
         "/v1/slots",
-        {"offer_ref": "V-1", "capacity": 12, "sittings": [sitting(1, 5, break_minutes=30), sitting()], "external_ref": "S"},
+        {
+            "offer_ref": "V-1",
+            "capacity": 12,
+            "sittings": [sitting(1, 5, break_minutes=30), sitting()],
+            "external_ref": "S",
+        },
     )
     assert made.status_code == 201, made.text
     slot = made.json()
     assert (slot["minutes"], slot["taken"], slot["places_left"], slot["state"]) == (120 + 270, 0, 12, "open")
     assert (slot["starts_at"], slot["ends_at"]) == (text(SOON), text(SOON + timedelta(days=1, hours=5)))
-    assert (slot["book_by"], slot["name_by"]) == (text(SOON - timedelta(days=2)), text(SOON - timedelta(days=7)))
+    assert (slot["book_by"], slot["name_by"]) == (
+        text(SOON - timedelta(days=2)),
+        text(SOON - timedelta(days=7)),
+    )
     assert [one["starts_at"] for one in slot["sittings"]] == [text(SOON), text(SOON + timedelta(days=1))]
     assert slot["warnings"] == []
     read = await world.get("employer_a", f"/v1/slots/{slot['id']}")
     assert read.json() == {**slot, "warnings": None}
     assert made.headers["etag"] == read.headers["etag"] == '"v1.0"'
     shown = (await world.get("school_a", f"/v1/open-slots/{slot['id']}")).json()
-    assert (shown["minutes"], len(shown["sittings"]), shown["address"], shown["bookable"]) == (390, 2, "1 High Street", True)
+    assert (shown["minutes"], len(shown["sittings"]), shown["address"], shown["bookable"]) == (
+        390,
+        2,
+        "1 High Street",
+        True,
+    )
 
 
 async def test_unusual_times_are_warned_of_not_refused(world: World) -> None:
@@ -66,7 +89,11 @@ async def test_unusual_times_are_warned_of_not_refused(world: World) -> None:
     ("changed", "pointer", "code"),
     [
         ({"sittings": []}, "/sittings", "too_short"),
-        ({"sittings": [{"starts_at": "2030-01-01T10:00:00", "ends_at": "2030-01-01T11:00:00Z"}]}, "/sittings/0/starts_at", None),
+        (
+            {"sittings": [{"starts_at": "2030-01-01T10:00:00", "ends_at": "2030-01-01T11:00:00Z"}]},
+            "/sittings/0/starts_at",
+            None,
+        ),
         ({"sittings": [sitting(0, -1)]}, "/sittings/0/ends_at", "out_of_order"),
         ({"sittings": [sitting(-40)]}, "/sittings/0/starts_at", "in_the_past"),
         ({"sittings": [sitting(), sitting(0.01)]}, "/sittings/1/starts_at", "overlap"),
@@ -78,7 +105,9 @@ async def test_unusual_times_are_warned_of_not_refused(world: World) -> None:
         ({"places": 3}, "/places", "unknown_field"),
     ],
 )
-async def test_what_is_wrong_with_a_slot_is_pointed_at(world: World, changed: Any, pointer: str, code: str | None) -> None:
+async def test_what_is_wrong_with_a_slot_is_pointed_at(
+    world: World, changed: Any, pointer: str, code: str | None
+) -> None:
     body = {"offer_id": await an_offer(world), "capacity": 10, "sittings": [sitting()], **changed}
     before = await world.fingerprint()
     refused = await world.post("employer_a", "/v1/slots", body)
@@ -113,8 +142,14 @@ async def test_capacity_stays_above_what_is_taken_and_times_stay_under_bookings(
     read = await world.get("employer_a", path)
     assert read.headers["etag"] == '"v1.6"'
     below = await world.send("employer_a", "PATCH", path, {"capacity": 5}, If_Match=read.headers["etag"])
-    assert (below.status_code, below.json()["code"], below.json()["taken"]) == (409, "capacity_below_taken", 6)
-    moved = await world.send("employer_a", "PATCH", path, {"sittings": [sitting()]}, If_Match=read.headers["etag"])
+    assert (below.status_code, below.json()["code"], below.json()["taken"]) == (
+        409,
+        "capacity_below_taken",
+        6,
+    )
+    moved = await world.send(
+        "employer_a", "PATCH", path, {"sittings": [sitting()]}, If_Match=read.headers["etag"]
+    )
     assert (moved.status_code, moved.json()["code"]) == (409, "slot_has_bookings")
     full = await world.send("employer_a", "PATCH", path, {"capacity": 6}, If_Match=read.headers["etag"])
     assert (full.status_code, full.json()["places_left"]) == (200, 0)
@@ -126,7 +161,11 @@ async def test_capacity_stays_above_what_is_taken_and_times_stay_under_bookings(
 async def test_a_slot_is_closed_reopened_and_cancelled_for_good(world: World) -> None:
     slot = await a_slot(world)
     path = f"/v1/slots/{slot['id']}"
-    for move, state, found in (("close", "closed", 404), ("reopen", "open", 200), ("cancel", "cancelled", 404)):
+    for move, state, found in (
+        ("close", "closed", 404),
+        ("reopen", "open", 200),
+        ("cancel", "cancelled", 404),
+    ):
         done = await world.post("employer_a", f"{path}/{move}")
         assert (done.status_code, done.json()["state"]) == (200, state)
         assert (await world.get("school_a", f"/v1/open-slots/{slot['id']}")).status_code == found
@@ -165,7 +204,11 @@ async def test_a_bulk_is_answered_row_by_row(world: World) -> None:
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["created"], body["refused"]) == (201, 5)
-    refused = {one["index"]: [fault["pointer"] for fault in one["errors"]] for one in body["results"] if one["errors"]}
+    refused = {
+        one["index"]: [fault["pointer"] for fault in one["errors"]]
+        for one in body["results"]
+        if one["errors"]
+    }
     assert refused == {
         200: ["/slots/200/external_ref"],
         201: ["/slots/201/offer_ref"],
@@ -174,7 +217,9 @@ async def test_a_bulk_is_answered_row_by_row(world: World) -> None:
         204: ["/slots/204"],
     }
     assert body["results"][199]["external_ref"] == "B-199"
-    assert await world.count("sittings", "slot_id IN (SELECT id FROM slots WHERE offer_id = $1)", offer) == 402
+    assert (
+        await world.count("sittings", "slot_id IN (SELECT id FROM slots WHERE offer_id = $1)", offer) == 402
+    )
     assert await world.count("open_slots", "offer_id = $1", offer) == 201
 
 
@@ -182,9 +227,13 @@ async def test_an_atomic_bulk_is_kept_whole_or_not_at_all(world: World) -> None:
     offer = await an_offer(world)
     good = {"offer_id": offer, "capacity": 5, "sittings": [sitting()]}
     before = await world.fingerprint()
-    broken = await world.post("employer_a", "/v1/slots/bulk?atomic=true", {"slots": [good, {**good, "capacity": 0}]})
+    broken = await world.post(
+        "employer_a", "/v1/slots/bulk?atomic=true", {"slots": [good, {**good, "capacity": 0}]}
+    )
     late = await world.post(
-        "employer_a", "/v1/slots/bulk?atomic=true", {"slots": [{**good, "external_ref": "A"}, {**good, "external_ref": "A"}]}
+        "employer_a",
+        "/v1/slots/bulk?atomic=true",
+        {"slots": [{**good, "external_ref": "A"}, {**good, "external_ref": "A"}]},
     )
     assert [one["pointer"] for one in broken.json()["errors"]] == ["/slots/1/capacity"]
     assert [one["pointer"] for one in late.json()["errors"]] == ["/slots/1/external_ref"]
@@ -202,12 +251,18 @@ async def test_a_stranger_finds_nothing_and_changes_nothing(world: World) -> Non
     assert (await world.get("employer_b", path)).status_code == 404
     assert (await world.get("employer_b", f"/v1/slots?employer_id={world['employer_a']}")).status_code == 404
     assert (await world.get("employer_b", f"/v1/slots?offer_id={offer}")).json()["data"] == []
-    assert (await world.send("employer_b", "PATCH", path, {"capacity": 3}, If_Match='"v1"')).status_code == 404
+    assert (
+        await world.send("employer_b", "PATCH", path, {"capacity": 3}, If_Match='"v1"')
+    ).status_code == 404
     for move in ("close", "reopen", "cancel"):
         assert (await world.post("employer_b", f"{path}/{move}")).status_code == 404
         assert (await world.post("school_a", f"{path}/{move}")).status_code == 403
     foreign = await world.post("employer_b", "/v1/slots", body)
-    assert foreign.json()["errors"][0] == {"pointer": "/offer_id", "code": "unknown", "detail": "You have no such offer."}
+    assert foreign.json()["errors"][0] == {
+        "pointer": "/offer_id",
+        "code": "unknown",
+        "detail": "You have no such offer.",
+    }
     bulk = await world.post("employer_b", "/v1/slots/bulk", {"slots": [body]})
     assert bulk.json()["refused"] == 1
     for who in ("school_a", "hub_a", "vendor", "trust", "national"):
@@ -215,7 +270,9 @@ async def test_a_stranger_finds_nothing_and_changes_nothing(world: World) -> Non
         assert (await world.post(who, "/v1/slots/bulk", {"slots": [body]})).status_code == 403
         assert (await world.send(who, "PUT", "/v1/slots/by-ref/OWN", body)).status_code == 403
         assert (await world.send(who, "PATCH", path, {"capacity": 3}, If_Match='"v1"')).status_code == 403
-    stored = {name: value for name, value in (await world.fingerprint()).items() if name != "idempotency_keys"}
+    stored = {
+        name: value for name, value in (await world.fingerprint()).items() if name != "idempotency_keys"
+    }
     assert stored == {name: value for name, value in before.items() if name != "idempotency_keys"}
 
 

@@ -70,7 +70,7 @@ READERS: dict[str, frozenset[str]] = {
     "slots": BOTH,
     "strands": HUB | SCHOOL_SIDE,
     "summaries": SCHOOL_SIDE,
-    "suspensions": HUB,
+    "suspensions": frozenset({"hub_b"}),  # nobody else learns who suspended
     "targets": HUB,
     "webhook_endpoints": SCHOOL,
     "yearly_balances": SCHOOL_SIDE,

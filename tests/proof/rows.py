@@ -88,7 +88,7 @@ def special(world: World) -> dict[str, Row]:
         "clients": {"id": world.clients["school_a"]},
         "memberships": {"kind": "hub"},
         "persons": {"no": NO},
-        "suspensions": {"employer_id": world["employer_b"]},
+        "suspensions": {"suspended_by": world["hub_b"]},  # does not bind school_a
         "clock": {"one": 1},
         "sequencer": {"one": 1},
         "fanout": {"one": 1},
@@ -97,6 +97,9 @@ def special(world: World) -> dict[str, Row]:
         "offers": {"visibility": "named_schools"},
         "slots": {"restricted": True},
         "bookings": {"state": "confirmed"},
+        "characteristics": {"field_group": "sen", "value": "K"},
+        "dated_policies": {"topic": "day"},
+        "events": {"position": 1, "type": "booking.confirmed", "body": b'{"id":"%s"}' % str(IDS["event_id"]).encode()},
     }
 
 
@@ -116,6 +119,7 @@ async def fill(world: World) -> dict[str, Row]:
         }
         values = {key: one for key, one in (values | particular.get(name, {})).items() if one is not None}
         made[name] = await _insert(world, table, values)
+    await world.owner.execute("UPDATE encounter_versions v SET was = to_jsonb(e) FROM encounters e")
     return made
 
 

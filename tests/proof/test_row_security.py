@@ -278,7 +278,7 @@ OWNERS = {
     "org_id": "school_c",
     "owner_id": "hub_b",
     "approver_id": "hub_b",
-    "suspended_by": "hub_b",
+    "suspended_by": "national",
     "controller_id": "school_c",
     "grantor_id": "school_c",
 }

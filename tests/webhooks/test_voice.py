@@ -596,20 +596,29 @@ async def test_an_attempt_recorded_twice_counts_once(world):
     assert (row["attempts"], row["state"]) == (1, "delivered")
 
 
-async def test_a_lease_is_renewed_while_a_post_is_under_way(world):
+async def test_a_lease_is_renewed_while_a_post_is_under_way_and_by_its_holder_alone(world):
     school = await world.org()
-    await world.endpoint(school, "/a")
+    endpoint = await world.endpoint(school, "/a")
+    hang = asyncio.Event()
 
-    async def slow(_got):
-        await asyncio.sleep(0.35)
+    async def hangs(_got):
+        await hang.wait()
         return web.Response(status=204)
 
-    world.receiver.answers["/a"] = slow
-    async with at_work(world.worker(lease=0.15, poll=0.02), world.worker(lease=0.15, poll=0.02)):
-        await world.emit(school)
-        await world.until(lambda: len(world.receiver.got) == 1)
-        await asyncio.sleep(0.6)
-    assert len(world.receiver.got) == 1
+    world.receiver.answers["/a"] = hangs
+    holder, other = world.worker(lease=0.3), world.worker()
+    await world.emit(school)
+    await holder.sequence()
+    [claimed] = await holder.claim("normal", 1)
+    before = (await world.deliveries(endpoint))[0]["leased_until"]
+    assert await other.queue.renew([claimed.delivery_id], 60.0) == 0
+    holder._start(claimed)
+    await holder._renew_in_time()
+    assert (await world.deliveries(endpoint))[0]["leased_until"] > before
+    hang.set()
+    await holder._finish()
+    await holder.flush()
+    assert await world.states(endpoint) == ["delivered"]
 
 
 async def test_the_voice_goes_on_after_its_connections_are_cut(world):
