@@ -68,12 +68,17 @@ async def load(settings: "Settings") -> None:
     db = await Database(settings.owner_database_url or "", development=True, pool=1).open()
     try:
         with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), console=Console(), transient=True
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            transient=True,
+            disable=not Console().is_terminal,
         ) as shown:
             task = shown.add_task("Demonstration ...")
-            await _load(
-                settings, db, lambda what: shown.update(task, description=f"Demonstration: {what} ...")
-            )
+
+            def say(what: str) -> None:
+                shown.update(task, description=f"Demonstration: {what} ...")
+
+            await _load(settings, db, say)
     finally:
         await db.close()
 

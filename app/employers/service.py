@@ -182,7 +182,9 @@ async def drop_contact(tx: Writer, contact_id: UUID) -> None:
         async with tx.attempt():
             dropped = await sql.drop_contact(tx, the_employer(tx.caller), contact_id)
     except ConstraintBroken:
-        raise Conflict("contact_in_use", "An offer names this contact. Name another one there first.") from None
+        raise Conflict(
+            "contact_in_use", "An offer names this contact. Name another one there first."
+        ) from None
     if not dropped:
         raise NotFound("contact")
 
@@ -223,7 +225,9 @@ def problems_with_cover(cover: Given, today: date) -> list[Fault]:
     needed = _POLICY if policy else _ATTESTED
     alien = _ATTESTED if policy else _POLICY if cover["kind"] in _EXEMPT else ()
     faults = [_fault(name, "required", "Needed.") for name in needed if cover.get(name) is None]
-    faults += [_fault(name, "not_here", "Not with this kind.") for name in alien if cover.get(name) is not None]
+    faults += [
+        _fault(name, "not_here", "Not with this kind.") for name in alien if cover.get(name) is not None
+    ]
     ends, attested = cover.get("expires_on"), cover.get("attested_on")
     if ends is not None and ends < cover["starts_on"]:
         faults.append(_fault("expires_on", "out_of_order", "Not before it starts."))
@@ -319,7 +323,8 @@ def _only(caller: Caller, kinds: Sequence[str], detail: str) -> None:
 
 def the_school(caller: Caller, school_id: UUID) -> UUID:
     """The school in the path, if the caller acts for it. NotFound otherwise."""
-    if caller.school_id != school_id:
+    itself = caller.org_kind == "school" and caller.org_id == school_id
+    if not itself and caller.school_id != school_id:
         raise NotFound("school")
     return school_id
 

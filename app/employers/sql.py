@@ -104,7 +104,9 @@ async def lock_site(
     tx: Writer, employer_id: UUID, *, site_id: UUID | None = None, external_ref: str | None = None
 ) -> Row | None:
     """One of the employer's sites, by id or by its own reference, locked until the transaction ends."""
-    return await _lock(tx, sites, *_equal(sites, employer_id=employer_id, id=site_id, external_ref=external_ref))
+    return await _lock(
+        tx, sites, *_equal(sites, employer_id=employer_id, id=site_id, external_ref=external_ref)
+    )
 
 
 async def change_site(tx: Writer, site_id: UUID, values: Values) -> Row:
@@ -164,7 +166,9 @@ async def contacts_page(
     tx: Door, employer_id: UUID | None, site_id: UUID | None, after: UUID | None, limit: int
 ) -> Sequence[Row]:
     """Contacts in the order they were made."""
-    return await _page(tx, contacts, after, limit, *_equal(contacts, employer_id=employer_id, site_id=site_id))
+    return await _page(
+        tx, contacts, after, limit, *_equal(contacts, employer_id=employer_id, site_id=site_id)
+    )
 
 
 # --- cover ------------------------------------------------------------------------------------
@@ -278,7 +282,9 @@ async def suspension(tx: Door, org_id: UUID, suspension_id: UUID) -> Row | None:
 
 async def lock_suspension(tx: Writer, org_id: UUID, suspension_id: UUID) -> Row | None:
     """One of the organisation's own suspensions, locked until the transaction ends."""
-    return await _lock(tx, suspensions, suspensions.c.id == suspension_id, suspensions.c.suspended_by == org_id)
+    return await _lock(
+        tx, suspensions, suspensions.c.id == suspension_id, suspensions.c.suspended_by == org_id
+    )
 
 
 async def lift_suspension(tx: Writer, suspension_id: UUID, at: datetime) -> Row:

@@ -111,7 +111,9 @@ async def put_offer(tx: Writer, external_ref: str, given: Given) -> tuple[Row, b
     refuse(missing)
     wanted = {**given, "site_id": site_id}
     wanted.pop("site_ref", None)
-    moved = [Fault(f"/{name}", "offer_fixed", "Stays as it is.") for name in _FIXED if wanted[name] != row[name]]
+    moved = [
+        Fault(f"/{name}", "offer_fixed", "Stays as it is.") for name in _FIXED if wanted[name] != row[name]
+    ]
     if moved:
         raise Conflict("offer_fixed", "Kind and site of an offer stay. Post another offer.", moved)
     return await _changed_offer(tx, row, wanted), False
@@ -122,7 +124,12 @@ async def _changed_offer(tx: Writer, row: Row, given: Given) -> Row:
     if wanted.get("visibility") == Visibility.ALL_SCHOOLS:
         wanted.setdefault("audience_ids", [])
     whole = {**row, **wanted}
-    refuse([*_faults(offering.problems_with_offer(whole)), *await _contact_faults(tx, row["employer_id"], wanted)])
+    refuse(
+        [
+            *_faults(offering.problems_with_offer(whole)),
+            *await _contact_faults(tx, row["employer_id"], wanted),
+        ]
+    )
     wanted["year_mask"] = _mask(whole)
     audience = list(dict.fromkeys(whole["audience_ids"]))
     shown_to_others = set(audience) != set(row["audience_ids"]) or whole["visibility"] != row["visibility"]
@@ -179,7 +186,9 @@ async def add_slot(tx: Writer, given: Given) -> tuple[Row, list[Reason]]:
     return _made(planned), planned.warnings
 
 
-async def add_slots(tx: Writer, given: Sequence[Given], at: Sequence[str], *, atomic: bool) -> Sequence[Planned]:
+async def add_slots(
+    tx: Writer, given: Sequence[Given], at: Sequence[str], *, atomic: bool
+) -> Sequence[Planned]:
     """Add up to 500 slots, each for itself; with `atomic` all of them or none (Invalid).
 
     `at` is the JSON pointer of each in the request. Four statements however many rows: offers, slots, sittings, events.
@@ -225,7 +234,9 @@ async def _offers_of(tx: Writer, employer_id: UUID, given: Sequence[Given]) -> d
     return found
 
 
-def _plan(given: Given, at: str, found: Mapping[UUID | str, Row], employer_id: UUID, now: datetime) -> Planned:
+def _plan(
+    given: Given, at: str, found: Mapping[UUID | str, Row], employer_id: UUID, now: datetime
+) -> Planned:
     offer, faults = _offer_for(given, found)
     mode = offer["mode"] if offer else "hybrid"
     timings = [Timing(**one) for one in given["sittings"]]
@@ -277,7 +288,9 @@ def _times(timings: Sequence[Timing], mode: str, now: datetime, given: Given) ->
     }
 
 
-def _sitting_rows(slot_id: UUID, employer_id: UUID, timings: Sequence[Timing], mode: str) -> list[dict[str, Any]]:
+def _sitting_rows(
+    slot_id: UUID, employer_id: UUID, timings: Sequence[Timing], mode: str
+) -> list[dict[str, Any]]:
     return [
         {
             "id": new_id(),
@@ -338,7 +351,9 @@ async def _changed_slot(tx: Writer, row: Row, given: Given) -> tuple[Row, list[R
     timings = [Timing(**one) for one in given["sittings"]] if given.get("sittings") else before
     moved = _plain(timings, row["mode"]) != _plain(before, row["mode"])
     begins = min(one.starts_at for one in timings)
-    asked = {name: given[name] for name in ("book_by", "name_by") if given.get(name) and given[name] != row[name]}
+    asked = {
+        name: given[name] for name in ("book_by", "name_by") if given.get(name) and given[name] != row[name]
+    }
     refuse(
         _faults(
             [

@@ -93,7 +93,13 @@ async def change_offer(tx: Writer, offer_id: UUID, values: Values) -> Row:
 
 
 async def set_audience(
-    tx: Writer, offer_id: UUID, employer_id: UUID, kind: str | None, audience_ids: Sequence[UUID], *, fresh: bool
+    tx: Writer,
+    offer_id: UUID,
+    employer_id: UUID,
+    kind: str | None,
+    audience_ids: Sequence[UUID],
+    *,
+    fresh: bool,
 ) -> None:
     """Replace those that are shown a restricted offer; `fresh`: there were none."""
     if not fresh:
@@ -103,16 +109,16 @@ async def set_audience(
         await tx.run(insert(offer_audiences), [{**base, "audience_id": one} for one in audience_ids])
 
 
-async def offers_page(
-    tx: Door, wanted: Mapping[str, Any], after: UUID | None, limit: int
-) -> Sequence[Row]:
+async def offers_page(tx: Door, wanted: Mapping[str, Any], after: UUID | None, limit: int) -> Sequence[Row]:
     """Offers in the order they were made; `wanted`: employer_id, site_id, kind, state, external_ref."""
     stmt = _OFFER.where(*_equal(offers, **wanted), _visible(offers, tx.caller.org_id))
     stmt = stmt.order_by(offers.c.id).limit(limit + 1)
     return await tx.rows(stmt if after is None else stmt.where(offers.c.id > after))
 
 
-async def offers_named(tx: Writer, employer_id: UUID, ids: Sequence[UUID], refs: Sequence[str]) -> Sequence[Row]:
+async def offers_named(
+    tx: Writer, employer_id: UUID, ids: Sequence[UUID], refs: Sequence[str]
+) -> Sequence[Row]:
     """The employer's offers with these ids or references: what slots need to know of them."""
     stmt = select(
         offers.c.id,

@@ -365,4 +365,42 @@ def data_schema(kind: EventType) -> dict[str, Any]:
             },
             "sequence": {"type": "integer", "minimum": 1},
         },
+        "examples": [_example(kind)],
     }
+
+
+_SHOWN: Final[Mapping[str, Any]] = {
+    "uuid": "01a2013a-9643-713b-a2d5-339b6a0a0c26",
+    "date-time": "2026-11-22T09:30:00Z",
+    "date": "2026-11-22",
+    "string": "confirmed",
+    "array": ["confirmed"],
+    "integer": 25,
+    "boolean": True,
+    "object": {},
+}
+
+
+def _example(kind: EventType) -> dict[str, Any]:
+    """One event of this type, made from the schemas of its fields."""
+    return {
+        "id": _SHOWN["uuid"],
+        "type": kind.name,
+        "version": kind.version,
+        "timestamp": _SHOWN["date-time"],
+        "audience": {"side": kind.audiences[0], "id": "01a2013a-0000-7000-8000-000000000001"},
+        "order_key": "01a2013a-0000-7000-8000-000000000006",
+        "data": {name: _value(name, schema) for name, schema in kind.fields.items()},
+        "sequence": 1,
+    }
+
+
+def _value(name: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401  (any JSON)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if name == "reason_code":
+        return None if "null" in schema["type"] else "other"
+    word = schema["type"][0] if isinstance(schema["type"], list) else schema["type"]
+    if word == "array" and schema.get("items", {}).get("format") == "uuid":
+        return [_SHOWN["uuid"]]
+    return _SHOWN[schema.get("format") or word]

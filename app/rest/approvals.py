@@ -50,7 +50,9 @@ async def approve_site(body: ApprovalIn, tx: Write) -> Response:
     return one_answer(shown(row), version=row["version"], location=f"/v1/approvals/{row['id']}", status=201)
 
 
-@router.get("/approvals", response_model=ApprovalPage, summary="List approvals", operation_id="list_approvals")
+@router.get(
+    "/approvals", response_model=ApprovalPage, summary="List approvals", operation_id="list_approvals"
+)
 @needs("approvals:read")
 async def list_approvals(
     *,
@@ -64,7 +66,13 @@ async def list_approvals(
 ) -> Response:
     """Approvals in the order they were given: an employer's those of its sites; else, unless you ask for others, yours."""
     caller = tx.caller
-    wanted = {"approver_id": approver_id, "employer_id": employer_id, "site_id": site_id, "kind": kind, "state": state}
+    wanted = {
+        "approver_id": approver_id,
+        "employer_id": employer_id,
+        "site_id": site_id,
+        "kind": kind,
+        "state": state,
+    }
     wanted["employer_id"] = whose(caller.org_kind, caller.org_id, employer_id)
     if not any((wanted["employer_id"], approver_id, site_id)):
         wanted["approver_id"] = caller.org_id

@@ -107,6 +107,11 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
             if operation is not None:
                 made["components"]["schemas"] |= operation.pop("x-schemas", {})
                 _complete(operation, route, method)
+    schemas = made["components"]["schemas"]
+    for schema in schemas.values():
+        schema |= {"examples": [_whole(one, schema, schemas) for one in schema["examples"]]} if "examples" in schema else {}
+    for operation in (one for path in made["paths"].values() for one in path.values()):
+        _show_a_page(operation, schemas)
     made["webhooks"] = {name: _webhook(name) for name in TYPES}
     return made
 
@@ -127,6 +132,8 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     if "IfMatch" in str(route.endpoint.__annotations__) or "_if_match" in _dependencies(route):
         parameters.append(_IF_MATCH)
         possible |= {"412": "The ETag is stale.", "428": "If-Match is required."}
+    elif any(one["name"] == "If-Match" for one in parameters):
+        possible["412"] = "The ETag is stale."
     if method not in {"GET", "DELETE"}:
         possible |= _BODY
     else:
@@ -136,6 +143,38 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
             "description": description,
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+
+
+def _show_a_page(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """A page without an example of its own shows one row, by the example of its rows."""
+    for status, answer in operation["responses"].items():
+        for said in answer.get("content", {}).values() if status.startswith("2") else ():
+            page = _named(said.get("schema", {}), schemas)
+            row = _named(page.get("properties", {}).get("data", {}).get("items", {}), schemas)
+            if not ({"example", "examples"} & (set(said) | set(page))) and row.get("examples"):
+                said["example"] = {"data": row["examples"][:1], **({"next": None} if "next" in page["properties"] else {})}
+
+
+def _whole(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:  # noqa: ANN401  (any JSON)
+    """The example with a null for each member that is always there and was left out because it may be null."""
+    schema = _named(schema, schemas) if "$ref" in schema else schema
+    if isinstance(example, list):
+        return [_whole(one, schema.get("items", {}), schemas) for one in example]
+    if not isinstance(example, dict):
+        return example
+    members = schema.get("properties", {})
+    missing = [name for name in schema.get("required", ()) if name not in example and _nullable(members[name])]
+    whole = {name: _whole(one, members.get(name, {}), schemas) for name, one in example.items()}
+    return whole | dict.fromkeys(missing)
+
+
+def _nullable(schema: dict[str, Any]) -> bool:
+    return {"type": "null"} in schema.get("anyOf", ())
+
+
+def _named(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
+    return found
 
 
 def _dependencies(route: APIRoute) -> set[str]:

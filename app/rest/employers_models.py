@@ -9,7 +9,9 @@ from pydantic import ConfigDict, Field
 from app.rest.models import Body, Out
 from app.rules.words import ActivityBand, ApprovalState, CoverKind, ExperienceKind, Liability, SizeBand
 
-Ref = Annotated[str, Field(min_length=1, max_length=200, description="Your own reference; unique in your system.")]
+Ref = Annotated[
+    str, Field(min_length=1, max_length=200, description="Your own reference; unique in your system.")
+]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 SectorWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 SicSection = Annotated[str, Field(pattern=r"^[A-U]$", description="SIC 2007 section, A to U.")]
@@ -56,7 +58,9 @@ class EmployerIn(Body):
 
     model_config = example(_PROFILE)
 
-    size_band: SizeBand = Field(description="Employees: micro 0-9, small 10-49, medium 50-249, large 250 or more.")
+    size_band: SizeBand = Field(
+        description="Employees: micro 0-9, small 10-49, medium 50-249, large 250 or more."
+    )
     sic_section: SicSection | None = None
     sectors: Sectors = Field(default_factory=list)
     about: About | None = None
@@ -99,7 +103,14 @@ _SITE_BODY = {
     "access": "Step-free from the car park; ask for Gate 2.",
     "travel": "Bus 4 from the station, 12 minutes.",
 }
-_SITE = {"id": _SITE_ID, "employer_id": _EMPLOYER_ID, "external_ref": "SITE-7", **_SITE_BODY, "state": "open", **_STAMPS}
+_SITE = {
+    "id": _SITE_ID,
+    "employer_id": _EMPLOYER_ID,
+    "external_ref": "SITE-7",
+    **_SITE_BODY,
+    "state": "open",
+    **_STAMPS,
+}
 Address = Annotated[str, Field(min_length=1, max_length=400)]
 Town = Annotated[str, Field(min_length=1, max_length=100)]
 Postcode = Annotated[str, Field(min_length=5, max_length=10, description="Kept upper case with one space.")]
@@ -119,7 +130,9 @@ class SiteByRef(Body):
     postcode: Postcode
     access: Access | None = None
     travel: Travel | None = None
-    state: SiteState | None = Field(None, description="A closed site's slots are not found. Open unless said.")
+    state: SiteState | None = Field(
+        None, description="A closed site's slots are not found. Open unless said."
+    )
 
 
 class SiteIn(SiteByRef):
@@ -282,11 +295,15 @@ class CoverIn(Body):
 
     external_ref: Ref | None = None
     site_id: UUID | None = Field(None, description="The one site it covers; none for all.")
-    kind: CoverKind = Field(description="`policy` needs insurer, number, limit and last day; others an attestation.")
+    kind: CoverKind = Field(
+        description="`policy` needs insurer, number, limit and last day; others an attestation."
+    )
     liability: Liability
     insurer: Name | None = None
     policy_number: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    limit_pence: Annotated[int, Field(ge=0, le=10**15, description="Limit of indemnity in pence.")] | None = None
+    limit_pence: Annotated[int, Field(ge=0, le=10**15, description="Limit of indemnity in pence.")] | None = (
+        None
+    )
     starts_on: date | None = Field(None, description="First day; today unless said.")
     expires_on: date | None = Field(None, description="Last day on which it is valid.")
     attested_on: date | None = Field(None, description="When the exemption was attested.")
@@ -450,7 +467,9 @@ class SuspensionIn(Body):
     model_config = example({"employer_id": _EMPLOYER_ID, "private_note": _SUSPENSION["private_note"]})
 
     employer_id: UUID
-    private_note: Annotated[str, Field(max_length=2000, description="Never leaves your organisation.")] | None = None
+    private_note: (
+        Annotated[str, Field(max_length=2000, description="Never leaves your organisation.")] | None
+    ) = None
 
 
 class SuspensionOut(Out):

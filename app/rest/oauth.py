@@ -50,10 +50,12 @@ def router(desk: Desk) -> APIRouter:
 
     @made.post(TOKEN_PATH, summary="Get an access token", operation_id="get_token", **_TOKEN_DOC)
     async def token(request: Request) -> Response:
+        """Client credentials by secret (Basic or form) or by `private_key_jwt`; errors are RFC 6749's."""
         return await _attempt(desk, request, _grant)
 
     @made.post(REVOKE_PATH, summary="End an access token", operation_id="revoke_token", **_REVOKE_DOC)
     async def revoke(request: Request) -> Response:
+        """A token of your own ends at once; one that is none, or not yours, is answered the same (RFC 7009)."""
         return await _attempt(desk, request, _revoke)
 
     @made.get(
@@ -63,6 +65,7 @@ def router(desk: Desk) -> APIRouter:
         responses=_shown({"issuer": "https://tendays.example", "token_endpoint": "https://…/oauth/token"}),
     )
     async def server() -> Response:
+        """Where to get and revoke tokens, how clients may authenticate, and which scopes there are."""
         return _cached(server_metadata(desk), 3600)
 
     @made.get(
@@ -72,6 +75,7 @@ def router(desk: Desk) -> APIRouter:
         responses=_shown({"resource": "https://tendays.example", "bearer_methods_supported": ["header"]}),
     )
     async def resource() -> Response:
+        """Whose tokens this API takes, and how to send them."""
         return _cached(resource_metadata(desk), 3600)
 
     @made.get(
@@ -81,6 +85,7 @@ def router(desk: Desk) -> APIRouter:
         responses=_shown({"keys": [{"kty": "EC", "crv": "P-256", "kid": "…", "use": "sig", "alg": "ES256"}]}),
     )
     async def keys() -> Response:
+        """Keys by `kid`; a new one is published two minutes before it signs."""
         return _cached(desk.tokens.jwks(), 60)  # a new key signs after two minutes
 
     return made

@@ -104,7 +104,9 @@ class OfferByRef(Body):
     objectives: Description | None = None
     visibility: Visibility = Visibility.ALL_SCHOOLS
     audience_ids: Audience = Field(default_factory=list)
-    state: OfferState | None = Field(None, description="Only slots of an `open` offer are found. Open unless said.")
+    state: OfferState | None = Field(
+        None, description="Only slots of an `open` offer are found. Open unless said."
+    )
 
 
 class OfferIn(OfferByRef):
@@ -239,10 +241,14 @@ class SlotByRef(Body):
     model_config = example(_SLOT_BODY)
 
     offer_id: UUID | None = Field(None, description="The offer, by our id.")
-    offer_ref: Ref | None = Field(None, description="The offer, by your own reference, instead of `offer_id`.")
+    offer_ref: Ref | None = Field(
+        None, description="The offer, by your own reference, instead of `offer_id`."
+    )
     sittings: Sittings
     capacity: Capacity
-    book_by: AwareDatetime | None = Field(None, description="Until when schools book; two days before unless said.")
+    book_by: AwareDatetime | None = Field(
+        None, description="Until when schools book; two days before unless said."
+    )
     name_by: AwareDatetime | None = Field(
         None,
         description="Until when pupils are named; seven days before unless said, or when booking ends if that is past.",
@@ -421,7 +427,10 @@ _OPEN = {
 }  # fmt: skip
 _OPEN_WHOLE = {
     **_OPEN,
-    **{name: _OFFER_BODY[name] for name in ("description", "hazards", "dress_code", "lunch", "tasks", "objectives")},
+    **{
+        name: _OFFER_BODY[name]
+        for name in ("description", "hazards", "dress_code", "lunch", "tasks", "objectives")
+    },
     "name_by": "2027-01-05T10:00:00Z",
     "reply_within_hours": 120,
     "address": "1 Gunnels Wood Road",

@@ -94,9 +94,7 @@ async def change_employer(body: EmployerPatch, tx: Write, expected: IfMatch) -> 
     return await _profile(tx)
 
 
-@router.post(
-    "/sites", status_code=201, response_model=SiteOut, summary="Add a site", operation_id="add_site"
-)
+@router.post("/sites", status_code=201, response_model=SiteOut, summary="Add a site", operation_id="add_site")
 @needs("sites:write")
 async def add_site(body: SiteIn, tx: Write) -> Response:
     """Add a site. 409 `external_ref_taken` if you have used its reference: PUT by-ref instead."""

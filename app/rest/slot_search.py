@@ -64,7 +64,8 @@ async def search_open_slots(
         Moment | None, Query(alias="from", description="Start, from: a time, or a date in London.")
     ] = None,
     starts_to: Annotated[
-        Moment | None, Query(alias="to", description="Start, before this time, or on or before this date in London.")
+        Moment | None,
+        Query(alias="to", description="Start, before this time, or on or before this date in London."),
     ] = None,
     sector: Annotated[str | None, Query(max_length=60, description="One sector.")] = None,
     year_group: Annotated[YearGroup | None, Query(description="Offered to this NC year.")] = None,

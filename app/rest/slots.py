@@ -68,9 +68,7 @@ def _answer(row: Row, org_id: UUID, warnings: Sequence[Reason] | None = None, st
     return answer
 
 
-@router.post(
-    "/slots", status_code=201, response_model=SlotOut, summary="Add a slot", operation_id="add_slot"
-)
+@router.post("/slots", status_code=201, response_model=SlotOut, summary="Add a slot", operation_id="add_slot")
 @needs("slots:write")
 async def add_slot(body: SlotIn, tx: Write) -> Response:
     """Add a dated chance to one of your offers. What is unusual about its times comes back in `warnings`."""
@@ -78,12 +76,13 @@ async def add_slot(body: SlotIn, tx: Write) -> Response:
     return _answer(row, tx.caller.org_id, warnings, 201)
 
 
-@router.post(
-    "/slots/bulk", response_model=SlotsOut, summary="Add up to 500 slots", operation_id="add_slots"
-)
+@router.post("/slots/bulk", response_model=SlotsOut, summary="Add up to 500 slots", operation_id="add_slots")
 @needs("slots:write")
 async def add_slots(
-    *, body: SlotsIn, tx: Write, atomic: Annotated[bool, Query(description="All of them, or none (422).")] = False
+    *,
+    body: SlotsIn,
+    tx: Write,
+    atomic: Annotated[bool, Query(description="All of them, or none (422).")] = False,
 ) -> Response:
     """Each row for itself: good rows are kept, each refused one says why. With `atomic=true` all or none."""
     rows: list[Any] = list(body.slots)
@@ -109,7 +108,10 @@ def _read_row(at: int, row: Any) -> dict[str, Any] | list[Fault]:  # noqa: ANN40
 
 
 def _result(
-    at: int, sent: Any, read: dict[str, Any] | list[Fault], planned: service.Planned | None  # noqa: ANN401
+    at: int,
+    sent: object,
+    read: dict[str, Any] | list[Fault],
+    planned: service.Planned | None,
 ) -> dict[str, Any]:
     ref = sent.get("external_ref") if isinstance(sent, dict) else None
     faults = read if isinstance(read, list) else planned.faults if planned else []

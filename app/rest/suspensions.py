@@ -51,7 +51,10 @@ async def lift_suspension(suspension_id: UUID, tx: Write) -> Response:
 
 
 @router.get(
-    "/suspensions", response_model=SuspensionPage, summary="List your suspensions", operation_id="list_suspensions"
+    "/suspensions",
+    response_model=SuspensionPage,
+    summary="List your suspensions",
+    operation_id="list_suspensions",
 )
 @needs("suspensions:read")
 async def list_suspensions(

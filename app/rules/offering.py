@@ -56,7 +56,10 @@ def problems_with_offer(offer: Mapping[str, Any]) -> list[Fault]:
     ]
     if offer["kind"] == ExperienceKind.PLACEMENT:
         faults += [
-            (f"/year_groups/{i}", Refusal("placement_unlawful", f"A placement is not lawful for Year {year}."))
+            (
+                f"/year_groups/{i}",
+                Refusal("placement_unlawful", f"A placement is not lawful for Year {year}."),
+            )
             for i, year in enumerate(offer["year_groups"])
             if year in YEAR_GROUPS - PLACEMENT_NC_YEARS
         ]

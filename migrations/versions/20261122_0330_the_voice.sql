@@ -102,7 +102,7 @@ CREATE TRIGGER deliveries_release AFTER UPDATE OF state ON deliveries FOR EACH R
 CREATE FUNCTION app.sequence_and_fan_out(p_most integer)
 RETURNS TABLE (newest bigint, made integer, more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-DECLARE v_last bigint; v_from bigint; v_to bigint; v_upto bigint; e record;
+DECLARE v_last bigint; v_from bigint; v_to bigint; v_upto bigint; v_behind integer := 0; e record;
 BEGIN
   SELECT s.last, f.position INTO v_last, v_from FROM sequencer s, fanout f;
   IF v_last = v_from AND NOT EXISTS (SELECT 1 FROM events WHERE position IS NULL)
@@ -126,7 +126,8 @@ BEGIN
     v_upto := least(v_to, e.filled_to + p_most);
     made := made + app.fan_out(e.filled_to, v_upto, e.id);
     UPDATE webhook_endpoints SET filled_to = CASE WHEN v_upto < v_to THEN v_upto END WHERE id = e.id;
-    more := more OR v_upto < v_to;
+    v_behind := v_behind + 1;
+    more := more OR v_upto < v_to OR v_behind = 8;
   END LOOP;
   newest := v_to;
   RETURN NEXT;
@@ -241,56 +242,56 @@ CREATE FUNCTION app.record_attempts(p_worker uuid, p_results jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_now timestamptz := clock_timestamp(); v_gone uuid[]; g uuid;
 BEGIN
-  WITH r AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(p_results) AS x (
-      id uuid, delivery_id uuid, at timestamptz, elapsed_ms integer, status integer, error text, headers jsonb,
-      answer text, fate text, delay double precision)
+  WITH held AS MATERIALIZED (
+    SELECT x.*, d.endpoint_id, d.org_id, d.attempts + 1 AS no, d.state,
+           coalesce(d.leased_by = p_worker, false) AS mine
+      FROM jsonb_to_recordset(p_results) AS x (
+             id uuid, delivery_id uuid, at timestamptz, elapsed_ms integer, status integer, error text, headers jsonb,
+             answer text, fate text, delay double precision)
+      JOIN deliveries d ON d.id = x.delivery_id
      WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE a.id = x.id)  -- said twice, done once
-  ), held AS MATERIALIZED (
-    SELECT d.id, d.endpoint_id, d.org_id, d.attempts, d.state, d.leased_by = p_worker AS mine
-      FROM deliveries d WHERE d.id IN (SELECT delivery_id FROM r) ORDER BY d.id FOR UPDATE
+     ORDER BY d.id FOR UPDATE OF d
   ), kept AS (
     INSERT INTO attempts (id, delivery_id, endpoint_id, org_id, no, at, elapsed_ms, status, error, request_headers,
                           response_body)
-    SELECT r.id, h.id, h.endpoint_id, h.org_id, h.attempts + 1, r.at, r.elapsed_ms, r.status, r.error, r.headers,
-           r.answer
-      FROM r JOIN held h ON h.id = r.delivery_id
+    SELECT h.id, h.delivery_id, h.endpoint_id, h.org_id, h.no, h.at, h.elapsed_ms, h.status, h.error, h.headers, h.answer
+      FROM held h
   )
   UPDATE deliveries d
-     SET attempts = h.attempts + 1, last_status = r.status, last_error = r.error,
-         state = CASE WHEN h.state <> 'pending' OR r.fate = 'retry' THEN h.state
-                      WHEN r.fate = 'delivered' OR h.mine THEN r.fate ELSE h.state END,
-         ended_at = CASE WHEN h.state = 'pending' AND (r.fate = 'delivered' OR (r.fate = 'failed' AND h.mine))
+     SET attempts = h.no, last_status = h.status, last_error = h.error,
+         state = CASE WHEN h.state = 'pending' AND (h.fate = 'delivered' OR (h.fate = 'failed' AND h.mine))
+                      THEN h.fate ELSE h.state END,
+         ended_at = CASE WHEN h.state = 'pending' AND (h.fate = 'delivered' OR (h.fate = 'failed' AND h.mine))
                          THEN v_now ELSE d.ended_at END,
-         due_at = CASE WHEN h.state <> 'pending' OR r.fate = 'delivered' THEN NULL
-                       WHEN NOT coalesce(h.mine, false) THEN d.due_at
-                       WHEN r.fate = 'retry' THEN v_now + make_interval(secs => r.delay) END,
-         leased_by = CASE WHEN coalesce(h.mine, true) OR r.fate = 'delivered' THEN NULL ELSE d.leased_by END,
-         leased_until = CASE WHEN coalesce(h.mine, true) OR r.fate = 'delivered' THEN NULL ELSE d.leased_until END
-    FROM r JOIN held h ON h.id = r.delivery_id
-   WHERE d.id = h.id;
+         due_at = CASE WHEN h.state <> 'pending' OR h.fate = 'delivered' THEN NULL
+                       WHEN NOT h.mine THEN d.due_at
+                       WHEN h.fate = 'retry' THEN v_now + make_interval(secs => h.delay) END,
+         leased_by = CASE WHEN h.mine OR h.fate = 'delivered' THEN NULL ELSE d.leased_by END,
+         leased_until = CASE WHEN h.mine OR h.fate = 'delivered' THEN NULL ELSE d.leased_until END
+    FROM held h
+   WHERE d.id = h.delivery_id;
 
-  WITH r AS MATERIALIZED (
-    SELECT x.endpoint_id, bool_or(x.fate = 'delivered') AS well, max(x.slow) AS slow
-      FROM jsonb_to_recordset(p_results) AS x (endpoint_id uuid, fate text, slow double precision)
-     GROUP BY x.endpoint_id
-  ), held AS MATERIALIZED (
-    SELECT w.id FROM webhook_endpoints w JOIN r ON r.endpoint_id = w.id
+  WITH held AS MATERIALIZED (
+    SELECT w.id, r.well, r.slow
+      FROM (SELECT x.endpoint_id, bool_or(x.fate = 'delivered') AS well, max(x.slow) AS slow
+              FROM jsonb_to_recordset(p_results) AS x (endpoint_id uuid, fate text, slow double precision)
+             GROUP BY x.endpoint_id) r
+      JOIN webhook_endpoints w ON w.id = r.endpoint_id
      WHERE (r.well AND (w.failing_since IS NOT NULL OR w.slow_level > 0 OR w.last_success_at IS NULL
                         OR w.last_success_at < v_now - interval '1 minute'))
         OR (NOT r.well AND w.failing_since IS NULL) OR r.slow IS NOT NULL
      ORDER BY w.id FOR NO KEY UPDATE OF w
   )
   UPDATE webhook_endpoints w
-     SET failing_since = CASE WHEN NOT r.well THEN coalesce(w.failing_since, v_now) END,
-         warned = CASE WHEN r.well THEN 0 ELSE w.warned END,
-         last_success_at = CASE WHEN r.well THEN v_now ELSE w.last_success_at END,
-         slow_level = CASE WHEN r.slow IS NOT NULL THEN least(w.slow_level + 1, 8) WHEN r.well THEN 0
+     SET failing_since = CASE WHEN NOT h.well THEN coalesce(w.failing_since, v_now) END,
+         warned = CASE WHEN h.well THEN 0 ELSE w.warned END,
+         last_success_at = CASE WHEN h.well THEN v_now ELSE w.last_success_at END,
+         slow_level = CASE WHEN h.slow IS NOT NULL THEN least(w.slow_level + 1, 8) WHEN h.well THEN 0
                            ELSE w.slow_level END,
-         slow_until = CASE WHEN r.slow IS NOT NULL
-                           THEN greatest(w.slow_until, v_now + make_interval(secs => greatest(r.slow, 2 ^ w.slow_level)))
-                           WHEN r.well THEN NULL ELSE w.slow_until END
-    FROM r JOIN held h ON h.id = r.endpoint_id WHERE w.id = h.id;
+         slow_until = CASE WHEN h.slow IS NOT NULL
+                           THEN greatest(w.slow_until, v_now + make_interval(secs => greatest(h.slow, 2 ^ w.slow_level)))
+                           WHEN h.well THEN NULL ELSE w.slow_until END
+    FROM held h WHERE w.id = h.id;
 
   -- 410 Gone: off, if it speaks for one organisation or school only. What was fanned out waits for a way back.
   SELECT array_agg(DISTINCT w.id) INTO v_gone
@@ -339,6 +340,21 @@ BEGIN
   GET DIAGNOSTICS v_freed = ROW_COUNT;
   IF v_freed > 0 THEN PERFORM pg_notify('tendays_feed', ''); END IF;
   RETURN v_freed;
+END $$;
+
+-- A plan made while a queue was empty reads it from end to end for as long as the connection lives. These functions
+-- touch few rows by their keys, whatever the statistics say.
+DO $$
+DECLARE f text; o text;
+BEGIN
+  FOREACH f IN ARRAY ARRAY[
+    'number_events(integer)', 'fan_out(bigint, bigint, uuid)', 'sequence_and_fan_out(integer)',
+    'claim_deliveries(uuid, text, integer, double precision, uuid)', 'record_attempts(uuid, jsonb)',
+    'renew_leases(uuid, uuid[], double precision)', 'release_leases(uuid)', 'release_successor()'] LOOP
+    FOREACH o IN ARRAY ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'] LOOP
+      EXECUTE format('ALTER FUNCTION app.%s SET %s = off', f, o);
+    END LOOP;
+  END LOOP;
 END $$;
 
 REVOKE ALL ON FUNCTION app.uuid7(), app.takes_type(text[], text), app.orgs_told(uuid), app.fan_out(bigint, bigint, uuid),

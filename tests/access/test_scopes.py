@@ -39,7 +39,7 @@ def test_only_employers_write_offers_and_only_controllers_grant() -> None:
 
     assert having("offers:write") == having("slots:write") == having("sites:write") == {"employer"}
     assert having("grants:write") == having("agreements:write") == {"school", "trust"}
-    assert having("suspensions:write") == {"hub", "trust"}
+    assert having("suspensions:write") == {"hub", "trust", "national"}
     assert having("webhooks:write") == having("events:read") == having("clients:write") == set(KINDS)
 
 

@@ -81,9 +81,7 @@ def test_minutes_leave_breaks_out_and_a_virtual_sitting_is_virtual_as_a_whole() 
     assert [one.virtual_minutes for one in sittings] == [120, 315]
 
 
-@pytest.mark.parametrize(
-    ("days", "book_by", "name_by"), [(30, 28, 23), (5, 3, 3), (1, 1, 1)]
-)
+@pytest.mark.parametrize(("days", "book_by", "name_by"), [(30, 28, 23), (5, 3, 3), (1, 1, 1)])
 def test_deadlines_are_two_and_seven_days_before_or_as_late_as_they_can_be(
     days: int, book_by: int, name_by: int
 ) -> None:
