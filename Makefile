@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run story test check format bench contract reset lock
+.PHONY: help run story test check format bench contract reset lock seal
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -45,6 +45,10 @@ contract: $(STAMP) ## write openapi/ anew from the code
 
 reset: $(STAMP) ## forget the embedded database, credentials and keys (asks; ARGS=--yes does not)
 	@$(BIN)/tendays reset $(ARGS)
+
+seal: ## write the checksums of new migrations into tests/proof/migrations.lock; those in it stay as they are
+	@cd migrations/versions && for f in 2*.sql 2*.py; do \
+	    grep -q " $$f$$" ../../tests/proof/migrations.lock || sha256sum $$f >> ../../tests/proof/migrations.lock; done
 
 lock: $(STAMP) ## choose the versions in requirements.lock anew
 	@$(BIN)/python -m pip install --quiet uv

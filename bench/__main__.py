@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from app.core.secrets import Keyring, new_master
 from bench import data
 from bench.load import press
 
+ISSUER = "https://tendays.example"
 FOLDER = Path(__file__).resolve().parent.parent
 
 
@@ -47,8 +49,8 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def stand(folder: Path) -> AsyncIterator[Stand]:
-    """Start it all on a durable embedded Postgres (fsync on), and stop it."""
+async def stand(folder: Path, env: str) -> AsyncIterator[Stand]:
+    """Start it all on a durable embedded Postgres (fsync on), and stop it. In `production` no clock can be moved."""
     server = EmbeddedPostgres(folder / "postgres")
     async with server:
         dsns = await server.prepare()
@@ -59,7 +61,8 @@ async def stand(folder: Path) -> AsyncIterator[Stand]:
         up = Stand(dsns, made, port, master)
         environment = {
             **os.environ,
-            "TENDAYS_ENV": "test",
+            "TENDAYS_ENV": env,
+            "TENDAYS_BASE_URL": ISSUER,
             "TENDAYS_DATABASE_URL": dsns.app,
             "TENDAYS_WORKER_DATABASE_URL": dsns.worker,
             "TENDAYS_DATA_DIR": str(folder / "data"),
@@ -96,7 +99,7 @@ async def _ready(up: Stand) -> None:
 
 async def _sign_in(up: Stand) -> None:
     db = await Database(up.dsns.app).open()
-    tokens = await Tokens(db, Keyring.from_text(up.master), issuer=up.base).open()
+    tokens = await Tokens(db, Keyring.from_text(up.master), issuer=ISSUER).open()
     for kind, client in up.made.clients.items():
         org = getattr(up.made, kind)
         issued = tokens.issue(client_id=client, org_id=org, org_kind=kind, scopes=allowed_for(kind, development=True))
@@ -165,7 +168,7 @@ async def _capture(up: Stand, cases: list[tuple[str, str, str, bytes]]) -> dict[
         seen.append((sql, args))
         return sql, args
 
-    settings = Settings(env="test", database_url=up.dsns.app, secret_key=up.master, base_url=up.base)  # type: ignore[arg-type]
+    settings = Settings(env="production", database_url=up.dsns.app, secret_key=up.master, base_url=ISSUER)  # type: ignore[arg-type]
     application = create_app(settings)
     captured = {}
     async with application.router.lifespan_context(application):
@@ -300,6 +303,17 @@ def _latencies(notes: Path, commits: dict[str, float]) -> dict[str, float]:
 # --- all of it ---------------------------------------------------------------------------------------------------
 
 
+@contextlib.asynccontextmanager
+async def _fresh(env: str) -> AsyncIterator[tuple[Stand, Path]]:
+    folder = Path(tempfile.mkdtemp(prefix="tendays-bench-"))
+    folder.chmod(0o711)
+    try:
+        async with stand(folder, env) as up:
+            yield up, folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 async def main() -> int:
     """Run what was asked for and print it as tables."""
     parser = argparse.ArgumentParser(prog="python -m bench")
@@ -308,14 +322,13 @@ async def main() -> int:
     parser.add_argument("--rate", type=float, default=20.0, help="confirmations a second")
     parser.add_argument("--only", choices=["receipt", "reads"], help="one of the two")
     given = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="tendays-bench-"))
-    folder.chmod(0o711)
-    async with stand(folder) as up:
-        if given.only != "reads":
+    if given.only != "reads":
+        async with _fresh("test") as (up, folder):
             print(f"commit to receipt at {given.rate:.0f} confirmations a second")
             told = await receipt(up, folder, rate=given.rate, seconds=15)
             print("  " + ", ".join(f"{name} {value:.1f}" for name, value in told.items()))
-        if given.only != "receipt":
+    if given.only != "receipt":
+        async with _fresh("production") as (up, _folder):
             print("reads, one process, 16 connections      ours/s    bare/s   ratio  (from-to)   statements")
             for row in await reads(up, seconds=given.seconds, rounds=given.rounds):
                 print(

@@ -17,6 +17,9 @@ from app.rules.eligibility import reasons_against
 from app.rules.words import Actor, BookingAction, BookingReason, BookingState
 
 
+TIME_TO_NAME = timedelta(days=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a school asks: places in a slot, for year groups, by its own reference."""
@@ -95,10 +98,16 @@ def _new_row(tx: Writer, asked: Request, slot: Row, state: BookingState) -> dict
         "starts_at": slot["starts_at"],
         "ends_at": slot["ends_at"],
         "expires_at": _deadline(slot, now),
-        "name_by": slot["name_by"],
+        "name_by": _name_by(slot, now),
         "requested_at": now,
         "requested_by": tx.caller.client_id,
     }
+
+
+def _name_by(slot: Row, now: datetime) -> datetime:
+    """Until when pupils are named: the slot's deadline, but never less than two days from now, or the start."""
+    ends: datetime = max(slot["name_by"], min(now + TIME_TO_NAME, slot["starts_at"]))
+    return ends
 
 
 def _deadline(slot: Row, now: datetime) -> datetime:
@@ -128,8 +137,22 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     return row
 
 
+_WITHOUT_SLOT = frozenset(
+    {
+        BookingAction.DECLINE,
+        BookingAction.CANCEL,
+        BookingAction.EXPIRE,
+        BookingAction.HOLD,
+        BookingAction.COMPLETE,
+    }
+)
+"""Moves that ask nothing of the slot beyond what the booking knows: its offer may be hidden from the school by now."""
+
+
 async def _target(tx: Writer, before: Row, step: Step) -> Row:
     """The slot in which the booking will be: its own, the one it is moved to, or the one proposed to it."""
+    if step.action in _WITHOUT_SLOT:
+        return {**before, "id": before["slot_id"]}
     wanted = step.slot_id
     if step.action == BookingAction.ACCEPT_COUNTER:
         wanted = before["counter_slot_id"]
@@ -174,11 +197,9 @@ def _changes(
     }
     if step.action == BookingAction.COUNTER:
         values["counter_slot_id"] = target["id"] if target["id"] != before["slot_id"] else None
-    elif target["id"] != before["slot_id"]:
-        values |= {
-            name: target[name] for name in ("offer_id", "site_id", "starts_at", "ends_at", "name_by", "kind")
-        }
-        values["slot_id"] = target["id"]
+    elif "sittings" in target:  # the slot itself was read: its times may have moved since the booking was made
+        values |= {name: target[name] for name in ("offer_id", "site_id", "starts_at", "ends_at", "kind")}
+        values |= {"slot_id": target["id"], "name_by": _name_by(target, now)}
     if after in {BookingState.REQUESTED, BookingState.COUNTERED}:
         values["expires_at"] = _deadline(target, now)
     elif after == BookingState.CONFIRMED:
@@ -223,6 +244,7 @@ async def _slot(tx: Writer, slot_id: UUID, school_id: UUID) -> Row:
 
 def _facts(slot: Row, *, places: int, step: Step | None = None, booking: Row | None = None) -> law.Facts:
     changes = booking is not None and slot["id"] != booking["slot_id"]
+    known = "sittings" in slot
     return law.Facts(
         first_start=slot["starts_at"],
         last_end=slot["ends_at"],
@@ -230,7 +252,7 @@ def _facts(slot: Row, *, places: int, step: Step | None = None, booking: Row | N
         places_free=slot["capacity"] - slot["taken"] if booking is None or changes else places,
         expires_at=booking["expires_at"] if booking else None,
         reason=step.reason if step else None,
-        employer_blocked=employer_blocked(slot),
+        employer_blocked=known and employer_blocked(slot),
         attendance_recorded=bool(booking and booking.get("attendance_recorded")),
         sittings_settled=bool(step and step.action == BookingAction.COMPLETE),
         changes_slot=changes,

@@ -21,7 +21,7 @@ from sqlalchemy.sql.expression import Executable, func, select
 
 from app.core.caller import Caller
 from app.core.clock import wall_now
-from app.core.errors import Conflict, ConstraintBroken, NotFound, Problem, Unauthenticated
+from app.core.errors import Conflict, ConstraintBroken, Invalid, NotFound, Problem, Unauthenticated
 
 metadata = MetaData(
     naming_convention={
@@ -310,6 +310,7 @@ def _compiled(stmt: Any, params: Params) -> tuple[str, list[Any]]:  # noqa: ANN4
 
 
 _CONSTRAINTS = {"23505": "unique", "23P01": "exclusion", "23514": "check", "23503": "foreign_key"}
+_UNFIT = {"22021", "22P05", "22003", "22008"}
 _OURS: dict[str, Callable[[str], Problem]] = {
     "TD401": lambda message: Unauthenticated("client_revoked", message),
     "TD404": NotFound,
@@ -335,5 +336,7 @@ def _translated(error: asyncpg.PostgresError) -> Exception:
         return Conflict(
             "busy", "Another change to the same thing is under way. Try again.", extra={"retry_after": 1}
         )
+    if state in _UNFIT or isinstance(error, asyncpg.DataError):
+        return Invalid("unfit_value", "A value cannot be stored: a NUL character, or a number out of range.")
     fault: Exception = error
     return fault

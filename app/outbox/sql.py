@@ -16,11 +16,12 @@ _BY_ID = select(events.c.id, events.c.type, events.c.body, events.c.position).wh
 )
 _LAST = select(sequencer.c.last)
 
-# One index range per audience, merged: a school with few events does not read through everybody's.
+# One index range per audience, merged: a school with few events does not read through everybody's. Distinct, for a
+# school is among its own schools.
 _AFTER = text(
     """
     SELECT e.id, e.type, e.position, e.body
-      FROM unnest(app.schools() || app.org()) AS a (audience_id)
+      FROM (SELECT DISTINCT unnest(app.schools() || app.org()) AS audience_id) AS a
      CROSS JOIN LATERAL (
        SELECT id, type, position, body FROM events
         WHERE audience_id = a.audience_id AND position > :after

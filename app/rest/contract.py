@@ -110,8 +110,11 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
     schemas = made["components"]["schemas"]
     for schema in schemas.values():
         schema |= {"examples": [_whole(one, schema, schemas) for one in schema["examples"]]} if "examples" in schema else {}
-    for operation in (one for path in made["paths"].values() for one in path.values()):
-        _show_a_page(operation, schemas)
+    for path in made["paths"].values():
+        for method, operation in path.items():
+            _show_a_page(operation, schemas)
+            if method == "patch":
+                _leave_as_it_is(operation, schemas)
     made["webhooks"] = {name: _webhook(name) for name in TYPES}
     return made
 
@@ -143,6 +146,13 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
             "description": description,
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+
+
+def _leave_as_it_is(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """What a PATCH leaves out stays as it is: no field of it has a default, whatever the model needs for itself."""
+    for said in operation.get("requestBody", {}).get("content", {}).values():
+        for field in _named(said.get("schema", {}), schemas).get("properties", {}).values():
+            field.pop("default", None)
 
 
 def _show_a_page(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

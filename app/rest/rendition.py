@@ -11,6 +11,7 @@ VERSION = "3.0.3"
 WEBHOOKS = "webhooks sent to you"
 PASTED = "token"
 _OPERATIONS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
+_DATA = frozenset({"example", "examples", "default", "enum"})
 _NULL = {"type": "null"}
 
 
@@ -22,24 +23,36 @@ def for_renderer(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     made: dict[str, Any] = {name: _older(part) for name, part in document.items() if name != "webhooks"}
     made["openapi"] = VERSION
-    made["components"].setdefault("securitySchemes", {})[PASTED] = {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An access token from POST /oauth/token.",
-    }
+    made["components"]["securitySchemes"] = _ways_in(made["components"].get("securitySchemes", {}))
     for operation in operations(made):
         if any(operation.get("security", ())):
             operation["security"] = [*operation["security"], {PASTED: []}]
     for name, item in document.get("webhooks", {}).items():
-        made["paths"][name] = {how: {**_older(what), "tags": [WEBHOOKS]} for how, what in item.items()}
+        made["paths"][name] = {how: _sent(_older(what)) for how, what in item.items()}
     return made
 
 
 def operations(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The operations of all paths, in order."""
-    return [
-        what for item in document["paths"].values() for how, what in item.items() if how in _OPERATIONS
-    ]
+    return [what for item in document["paths"].values() for how, what in item.items() if how in _OPERATIONS]
+
+
+def _ways_in(schemes: Mapping[str, Any]) -> dict[str, Any]:
+    pasted = {"type": "http", "scheme": "bearer", "description": "An access token that you have already."}
+    ours = {
+        name: {"description": "Tick no scope for all that the client has.", **scheme}
+        for name, scheme in schemes.items()
+    }
+    return {PASTED: pasted, **ours}
+
+
+def _sent(operation: dict[str, Any]) -> dict[str, Any]:
+    """A webhook: what it says of itself instead of its name, which stands where a path would."""
+    first, _, _ = str(operation.get("description", "")).partition(". ")
+    return {**operation, "summary": first.rstrip("."), "tags": [WEBHOOKS]}
+
+
+# --- schemas ------------------------------------------------------------------------------------------
 
 
 def _older(part: Any) -> Any:  # noqa: ANN401  (any JSON)
@@ -48,9 +61,7 @@ def _older(part: Any) -> Any:  # noqa: ANN401  (any JSON)
     if not isinstance(part, dict):
         return part
     made = {
-        name: value if name in {"example", "examples", "default", "enum"} else _older(value)
-        for name, value in part.items()
-        if name != "$schema"
+        name: value if name in _DATA else _older(value) for name, value in part.items() if name != "$schema"
     }
     return _without_null(_with_one_example(made))
 
@@ -68,18 +79,14 @@ def _with_one_example(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_null(part: dict[str, Any]) -> dict[str, Any]:
-    """`nullable` instead of a type null, alone beside one schema or in a list of types."""
-    kind, choices = part.get("type"), part.get("anyOf")
-    if isinstance(kind, list):
-        left = [one for one in kind if one != "null"]
-        part |= {"type": left[0], "nullable": "null" in kind} if len(left) == 1 else {}
-    if isinstance(choices, list) and _NULL in choices:
-        others = [one for one in choices if one != _NULL]
-        part["nullable"] = True
-        if len(others) == 1 and "$ref" not in others[0]:
-            del part["anyOf"]
-            return {**others[0], **part}
-        part["anyOf" if len(others) > 1 else "allOf"] = others
-        if len(others) == 1:
-            del part["anyOf"]
-    return part
+    """`nullable` instead of null among the types or the choices; a reference keeps its brackets, as 3.0 asks."""
+    kinds, choices = part.get("type"), part.get("anyOf")
+    if isinstance(kinds, list) and len(left := [one for one in kinds if one != "null"]) == 1:
+        part |= {"type": left[0], "nullable": "null" in kinds}
+    if not isinstance(choices, list) or _NULL not in choices:
+        return part
+    others = [one for one in choices if one != _NULL]
+    rest = {name: value for name, value in part.items() if name != "anyOf"} | {"nullable": True}
+    if len(others) > 1:
+        return rest | {"anyOf": others}
+    return rest | {"allOf": others} if "$ref" in others[0] else {**others[0], **rest}

@@ -77,7 +77,12 @@ class Sender:
         silent: bool = False,
     ) -> Outcome:
         judged = verdict(
-            self._schedules[claimed.lane], claimed.attempts + 1, claimed.age, None, silent=silent, chance=self._chance
+            self._schedules[claimed.lane],
+            claimed.attempts + 1,
+            claimed.age,
+            None,
+            silent=silent,
+            chance=self._chance,
         )
         return Outcome(claimed, at, elapsed_ms, judged, headers, None, text)
 

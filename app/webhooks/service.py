@@ -54,7 +54,9 @@ class Registered:
     secret: str = field(repr=False)
 
 
-async def register(tx: Writer, caller: Caller, keyring: Keyring, policy: Policy, new: NewEndpoint) -> Registered:
+async def register(
+    tx: Writer, caller: Caller, keyring: Keyring, policy: Policy, new: NewEndpoint
+) -> Registered:
     """A new endpoint, active at once. Invalid names the faulty fields; Conflict at 50 endpoints.
 
     A school that the caller does not act for is not found.
@@ -66,7 +68,9 @@ async def register(tx: Writer, caller: Caller, keyring: Keyring, policy: Policy,
     if school_id is not None and not await endpoints.reaches_school(tx, caller, school_id):
         raise NotFound("school")
     if await endpoints.count(tx, caller) >= MOST_ENDPOINTS:
-        raise Conflict("too_many_endpoints", f"An organisation has at most {MOST_ENDPOINTS} webhook endpoints.")
+        raise Conflict(
+            "too_many_endpoints", f"An organisation has at most {MOST_ENDPOINTS} webhook endpoints."
+        )
     identifier, position = new_id(), newest if new.from_position is None else new.from_position
     keys = new_keys(keyring, identifier)
     values = {"id": identifier, "school_id": school_id, **_plain(asked), **keys.columns()}
@@ -77,16 +81,26 @@ async def register(tx: Writer, caller: Caller, keyring: Keyring, policy: Policy,
 
 
 async def update(
-    tx: Writer, caller: Caller, policy: Policy, endpoint_id: UUID, changes: Mapping[str, Any], *, version: int | None = None
+    tx: Writer,
+    caller: Caller,
+    policy: Policy,
+    endpoint_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    version: int | None = None,
 ) -> Row:
     """Change some of url, description, event_types, signatures, rate_per_second, concurrency.
 
     With `version` it is Stale if the endpoint has another one by now. What is fanned out already stays.
     """
-    unknown = [Fault(f"/{name}", "unknown_field", "Cannot be changed.") for name in changes if name not in CHANGEABLE]
+    unknown = [
+        Fault(f"/{name}", "unknown_field", "Cannot be changed.") for name in changes if name not in CHANGEABLE
+    ]
     _refuse([*unknown, *problems_with(changes, policy)])
     await _held(tx, caller, endpoint_id, version)
-    row = await endpoints.change(tx, caller, endpoint_id, {**_plain(changes), "slow_level": 0, "slow_until": None})
+    row = await endpoints.change(
+        tx, caller, endpoint_id, {**_plain(changes), "slow_level": 0, "slow_until": None}
+    )
     return _found(row)
 
 
@@ -115,7 +129,13 @@ async def delete(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: int 
 
 
 async def rotate(
-    tx: Writer, caller: Caller, keyring: Keyring, endpoint_id: UUID, *, grace_days: int = 1, version: int | None = None
+    tx: Writer,
+    caller: Caller,
+    keyring: Keyring,
+    endpoint_id: UUID,
+    *,
+    grace_days: int = 1,
+    version: int | None = None,
 ) -> Registered:
     """A new secret and key pair. For 0 to 7 days both the new and the old ones sign; an older pair ends now."""
     if not 0 <= grace_days <= LONGEST_GRACE:
@@ -164,7 +184,9 @@ def _type_faults(types: Sequence[str], _policy: Policy) -> Iterator[Fault]:
         yield Fault("/event_types", "empty", "Name at least one event type; `*` is all of them.")
     for number, pattern in enumerate(types):
         if not _names_something(pattern):
-            yield Fault(f"/event_types/{number}", "unknown_event_type", "No event type has this name or beginning.")
+            yield Fault(
+                f"/event_types/{number}", "unknown_event_type", "No event type has this name or beginning."
+            )
 
 
 def _names_something(pattern: str) -> bool:
@@ -175,7 +197,9 @@ def _names_something(pattern: str) -> bool:
 
 def _signature_faults(signatures: Sequence[str], _policy: Policy) -> Iterator[Fault]:
     if not signatures or len(set(signatures)) != len(signatures) or not set(signatures) <= set(SIGNATURES):
-        yield Fault("/signatures", "unknown_signature", "One or both of `v1` (HMAC-SHA256) and `v1a` (ed25519).")
+        yield Fault(
+            "/signatures", "unknown_signature", "One or both of `v1` (HMAC-SHA256) and `v1a` (ed25519)."
+        )
 
 
 def _description_faults(text: str | None, _policy: Policy) -> Iterator[Fault]:
@@ -185,7 +209,9 @@ def _description_faults(text: str | None, _policy: Policy) -> Iterator[Fault]:
 
 def _rate_faults(rate: int | None, _policy: Policy) -> Iterator[Fault]:
     if rate is not None and not 1 <= rate <= MOST_RATE:
-        yield Fault("/rate_per_second", "out_of_range", f"Between 1 and {MOST_RATE} a second, or null for no limit.")
+        yield Fault(
+            "/rate_per_second", "out_of_range", f"Between 1 and {MOST_RATE} a second, or null for no limit."
+        )
 
 
 def _concurrency_faults(concurrency: int, _policy: Policy) -> Iterator[Fault]:
@@ -214,7 +240,9 @@ def _refuse(faults: Sequence[Fault]) -> None:
 
 
 def _plain(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if name in ("event_types", "signatures") else value for name, value in asked.items()}
+    return {
+        name: list(value) if name in ("event_types", "signatures") else value for name, value in asked.items()
+    }
 
 
 async def _held(tx: Writer, caller: Caller, endpoint_id: UUID, version: int | None) -> Row:

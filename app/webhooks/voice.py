@@ -60,7 +60,13 @@ class Worker:
     """
 
     def __init__(
-        self, db: Database, egress: Egress, keyring: Keyring, *, pace: Pace | None = None, sender: Sender | None = None
+        self,
+        db: Database,
+        egress: Egress,
+        keyring: Keyring,
+        *,
+        pace: Pace | None = None,
+        sender: Sender | None = None,
     ) -> None:
         self.pace = pace or Pace()
         self.id = new_id()
@@ -149,7 +155,9 @@ class Worker:
             await self.queue.record(outcomes)
         except QueueRefused as error:
             if len(outcomes) == 1:  # its lease ends, and it is sent again
-                _log.error("voice.unrecorded", delivery=str(outcomes[0].claimed.delivery_id), error=str(error))
+                _log.error(
+                    "voice.unrecorded", delivery=str(outcomes[0].claimed.delivery_id), error=str(error)
+                )
                 return
             for one in outcomes:
                 await self._record([one])
@@ -223,7 +231,11 @@ class Worker:
     def _wake_later(self, lane: str, seconds: float) -> None:
         """One alarm per lane, the earlier one: alarms that each set another would only grow in number."""
         loop, set_already = asyncio.get_running_loop(), self._alarms.get(lane)
-        if set_already and not set_already.cancelled() and loop.time() < set_already.when() <= loop.time() + seconds:
+        if (
+            set_already
+            and not set_already.cancelled()
+            and loop.time() < set_already.when() <= loop.time() + seconds
+        ):
             return
         if set_already:
             set_already.cancel()

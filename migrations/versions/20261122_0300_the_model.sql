@@ -1410,18 +1410,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
        OR EXISTS (SELECT 1 FROM unnest(app.schools()) school WHERE app.is_suspended(s.employer_id, school)))
 $$;
 
--- A school's approval, its acceptances, and whether a slot may be seen: what the rules of eligibility stand on.
-CREATE FUNCTION app.has_accepted_approval(p_school uuid, p_site uuid, p_kind text, p_band text, p_on date) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-  SELECT EXISTS (SELECT 1 FROM approvals a
-                  WHERE a.site_id = p_site AND a.kind = p_kind AND a.state = 'approved' AND a.expires_on >= p_on
-                    AND array_position(ARRAY['low', 'medium', 'high'], a.activity_band)
-                        >= array_position(ARRAY['low', 'medium', 'high'], p_band)
-                    AND (a.approver_id = p_school
-                      OR EXISTS (SELECT 1 FROM approval_acceptances x
-                                  WHERE x.school_id = p_school AND x.approver_id = a.approver_id)))
-$$;
-
 -- Places. The conditional UPDATE is what keeps 200 requests for 20 places honest; the rules have been asked before.
 CREATE FUNCTION app.take_places(p_slot uuid, p_school uuid, p_places integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
@@ -1520,18 +1508,28 @@ END $$;
 -- head, tail, occurred_at}]; the bytes sent are head || sequence || tail.
 CREATE FUNCTION app.emit(p_events jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-DECLARE e jsonb; v_sequence integer;
 BEGIN
   PERFORM app.caller();
-  FOR e IN SELECT * FROM jsonb_array_elements(p_events) LOOP
+  WITH given AS (
+    SELECT n, (e->>'id')::uuid AS id, e->>'type' AS type, e->>'audience' AS audience,
+           (e->>'audience_id')::uuid AS audience_id, (e->>'order_key')::uuid AS order_key, e->>'lane' AS lane,
+           e->>'head' AS head, e->>'tail' AS tail, (e->>'occurred_at')::timestamptz AS occurred_at
+      FROM jsonb_array_elements(p_events) WITH ORDINALITY x (e, n)
+  ), counted AS (
+    SELECT order_key, audience_id, count(*)::integer AS more FROM given GROUP BY 1, 2
+  ), moved AS (
     INSERT INTO order_keys AS k (order_key, audience_id, last)
-    VALUES ((e->>'order_key')::uuid, (e->>'audience_id')::uuid, 1)
-    ON CONFLICT (order_key, audience_id) DO UPDATE SET last = k.last + 1 RETURNING last INTO v_sequence;
-    INSERT INTO events (id, type, audience, audience_id, order_key, sequence, lane, body, occurred_at)
-    VALUES ((e->>'id')::uuid, e->>'type', e->>'audience', (e->>'audience_id')::uuid, (e->>'order_key')::uuid,
-            v_sequence, e->>'lane', convert_to((e->>'head') || v_sequence || (e->>'tail'), 'UTF8'),
-            (e->>'occurred_at')::timestamptz);
-  END LOOP;
+    SELECT order_key, audience_id, more FROM counted ORDER BY 1, 2
+    ON CONFLICT (order_key, audience_id) DO UPDATE SET last = k.last + EXCLUDED.last
+    RETURNING k.order_key, k.audience_id, k.last
+  ), numbered AS (
+    SELECT g.*, m.last - c.more + row_number() OVER (PARTITION BY g.order_key, g.audience_id ORDER BY g.n) AS sequence
+      FROM given g JOIN moved m USING (order_key, audience_id) JOIN counted c USING (order_key, audience_id)
+  )
+  INSERT INTO events (id, type, audience, audience_id, order_key, sequence, lane, body, occurred_at)
+  SELECT id, type, audience, audience_id, order_key, sequence, lane, convert_to(head || sequence || tail, 'UTF8'),
+         occurred_at
+    FROM numbered ORDER BY n;
   PERFORM pg_notify('tendays_outbox', '');
 END $$;
 

@@ -42,30 +42,18 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
      AND app.may_see(c.org_id, p_audience)
 $$;
 
--- Give the events of (p_after, p_to] to the endpoints: all that are in step, or the one named. A predecessor that is
--- still pending is locked FOR SHARE while its successor is parked: whoever ends it comes after us and releases the
--- successor. One that is being changed at this moment is skipped: the successor is then due, and the claim looks again.
-CREATE FUNCTION app.fan_out(p_after bigint, p_to bigint, p_endpoint uuid) RETURNS integer
+-- One delivery for each pair of endpoint and event. A predecessor that is still pending is locked FOR SHARE while its
+-- successor is parked: whoever ends it comes after us and releases the successor. One that is being changed at this
+-- moment is skipped: the successor is then due, and the claim looks again.
+CREATE FUNCTION app.queue_deliveries(p_endpoints uuid[], p_events uuid[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_made integer;
 BEGIN
-  WITH told AS MATERIALIZED (
-    SELECT id, type, audience_id, only_client_org, order_key, sequence, position, lane FROM events
-     WHERE position > p_after AND position <= p_to
-  ), seers AS MATERIALIZED (
-    SELECT a.audience_id, s.org_id
-      FROM (SELECT DISTINCT audience_id FROM told) a CROSS JOIN LATERAL app.orgs_told(a.audience_id) s (org_id)
-  ), wanted AS MATERIALIZED (
-    SELECT t.*, e.id AS endpoint_id, e.org_id,
-           row_number() OVER (PARTITION BY e.id, t.order_key ORDER BY t.sequence) AS place
-      FROM told t
-      JOIN seers s ON s.audience_id = t.audience_id
-      JOIN webhook_endpoints e ON e.org_id = s.org_id
-     WHERE e.state <> 'off' AND t.position > e.from_position
-       AND CASE WHEN p_endpoint IS NULL THEN e.filled_to IS NULL ELSE e.id = p_endpoint END
-       AND (e.school_id IS NULL OR t.audience_id IN (e.school_id, e.org_id))
-       AND (t.only_client_org IS NULL OR t.only_client_org = e.org_id)
-       AND app.takes_type(e.event_types, t.type)
+  WITH wanted AS MATERIALIZED (
+    SELECT v.*, w.id AS endpoint_id, w.org_id,
+           row_number() OVER (PARTITION BY w.id, v.order_key ORDER BY v.sequence) AS place
+      FROM unnest(p_endpoints, p_events) AS x (endpoint_id, event_id)
+      JOIN webhook_endpoints w ON w.id = x.endpoint_id JOIN events v ON v.id = x.event_id
   )
   INSERT INTO deliveries (id, endpoint_id, org_id, event_id, event_type, order_key, sequence, position, lane, due_at)
   SELECT app.uuid7(), w.endpoint_id, w.org_id, w.id, w.type, w.order_key, w.sequence, w.position, w.lane,
@@ -79,6 +67,53 @@ BEGIN
    ORDER BY w.position;
   GET DIAGNOSTICS v_made = ROW_COUNT;
   RETURN v_made;
+END $$;
+
+-- Give the events of (p_after, p_to] to every endpoint that is in step.
+CREATE FUNCTION app.fan_out(p_after bigint, p_to bigint) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_endpoints uuid[]; v_events uuid[];
+BEGIN
+  WITH told AS MATERIALIZED (
+    SELECT id, type, audience_id, only_client_org, position FROM events WHERE position > p_after AND position <= p_to
+  ), seers AS MATERIALIZED (
+    SELECT a.audience_id, s.org_id
+      FROM (SELECT DISTINCT audience_id FROM told) a CROSS JOIN LATERAL app.orgs_told(a.audience_id) s (org_id)
+  )
+  SELECT array_agg(e.id), array_agg(t.id) INTO v_endpoints, v_events
+    FROM told t JOIN seers s ON s.audience_id = t.audience_id JOIN webhook_endpoints e ON e.org_id = s.org_id
+   WHERE e.state <> 'off' AND e.filled_to IS NULL AND t.position > e.from_position
+     AND (e.school_id IS NULL OR t.audience_id IN (e.school_id, e.org_id))
+     AND (t.only_client_org IS NULL OR t.only_client_org = e.org_id)
+     AND app.takes_type(e.event_types, t.type);
+  RETURN CASE WHEN v_events IS NULL THEN 0 ELSE app.queue_deliveries(v_endpoints, v_events) END;
+END $$;
+
+-- Give one endpoint that is behind up to p_most of the events it may see in (p_after, p_to]. Answers how many deliveries
+-- were made, and the position up to which it has been looked through.
+CREATE FUNCTION app.catch_up(p_endpoint uuid, p_after bigint, p_to bigint, p_most integer,
+  OUT made integer, OUT upto bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE w webhook_endpoints%ROWTYPE; v_seen integer; v_events uuid[];
+BEGIN
+  SELECT * INTO w FROM webhook_endpoints WHERE id = p_endpoint;
+  WITH told AS MATERIALIZED (
+    SELECT x.id, x.type, x.only_client_org, x.position
+      FROM unnest(CASE WHEN w.school_id IS NULL THEN app.schools_of(w.org_id)
+                       ELSE ARRAY[w.school_id] END || w.org_id) AS a (audience_id)
+      CROSS JOIN LATERAL (
+        SELECT v.id, v.type, v.only_client_org, v.position FROM events v
+         WHERE v.audience_id = a.audience_id AND v.position > p_after AND v.position <= p_to
+         ORDER BY v.position LIMIT p_most) x
+     WHERE app.may_see(w.org_id, a.audience_id)
+     GROUP BY x.id, x.type, x.only_client_org, x.position ORDER BY x.position LIMIT p_most
+  )
+  SELECT count(*), max(t.position), array_agg(t.id) FILTER (
+           WHERE app.takes_type(w.event_types, t.type) AND (t.only_client_org IS NULL OR t.only_client_org = w.org_id))
+    INTO v_seen, upto, v_events FROM told t;
+  IF v_seen < p_most THEN upto := p_to; END IF;
+  made := CASE WHEN v_events IS NULL THEN 0
+               ELSE app.queue_deliveries(array_fill(p_endpoint, ARRAY[cardinality(v_events)]), v_events) END;
 END $$;
 
 -- What ends releases what waited for it.
@@ -97,12 +132,12 @@ CREATE TRIGGER deliveries_release AFTER UPDATE OF state ON deliveries FOR EACH R
   EXECUTE FUNCTION app.release_successor();
 
 -- Number what was committed and give it to the endpoints, in one transaction; then let endpoints that are behind
--- (new ones, or switched on again) catch up by up to p_most positions each. Answers nothing if another worker is at it,
+-- (new ones, or switched on again) catch up by up to p_most events each. Answers nothing if another worker is at it,
 -- otherwise the newest position fanned out, how many deliveries were made, and whether there is more to do at once.
 CREATE FUNCTION app.sequence_and_fan_out(p_most integer)
 RETURNS TABLE (newest bigint, made integer, more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-DECLARE v_last bigint; v_from bigint; v_to bigint; v_upto bigint; v_behind integer := 0; e record;
+DECLARE v_last bigint; v_from bigint; v_to bigint; v_behind integer := 0; e record; c record;
 BEGIN
   SELECT s.last, f.position INTO v_last, v_from FROM sequencer s, fanout f;
   IF v_last = v_from AND NOT EXISTS (SELECT 1 FROM events WHERE position IS NULL)
@@ -117,17 +152,17 @@ BEGIN
   made := 0;
   more := v_to < v_last;
   IF v_to > v_from THEN
-    made := app.fan_out(v_from, v_to, NULL);
+    made := app.fan_out(v_from, v_to);
     UPDATE fanout SET position = v_to;
     more := more OR v_to - v_from = p_most;
   END IF;
   FOR e IN SELECT w.id, w.filled_to FROM webhook_endpoints w WHERE w.filled_to IS NOT NULL AND w.state <> 'off'
             ORDER BY w.id LIMIT 8 FOR UPDATE SKIP LOCKED LOOP
-    v_upto := least(v_to, e.filled_to + p_most);
-    made := made + app.fan_out(e.filled_to, v_upto, e.id);
-    UPDATE webhook_endpoints SET filled_to = CASE WHEN v_upto < v_to THEN v_upto END WHERE id = e.id;
+    SELECT * INTO c FROM app.catch_up(e.id, e.filled_to, v_to, p_most);
+    made := made + c.made;
+    UPDATE webhook_endpoints SET filled_to = CASE WHEN c.upto < v_to THEN c.upto END WHERE id = e.id;
     v_behind := v_behind + 1;
-    more := more OR v_upto < v_to OR v_behind = 8;
+    more := more OR c.upto < v_to OR v_behind = 8;
   END LOOP;
   newest := v_to;
   RETURN NEXT;
@@ -348,16 +383,18 @@ DO $$
 DECLARE f text; o text;
 BEGIN
   FOREACH f IN ARRAY ARRAY[
-    'number_events(integer)', 'fan_out(bigint, bigint, uuid)', 'sequence_and_fan_out(integer)',
+    'number_events(integer)', 'queue_deliveries(uuid[], uuid[])', 'fan_out(bigint, bigint)', 'catch_up(uuid, bigint, bigint, integer)',
+    'sequence_and_fan_out(integer)',
     'claim_deliveries(uuid, text, integer, double precision, uuid)', 'record_attempts(uuid, jsonb)',
     'renew_leases(uuid, uuid[], double precision)', 'release_leases(uuid)', 'release_successor()'] LOOP
-    FOREACH o IN ARRAY ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'] LOOP
+    FOREACH o IN ARRAY ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'] LOOP
       EXECUTE format('ALTER FUNCTION app.%s SET %s = off', f, o);
     END LOOP;
   END LOOP;
 END $$;
 
-REVOKE ALL ON FUNCTION app.uuid7(), app.takes_type(text[], text), app.orgs_told(uuid), app.fan_out(bigint, bigint, uuid),
+REVOKE ALL ON FUNCTION app.uuid7(), app.takes_type(text[], text), app.orgs_told(uuid),
+  app.queue_deliveries(uuid[], uuid[]), app.fan_out(bigint, bigint), app.catch_up(uuid, bigint, bigint, integer),
   app.release_successor(), app.sequence_and_fan_out(integer),
   app.claim_deliveries(uuid, text, integer, double precision, uuid), app.record_attempts(uuid, jsonb),
   app.switch_off_endpoint(uuid, text), app.renew_leases(uuid, uuid[], double precision), app.release_leases(uuid)

@@ -81,7 +81,9 @@ class Tab:
         while not (found := await self._tried(expression)):
             if time.monotonic() > limit:
                 text = await self.text()
-                raise AssertionError(f"not within {PATIENCE} s: {expression}\n{self.complaints}\n{text[:3000]}")
+                raise AssertionError(
+                    f"not within {PATIENCE} s: {expression}\n{self.complaints}\n{text[:3000]}"
+                )
             await asyncio.sleep(0.05)
         return found
 
@@ -120,7 +122,9 @@ class Tab:
         """The requests that went, or tried to go, to anybody but the loopback address."""
         local = {"data", "blob", "about"}
         return [
-            url for url in self.requests if urlsplit(url).scheme not in local and urlsplit(url).hostname != LOOPBACK
+            url
+            for url in self.requests
+            if urlsplit(url).scheme not in local and urlsplit(url).hostname != LOOPBACK
         ]
 
     def hear(self, method: str, params: dict[str, Any]) -> None:

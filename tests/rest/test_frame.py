@@ -193,3 +193,11 @@ async def test_200_requests_for_20_places_give_exactly_20(world: World) -> None:
     assert set(codes) == {201, 409}
     assert await world.owner.fetchval("SELECT taken FROM slots WHERE id = $1", slot) == 20
     assert await world.count("bookings", "slot_id = $1", slot) == 20
+
+
+async def test_a_nul_character_or_a_number_too_large_is_refused_not_a_fault(world: World) -> None:
+    slot = await world.slot()
+    body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "external_ref": "a\0b"}
+    _code(await world.post("school_a", "/v1/bookings", body), 422, "unfit_value")
+    far = await world.get("school_a", f"/v1/events?after={10**30}")
+    _code(far, 422, "unfit_value")

@@ -153,7 +153,9 @@ class World:
         return [one["id"] for one in written]
 
     def worker(self, **pace: Any) -> Worker:
-        sender = Sender(self.egress, self.keyring, timeouts={"normal": QUICK, "safety": QUICK}, chance=lambda: 0.0)
+        sender = Sender(
+            self.egress, self.keyring, timeouts={"normal": QUICK, "safety": QUICK}, chance=lambda: 0.0
+        )
         worker = Worker(self.work, self.egress, self.keyring, pace=replace(Pace(), **pace), sender=sender)
         self.workers.append(worker)
         return worker
@@ -167,7 +169,9 @@ class World:
         return await worker.step()
 
     async def deliveries(self, endpoint: UUID) -> list[Any]:
-        return await self.owner.fetch("SELECT * FROM deliveries WHERE endpoint_id = $1 ORDER BY position, id", endpoint)
+        return await self.owner.fetch(
+            "SELECT * FROM deliveries WHERE endpoint_id = $1 ORDER BY position, id", endpoint
+        )
 
     async def states(self, endpoint: UUID) -> list[str]:
         return [row["state"] for row in await self.deliveries(endpoint)]

@@ -58,7 +58,10 @@ async def test_the_secret_is_shown_once_and_kept_sealed(world):
     assert not [name for name in made.endpoint if "sealed" in name]
     row = await world.row(made.endpoint["id"])
     assert made.secret.encode() not in row["secret_sealed"]
-    assert world.keyring.open_sealed("webhook secret", row["secret_sealed"], row["id"].bytes).decode() == made.secret
+    assert (
+        world.keyring.open_sealed("webhook secret", row["secret_sealed"], row["id"].bytes).decode()
+        == made.secret
+    )
     async with world.app.read(school) as tx:
         [listed] = await endpoints.page(tx, school)
     assert not [name for name in dict(listed) if "secret" in name or "private" in name]
@@ -120,7 +123,6 @@ async def test_an_update_takes_the_version_it_read_and_refuses_unknown_fields(wo
 
 
 async def test_during_a_rotations_grace_old_and_new_secret_both_verify(world):
-
 
     school = await world.org()
     endpoint = await world.endpoint(school, "/a")

@@ -23,7 +23,9 @@ def test_whatever_is_not_a_2xx_is_tried_again(status):
     assert judged(status).fate == "retry"
 
 
-@pytest.mark.parametrize(("status", "slow"), [(429, True), (502, True), (504, True), (500, False), (404, False)])
+@pytest.mark.parametrize(
+    ("status", "slow"), [(429, True), (502, True), (504, True), (500, False), (404, False)]
+)
 def test_overload_slows_down_and_other_failures_do_not(status, slow):
     assert (judged(status).slow is not None) is slow
 

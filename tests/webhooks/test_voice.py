@@ -110,7 +110,9 @@ async def test_a_hundred_events_on_ten_keys_keep_their_order_while_a_third_of_th
             for key in keys:
                 await world.emit(school, key=key)
         async with asyncio.timeout(30):
-            while set(await world.states(endpoint)) != {"delivered"} or len(await world.states(endpoint)) < 100:
+            while (
+                set(await world.states(endpoint)) != {"delivered"} or len(await world.states(endpoint)) < 100
+            ):
                 await world.owner.execute(
                     "UPDATE deliveries SET due_at = now() WHERE state = 'pending' AND due_at > now() AND leased_by IS NULL"
                 )
@@ -171,7 +173,9 @@ async def test_a_redirect_is_a_failure_and_is_never_followed(world):
     assert "not followed" in row["last_error"]
 
 
-@pytest.mark.parametrize(("status", "header", "least"), [(503, "120", 120), (429, "7200", 7200), (500, "1", 5)])
+@pytest.mark.parametrize(
+    ("status", "header", "least"), [(503, "120", 120), (429, "7200", 7200), (500, "1", 5)]
+)
 async def test_retry_after_is_honoured_when_it_asks_for_more_than_the_schedule(world, status, header, least):
     school = await world.org()
     endpoint = await world.endpoint(school, "/a")
@@ -179,7 +183,8 @@ async def test_retry_after_is_honoured_when_it_asks_for_more_than_the_schedule(w
     await world.emit(school)
     await world.worker().step()
     [wait] = await world.owner.fetch(
-        "SELECT extract(epoch FROM due_at - clock_timestamp())::float AS s FROM deliveries WHERE endpoint_id = $1", endpoint
+        "SELECT extract(epoch FROM due_at - clock_timestamp())::float AS s FROM deliveries WHERE endpoint_id = $1",
+        endpoint,
     )
     assert least - 2 < wait["s"] <= least + 1
 
@@ -481,7 +486,9 @@ async def test_what_a_worker_killed_in_mid_send_held_is_sent_again_with_the_same
         return web.Response(status=204)
 
     world.receiver.answers["/a"] = hangs
-    program = "import asyncio; from app.settings import load; from app.worker import run; asyncio.run(run(load()))"
+    program = (
+        "import asyncio; from app.settings import load; from app.worker import run; asyncio.run(run(load()))"
+    )
     environment = {**os.environ, **settings_of(world)}
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, env=environment)
     [event] = await world.emit(school)

@@ -75,50 +75,114 @@ async function signIn(event) {
     client_id: at("client").value.trim(),
     client_secret: at("secret").value,
   });
-  const response = await fetch("/oauth/token", { method: "POST", body: form });
-  const body = await response.json().catch(() => ({}));
-  at("secret").value = "";
-  if (response.ok) at("token").value = body.access_token;
-  at("signed").textContent = response.ok
-    ? `Token for ${body.expires_in} s: ${body.scope ?? ""}`
-    : `${response.status} ${body.error_description ?? body.error ?? ""}`;
+  try {
+    const response = await fetch("/oauth/token", { method: "POST", body: form });
+    const body = await response.json().catch(() => ({}));
+    at("secret").value = "";
+    if (response.ok) at("token").value = body.access_token;
+    tell("signed", response.ok, response.ok
+      ? `A token for ${body.expires_in} seconds: ${body.scope ?? ""}`
+      : `${response.status}: ${body.error_description ?? body.error ?? response.statusText}`);
+  } catch {
+    tell("signed", false, "The server cannot be reached.");
+  }
+}
+
+function tell(id, well, text) {
+  at(id).textContent = text;
+  at(id).classList.toggle("bad", !well);
 }
 
 async function ask() {
-  let variables;
+  if (at("ask").disabled) return;
+  at("errors").replaceChildren();
+  at("answer").textContent = "";
+  const variables = asked();
+  if (variables === undefined) return tell("status", false, "The variables are not a JSON object.");
+  at("ask").disabled = true;
+  tell("status", true, "Asking…");
   try {
-    variables = JSON.parse(at("variables").value || "{}");
+    await answer(variables);
   } catch {
-    at("status").textContent = "The variables are not JSON.";
-    return;
-  }
-  const began = performance.now();
-  const response = await fetch("/graphql", {
-    method: "POST",
-    headers: {
-      "Accept": "application/graphql-response+json",
-      "Authorization": `Bearer ${at("token").value.trim()}`,
-      "Content-Type": "application/json",
-    },
-    body: JSON.stringify({ query: at("query").value, variables }),
-  });
-  const text = await response.text();
-  const sql = response.headers.get("Server-Timing")?.match(/desc="([^"]*)"/)?.[1];
-  at("status").textContent =
-    [`${response.status}`, `${Math.round(performance.now() - began)} ms`, sql].filter(Boolean).join(" · ");
-  try {
-    at("answer").textContent = JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    at("answer").textContent = text;
+    tell("status", false, "The server cannot be reached.");
+  } finally {
+    at("ask").disabled = false;
   }
 }
 
-let sdl = "";
+// The variables; undefined if they are none.
+function asked() {
+  try {
+    const given = JSON.parse(at("variables").value || "{}");
+    return typeof given === "object" && !Array.isArray(given) ? given : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function answer(variables) {
+  const began = performance.now();
+  const headers = { "Accept": "application/graphql-response+json", "Content-Type": "application/json" };
+  const token = at("token").value.trim();
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const body = JSON.stringify({ query: at("query").value, variables });
+  const response = await fetch("/graphql", { method: "POST", headers, body });
+  const text = await response.text();
+  const sql = response.headers.get("Server-Timing")?.match(/desc="([^"]*)"/)?.[1];
+  const spent = `${Math.round(performance.now() - began)} ms`;
+  let said;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    said = undefined;
+  }
+  const errors = errorsIn(said);
+  tell("status", response.ok && !errors.length, [`${response.status}`, spent, sql].filter(Boolean).join(" · "));
+  at("errors").replaceChildren(...errors);
+  at("answer").textContent = said === undefined ? text : JSON.stringify(said, null, 2);
+}
+
+// What went wrong, a line for each error: a problem (RFC 9457) of the server, or the errors of the document.
+function errorsIn(said) {
+  if (said?.detail && said?.status) return [line(said.detail, [`${said.status} ${said.code}`])];
+  return (said?.errors ?? []).map((error) => line(error.message, [
+    error.extensions?.code,
+    error.path && `at ${error.path.join(".")}`,
+    error.locations?.[0] && `line ${error.locations[0].line}, column ${error.locations[0].column}`,
+  ]));
+}
+
+function line(text, where) {
+  const item = document.createElement("li");
+  const small = document.createElement("small");
+  small.textContent = where.filter(Boolean).join(" · ");
+  item.append(text, small);
+  return item;
+}
+
+let definitions = [];
 
 function find() {
   const wanted = at("find").value.trim().toLowerCase();
-  const blocks = sdl.split(/\n\n(?=\S)/);
-  at("sdl").textContent = wanted ? blocks.filter((one) => one.toLowerCase().includes(wanted)).join("\n\n") : sdl;
+  const hits = wanted ? definitions.filter((one) => one.toLowerCase().includes(wanted)) : definitions;
+  tell("found", hits.length > 0, `${hits.length} of ${definitions.length} definitions`);
+  at("sdl").replaceChildren(...marked(hits.join("\n\n"), wanted));
+  at("sdl").querySelector("mark")?.scrollIntoView({ block: "nearest" });
+}
+
+// The text, with every place that was looked for marked.
+function marked(text, wanted) {
+  if (!wanted) return [text];
+  const parts = [];
+  const lower = text.toLowerCase();
+  let from = 0;
+  for (let hit = lower.indexOf(wanted); hit >= 0; hit = lower.indexOf(wanted, from)) {
+    const mark = document.createElement("mark");
+    mark.textContent = text.slice(hit, hit + wanted.length);
+    parts.push(text.slice(from, hit), mark);
+    from = hit + wanted.length;
+  }
+  return [...parts, text.slice(from)];
 }
 
 async function start() {
@@ -131,8 +195,9 @@ async function start() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask();
   });
-  sdl = await (await fetch("/graphql/schema.graphql")).text();
+  const response = await fetch("/graphql/schema.graphql");
+  definitions = (await response.text()).trim().split(/\n\n(?=\S)/);
   find();
 }
 
-start();
+start().catch(() => tell("found", false, "The schema could not be loaded."));

@@ -49,13 +49,21 @@ async def lock(tx: Writer, caller: Caller, endpoint_id: UUID) -> Row | None:
 
 async def count(tx: Writer, caller: Caller) -> int:
     """How many endpoints the organisation has; endpoints are made one at a time per organisation from here on."""
-    await tx.run(select(func.pg_advisory_xact_lock(func.hashtextextended(cast(literal(str(caller.org_id)), Text), 731))))
+    await tx.run(
+        select(
+            func.pg_advisory_xact_lock(func.hashtextextended(cast(literal(str(caller.org_id)), Text), 731))
+        )
+    )
     return int(await tx.value(select(func.count()).select_from(endpoints).where(_of(caller))) or 0)
 
 
 async def add(tx: Writer, caller: Caller, values: Mapping[str, Any]) -> Row:
     """A new endpoint of the caller's organisation."""
-    made = insert(endpoints).values(org_id=caller.org_id, client_id=caller.client_id, **values).returning(*_SHOWN)
+    made = (
+        insert(endpoints)
+        .values(org_id=caller.org_id, client_id=caller.client_id, **values)
+        .returning(*_SHOWN)
+    )
     return (await tx.rows(made))[0]
 
 

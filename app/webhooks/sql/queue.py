@@ -55,7 +55,9 @@ class Line:
                 raise QueueDown(f"{type(error).__name__}: {error}") from error
             return found
 
-    async def hear(self, channels: Sequence[str], told: Callable[[str], None], lost: Callable[[], None]) -> None:
+    async def hear(
+        self, channels: Sequence[str], told: Callable[[str], None], lost: Callable[[], None]
+    ) -> None:
         """LISTEN, and call `told(channel)` for each notice until the connection is `lost`. Raises QueueDown."""
         async with self._lock:
             try:
@@ -78,7 +80,9 @@ class Line:
     async def _open(self) -> Any:  # noqa: ANN401
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=5.0, server_settings={"timezone": "UTC", "jit": "off", "lock_timeout": "5000"}
+                self._dsn,
+                timeout=5.0,
+                server_settings={"timezone": "UTC", "jit": "off", "lock_timeout": "5000"},
             )
         return self._connection
 
@@ -112,7 +116,9 @@ class Queue:
         found = await self._lines["sequence"].rows(_SEQUENCE, most)
         return Step(*found[0]) if found else None
 
-    async def claim(self, lane: str, most: int, lease: float, after: UUID) -> tuple[list[Claimed], float | None]:
+    async def claim(
+        self, lane: str, most: int, lease: float, after: UUID
+    ) -> tuple[list[Claimed], float | None]:
         """Up to `most` due deliveries of a lane under a lease of so many seconds, beginning after endpoint `after`.
 
         The number, if there is one, is after how many seconds to ask again: another worker was at an endpoint, or a

@@ -1,0 +1,1 @@
+"""`make torture`: real processes, `kill -9` at random moments, and an offline check of the recorded history."""
