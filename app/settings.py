@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     webhook_ports: list[int] = Field(default=[443, 8443], description="development allows any")
     webhook_allow_list: list[str] = Field(default=[], description="host names and CIDR blocks")
     webhook_concurrency: int = Field(default=64, ge=1, le=1024, description="posts under way at a time")
-    poll_seconds: float = Field(default=1.0, gt=0, le=60, description="the floor below NOTIFY")
+    poll_seconds: float = Field(default=0.25, gt=0, le=60, description="the floor below NOTIFY")
 
     # --- how long things are kept -----------------------------------------------------------------------
     event_days: int = Field(default=90, ge=7, description="events and deliveries in the feed")

@@ -102,7 +102,9 @@ async def _sign_in(up: Stand) -> None:
     tokens = await Tokens(db, Keyring.from_text(up.master), issuer=ISSUER).open()
     for kind, client in up.made.clients.items():
         org = getattr(up.made, kind)
-        issued = tokens.issue(client_id=client, org_id=org, org_kind=kind, scopes=allowed_for(kind, development=True))
+        issued = tokens.issue(
+            client_id=client, org_id=org, org_kind=kind, scopes=allowed_for(kind, development=True)
+        )
         up.tokens[kind] = issued.token
     await tokens.close()
     await db.close()
@@ -128,7 +130,11 @@ async def reads(up: Stand, *, seconds: float, rounds: int) -> list[dict[str, Any
     captured = await _capture(up, cases)
     found = []
     for name, who, path, body in cases:
-        entered = {"app.client": str(up.made.clients[who]), "app.org": str(getattr(up.made, who)), "app.kind": who}
+        entered = {
+            "app.client": str(up.made.clients[who]),
+            "app.org": str(getattr(up.made, who)),
+            "app.kind": who,
+        }
         entered["app.schools"] = "{" + (str(up.made.school) if who == "school" else "") + "}"
         async with _bare(up, captured, entered) as port:
             ratios, rates = [], []
@@ -136,7 +142,9 @@ async def reads(up: Stand, *, seconds: float, rounds: int) -> list[dict[str, Any
                 ours = await press(
                     "127.0.0.1", up.port, path, up.headers(who), connections=16, seconds=seconds, body=body
                 )
-                bare = await press("127.0.0.1", port, f"/{name.replace(' ', '_')}", {}, connections=16, seconds=seconds)
+                bare = await press(
+                    "127.0.0.1", port, f"/{name.replace(' ', '_')}", {}, connections=16, seconds=seconds
+                )
                 if ours.failures or bare.failures:
                     raise RuntimeError(f"{name}: {ours.failures} and {bare.failures} answers were not 200")
                 rates.append((ours.rate, bare.rate))
@@ -155,7 +163,9 @@ async def reads(up: Stand, *, seconds: float, rounds: int) -> list[dict[str, Any
     return found
 
 
-async def _capture(up: Stand, cases: list[tuple[str, str, str, bytes]]) -> dict[str, list[tuple[str, list[Any]]]]:
+async def _capture(
+    up: Stand, cases: list[tuple[str, str, str, bytes]]
+) -> dict[str, list[tuple[str, list[Any]]]]:
     """The statements that each request sends, as asyncpg gets them: taken from an application in this process."""
     from app.main import create_app  # noqa: PLC0415
     from app.settings import Settings  # noqa: PLC0415
@@ -178,7 +188,9 @@ async def _capture(up: Stand, cases: list[tuple[str, str, str, bytes]]) -> dict[
             try:
                 for name, who, path, body in cases:
                     seen.clear()
-                    answer = await http.request("POST" if body else "GET", path, content=body, headers=up.headers(who))
+                    answer = await http.request(
+                        "POST" if body else "GET", path, content=body, headers=up.headers(who)
+                    )
                     if answer.status_code != 200 or b'"errors"' in answer.content:
                         raise RuntimeError(f"{name}: {answer.text[:500]}")
                     captured[name.replace(" ", "_")] = [one for one in seen if "domain_now" not in one[0]]
@@ -199,8 +211,19 @@ async def _bare(up: Stand, captured: dict[str, Any], entered: dict[str, str]) ->
         "BARE_DSN": up.dsns.owner,
         "BARE_SETTINGS": json.dumps(entered),
     }
-    command = [sys.executable, "-m", "uvicorn", "bench.bare:app", "--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen([*command, "--loop", "uvloop", "--http", "httptools"], env=environment, cwd=FOLDER)
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "bench.bare:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
+    process = subprocess.Popen(
+        [*command, "--loop", "uvloop", "--http", "httptools"], env=environment, cwd=FOLDER
+    )
     try:
         for _ in range(100):
             with contextlib.suppress(OSError):
@@ -212,7 +235,7 @@ async def _bare(up: Stand, captured: dict[str, Any], entered: dict[str, str]) ->
     finally:
         process.terminate()
         process.wait(10)
-        Path(file.name).unlink()  # noqa: ASYNC240
+        Path(file.name).unlink()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -236,7 +259,9 @@ async def receipt(up: Stand, folder: Path, *, rate: float, seconds: float) -> di
     process = subprocess.Popen([sys.executable, "-m", "bench.receiver", str(port), str(notes)], cwd=FOLDER)
     count = int(rate * seconds)
     try:
-        async with httpx.AsyncClient(base_url=up.base, limits=httpx.Limits(max_connections=50), timeout=60) as http:
+        async with httpx.AsyncClient(
+            base_url=up.base, limits=httpx.Limits(max_connections=50), timeout=60
+        ) as http:
             await asyncio.sleep(1)
             endpoint = {"url": f"http://127.0.0.1:{port}/", "event_types": ["booking.confirmed"]}
             made = await http.post("/v1/webhook-endpoints", json=endpoint, headers=_once(up, "school"))
@@ -257,7 +282,9 @@ def _once(up: Stand, who: str) -> dict[str, str]:
 async def _requested(up: Stand, count: int) -> list[str]:
     owner = await asyncpg.connect(up.dsns.owner)
     rows = await owner.fetch(
-        "SELECT id FROM bookings WHERE school_id = $1 AND state = 'requested' ORDER BY id LIMIT $2", up.made.school, count
+        "SELECT id FROM bookings WHERE school_id = $1 AND state = 'requested' ORDER BY id LIMIT $2",
+        up.made.school,
+        count,
     )
     await owner.close()
     if len(rows) < count:

@@ -33,7 +33,10 @@ async def _lifespan(receive: Any, send: Any) -> None:  # noqa: ANN401
         _QUERIES.update(json.load(found, object_hook=_typed))
     entered = json.loads(os.environ["BARE_SETTINGS"])
     _pool = await asyncpg.create_pool(
-        os.environ["BARE_DSN"], min_size=10, max_size=10, server_settings={"jit": "off", "timezone": "UTC", **entered}
+        os.environ["BARE_DSN"],
+        min_size=10,
+        max_size=10,
+        server_settings={"jit": "off", "timezone": "UTC", **entered},
     )
     await send({"type": "lifespan.startup.complete"})
     await receive()

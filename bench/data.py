@@ -27,10 +27,16 @@ async def make(owner: asyncpg.Connection) -> Made:
     await owner.execute("SELECT setseed(0.42)")
     await owner.executemany(
         "INSERT INTO organisations (id, kind, name, urn) VALUES ($1, $2, $3, $4)",
-        [(hub, "hub", "Hub", None), (school, "school", "School 0", "900000"), (employer, "employer", "Employer", None)],
+        [
+            (hub, "hub", "Hub", None),
+            (school, "school", "School 0", "900000"),
+            (employer, "employer", "Employer", None),
+        ],
     )
     for name, org in (("hub", hub), ("school", school), ("employer", employer)):
-        await owner.execute("INSERT INTO clients (id, org_id, name) VALUES ($1, $2, $3)", clients[name], org, name)
+        await owner.execute(
+            "INSERT INTO clients (id, org_id, name) VALUES ($1, $2, $3)", clients[name], org, name
+        )
     await owner.execute(
         "INSERT INTO organisations (id, kind, name, urn) SELECT gen_random_uuid(), 'school', 'School ' || n,"
         " (900000 + n)::text FROM generate_series(1, $1 - 1) n",
@@ -99,7 +105,7 @@ async def _pupils(owner: asyncpg.Connection) -> None:
     )
     year = "(extract(year FROM now() - interval '8 months'))::integer"
     await owner.execute(
-        "INSERT INTO nc_years (enrolment_id, academic_year, school_id, nc_year)"  # noqa: S608
+        "INSERT INTO nc_years (enrolment_id, academic_year, school_id, nc_year)"
         f" SELECT id, {year}, school_id, (7 + person_no % 5)::text FROM enrolments"
     )
     await owner.execute(
@@ -108,15 +114,13 @@ async def _pupils(owner: asyncpg.Connection) -> None:
         " person_no % 30, 1 FROM enrolments WHERE person_no % 4 > 0"
     )
     await owner.execute(
-        "INSERT INTO yearly_balances (enrolment_id, academic_year, school_id, person_no, nc_year, kind, minutes,"  # noqa: S608
+        "INSERT INTO yearly_balances (enrolment_id, academic_year, school_id, person_no, nc_year, kind, minutes,"
         f" encounters, days) SELECT id, {year}, school_id, person_no, (7 + person_no % 5)::text, 'workplace_tour',"
         " (person_no % 30) * 120, person_no % 30, person_no % 30 FROM enrolments WHERE person_no % 4 > 0"
     )
 
 
-async def _bookings(
-    owner: asyncpg.Connection, school: UUID, employer: UUID, site: UUID, offer: UUID
-) -> None:
+async def _bookings(owner: asyncpg.Connection, school: UUID, employer: UUID, site: UUID, offer: UUID) -> None:
     await owner.execute(
         "INSERT INTO bookings (id, school_id, employer_id, site_id, offer_id, slot_id, state, kind, places, starts_at,"
         " ends_at, name_by, requested_at, expires_at, requested_by) SELECT gen_random_uuid(),"

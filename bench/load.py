@@ -21,7 +21,14 @@ class Run:
 
 
 async def press(
-    host: str, port: int, path: str, headers: Mapping[str, str], *, connections: int, seconds: float, body: bytes = b""
+    host: str,
+    port: int,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    connections: int,
+    seconds: float,
+    body: bytes = b"",
 ) -> Run:
     """GET (or POST with a body) `path` for some seconds."""
     verb = "POST" if body else "GET"

@@ -197,7 +197,9 @@ def _changes(
     }
     if step.action == BookingAction.COUNTER:
         values["counter_slot_id"] = target["id"] if target["id"] != before["slot_id"] else None
-    elif "sittings" in target:  # the slot itself was read: its times may have moved since the booking was made
+    elif (
+        "sittings" in target
+    ):  # the slot itself was read: its times may have moved since the booking was made
         values |= {name: target[name] for name in ("offer_id", "site_id", "starts_at", "ends_at", "kind")}
         values |= {"slot_id": target["id"], "name_by": _name_by(target, now)}
     if after in {BookingState.REQUESTED, BookingState.COUNTERED}:

@@ -1,6 +1,7 @@
 """Bookings over REST: request, answer, move, name pupils, read."""
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -41,13 +42,17 @@ Match = Annotated[
 def shown(row: Row, side: str) -> dict[str, Any]:
     """A booking as `side` sees it: its own reference, the reason it may read, the moves it may try."""
     school = side == "school"
-    actor = Actor(side)
     view = {name: row[name] for name in _SHOWN}
     view["external_ref"] = row["school_ref"] if school else row["employer_ref"]
     view |= {name: row[name] if school else None for name in ("programme_id", "strand_id")}
     view["reason_code"] = _reason(row["reason_code"], row["reason_actor"], row["state"], school=school)
-    view["possible"] = [one.value for one in law.moves_open_to(BookingState(row["state"]), actor)]
+    view["possible"] = _possible(row["state"], side)
     return view
+
+
+@cache
+def _possible(state: str, side: str) -> tuple[str, ...]:
+    return tuple(one.value for one in law.moves_open_to(BookingState(state), Actor(side)))
 
 
 def _reason(code: str | None, who: str | None, state: str, *, school: bool) -> str | None:

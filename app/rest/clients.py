@@ -48,7 +48,9 @@ class NewClientBody(Body):
     """A client to make. With `jwks` it signs its token requests and gets no secret."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "MIS, production", "scopes": ["bookings:read", "slots:search"]}]}
+        json_schema_extra={
+            "examples": [{"name": "MIS, production", "scopes": ["bookings:read", "slots:search"]}]
+        }
     )
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["MIS, production"])]

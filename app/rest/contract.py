@@ -109,7 +109,11 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
                 _complete(operation, route, method)
     schemas = made["components"]["schemas"]
     for schema in schemas.values():
-        schema |= {"examples": [_whole(one, schema, schemas) for one in schema["examples"]]} if "examples" in schema else {}
+        schema |= (
+            {"examples": [_whole(one, schema, schemas) for one in schema["examples"]]}
+            if "examples" in schema
+            else {}
+        )
     for path in made["paths"].values():
         for method, operation in path.items():
             _show_a_page(operation, schemas)
@@ -162,7 +166,10 @@ def _show_a_page(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
             page = _named(said.get("schema", {}), schemas)
             row = _named(page.get("properties", {}).get("data", {}).get("items", {}), schemas)
             if not ({"example", "examples"} & (set(said) | set(page))) and row.get("examples"):
-                said["example"] = {"data": row["examples"][:1], **({"next": None} if "next" in page["properties"] else {})}
+                said["example"] = {
+                    "data": row["examples"][:1],
+                    **({"next": None} if "next" in page["properties"] else {}),
+                }
 
 
 def _whole(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:  # noqa: ANN401  (any JSON)
@@ -173,7 +180,9 @@ def _whole(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any
     if not isinstance(example, dict):
         return example
     members = schema.get("properties", {})
-    missing = [name for name in schema.get("required", ()) if name not in example and _nullable(members[name])]
+    missing = [
+        name for name in schema.get("required", ()) if name not in example and _nullable(members[name])
+    ]
     whole = {name: _whole(one, members.get(name, {}), schemas) for name, one in example.items()}
     return whole | dict.fromkeys(missing)
 

@@ -31,6 +31,7 @@ _OURS: Final = {
     "/docs/docs.js": ("docs.js", "text/javascript"),
     "/docs/pages.css": ("pages.css", "text/css"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
+    "/favicon.ico": ("favicon.svg", "image/svg+xml"),  # what a browser asks for beside JSON and text
 }
 _THEIRS: Final = frozenset({"swagger-ui-bundle.js", "swagger-ui.css"})
 

@@ -69,9 +69,7 @@ class Tab:
 
     async def js(self, expression: str) -> Any:
         """What the expression comes to in the page (a promise is awaited)."""
-        found = await self.send(
-            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
-        )
+        found = await self._evaluated(expression)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
@@ -88,8 +86,20 @@ class Tab:
         return found
 
     async def _tried(self, expression: str) -> Any:
-        found = await self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        found = await self._evaluated(
+            f"(one => one instanceof Node || one)({expression})"
+        )  # a node has no value
         return None if "exceptionDetails" in found else found["result"].get("value")
+
+    async def _evaluated(self, expression: str) -> dict[str, Any]:
+        return await self.send(
+            "Runtime.evaluate",
+            expression=expression,
+            awaitPromise=True,
+            returnByValue=True,
+            userGesture=True,
+            allowUnsafeEvalBlockedByCSP=False,  # the page's policy binds us too
+        )
 
     async def text(self) -> str:
         """What a reader sees on the page."""

@@ -129,7 +129,11 @@ async def test_the_page_may_neither_load_nor_ask_anything_elsewhere(tab: Tab, ad
     assert await tab.js(f"fetch('{elsewhere}').then(() => false, () => true)")
     assert await tab.js("(() => { try { return !new Function('return 1') } catch { return true } })()")
     assert all("Content Security Policy" in one for one in tab.complaints)
+    assert {urlsplit(one).hostname for one in tab.strangers} == {
+        "cdn.example"
+    }  # tried, and stopped at the policy
     tab.complaints.clear()
+    tab.requests.clear()
 
 
 async def test_a_request_to_another_host_would_be_noticed(tab: Tab, address: str) -> None:

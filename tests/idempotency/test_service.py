@@ -59,7 +59,7 @@ def caller(callers: list[Caller]) -> Caller:
 
 async def post(
     db: Database, caller: Caller, key: str, digest: bytes = HASH, ring: Keyring = RING, **more: object
-) -> Any:  # noqa: ANN401
+) -> Any:
     """What the frame does around an endpoint; True says that the endpoint ran."""
     async with db.write(caller) as tx:
         recorded = await service.claim(tx, ring, key, digest)
@@ -116,7 +116,7 @@ async def test_two_that_ask_for_a_recorded_answer_at_once_both_get_it(db: Databa
 
 
 async def test_of_many_at_once_one_is_done(db: Database, caller: Caller) -> None:
-    async def once() -> Any:  # noqa: ANN401
+    async def once() -> Any:
         try:
             return await post(db, caller, "race")
         except Conflict as error:

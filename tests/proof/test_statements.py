@@ -17,20 +17,21 @@ from tests.encounters.day import said, visit
 from tests.world import World
 
 STATEMENTS = {
-    "request a booking": 0,
-    "confirm": 0,
-    "list bookings": 0,
-    "read a booking": 0,
-    "search slots": 0,
-    "name 25 pupils": 0,
-    "arrivals of 25": 0,
-    "attendance of 25": 0,
-    "a bulk of 500 pupils, new": 0,
-    "a bulk of 500 pupils, unchanged": 0,
-    "list pupils, as the school": 0,
-    "list pupils, as a vendor": 0,
-    "read the feed": 0,
-    "coverage of a hub by school": 0,
+    "request a booking": 8,
+    "confirm": 8,
+    "list bookings": 2,
+    "read a booking": 2,
+    "search slots": 2,
+    "name pupils": 11,
+    "arrivals, one is missing": 8,
+    "resolve a no-show": 10,
+    "attendance, credited": 19,
+    "a bulk of pupils, new": 11,
+    "a bulk of pupils, unchanged": 7,
+    "list pupils, as the school": 3,
+    "list pupils, as a vendor": 4,
+    "read the feed": 2,
+    "coverage of a hub by school": 4,
 }
 COVERAGE = """{ hub { name coverage(by: SCHOOL) { totalCount edges { node { label figures { pupils minutes hours
   reached { count percent } bm5 { percent } bm6 { percent } } standsOn { rollComplete newestSync } } } } } }"""
@@ -79,32 +80,41 @@ async def test_slots_are_searched(world: World) -> None:
     assert found["data"]
 
 
-@pytest.mark.parametrize("pupils", [25])
-async def test_twenty_five_are_named(world: World, pupils: int) -> None:
+@pytest.mark.parametrize("pupils", [1, 25])
+async def test_pupils_are_named(world: World, pupils: int) -> None:
     booking = await world.booking(state="confirmed", places=pupils)
     body = {"pupils": [{"pupil_id": await world.pupil("school_a")} for _ in range(pupils)]}
     path = f"/v1/bookings/{booking['id']}/participants"
-    named = await _count(world, "name 25 pupils", lambda: world.post("school_a", path, body))
+    named = await _count(world, "name pupils", lambda: world.post("school_a", path, body))
     assert len(named["data"]) == pupils
 
 
-async def test_twenty_five_arrive_and_attend(world: World) -> None:
-    async with visit(world, 25) as day:
+@pytest.mark.parametrize("pupils", [2, 25])
+async def test_they_arrive_and_attend(world: World, pupils: int) -> None:
+    async with visit(world, pupils) as day:
         await day.at(5)
-        await _count(world, "arrivals of 25", lambda: day.arrivals("employer_a", day.parts[1:], (day.parts[0],)))
+        there, missing = day.parts[1:], (day.parts[0],)
+        await _count(world, "arrivals, one is missing", lambda: day.arrivals("employer_a", there, missing))
+        asked = "SELECT id FROM no_shows WHERE booking_id = $1::uuid"
+        path = f"/v1/no-shows/{await world.owner.fetchval(asked, day.booking)}/resolve"
+        where = {"resolution": "in_school"}
+        await _count(world, "resolve a no-show", lambda: world.post("school_a", path, where))
         await day.at(130)
-        reports = [said(one, "present") for one in day.parts]
-        await _count(world, "attendance of 25", lambda: day.attendance("employer_a", reports))
+        reports = [said(one, "present") for one in there]
+        await _count(world, "attendance, credited", lambda: day.attendance("employer_a", reports))
+        credited = await world.count("encounters", "booking_id = $1::uuid", day.booking)
+        assert credited == pupils - 1
 
 
-async def test_five_hundred_pupils_are_sent(world: World) -> None:
-    rows = [_row(at) for at in range(500)]
+@pytest.mark.parametrize("pupils", [1, 500])
+async def test_a_roll_is_sent(world: World, pupils: int) -> None:
+    rows = [_row(pupils * 1000 + at) for at in range(pupils)]
     path = f"/v1/schools/{world['school_a']}/pupils/bulk"
     for what, status in (("new", "created"), ("unchanged", "unchanged")):
         done = await _count(
-            world, f"a bulk of 500 pupils, {what}", lambda: world.post("vendor", path, {"pupils": rows})
+            world, f"a bulk of pupils, {what}", lambda: world.post("vendor", path, {"pupils": rows})
         )
-        assert done[status] == 500
+        assert done[status] == pupils
 
 
 def _row(at: int) -> dict[str, Any]:

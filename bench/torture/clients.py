@@ -1,0 +1,185 @@
+"""Clients that ask for places, confirm, decline, move and cancel, and that do not give up: the same key until an answer.
+
+A connection that breaks, a 5xx, and a 409 that says "under way" or "busy" are asked again. What was asked and what came
+of it is written down as an `Act` before the first byte is sent.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import orjson
+
+from bench.torture.history import Act, Answer, Feed
+
+AGAIN = frozenset({"idempotency_in_flight", "busy"})
+ANSWER_SECONDS = 4.0
+PATIENCE = 60.0
+IMPATIENT = 0.15
+SERVER, CONFLICT, CREATED = 500, 409, 201
+
+
+@dataclass(slots=True)
+class Known:
+    """What the clients know of the world together: who they are, the slots, and the bookings they have heard of."""
+
+    base: str
+    tokens: Mapping[str, str]
+    schools: Mapping[str, str]
+    slots: list[str]
+    bookings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    acts: list[Act] = field(default_factory=list)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Client:
+    """One party's system, one thing after the other until told to stop."""
+
+    def __init__(self, known: Known, who: str, seed: str) -> None:
+        self._known = known
+        self._who = who
+        self._chance = random.Random(f"{seed} {who}")
+        self._headers = {"Authorization": f"Bearer {known.tokens[who]}", "Content-Type": "application/json"}
+
+    async def work(self) -> None:
+        """Until `known.stop`; what has been begun is brought to an answer."""
+        async with _http(self._known) as http:
+            while not self._known.stop.is_set():
+                path, body, act = self._next()
+                self._known.acts.append(act)
+                times = 2 if self._chance.random() < IMPATIENT else 1
+                act.answers = await asyncio.gather(*(self._insist(http, path, body, act.key) for _ in range(times)))
+                self._learn(act)
+                await asyncio.sleep(self._chance.uniform(0, 0.1))
+
+    def _next(self) -> tuple[str, dict[str, Any], Act]:
+        key = str(uuid4())
+        if self._who == "employer":
+            wishes = {"confirm": ("requested", 6), "decline": ("requested", 1), "cancel": ("confirmed", 1)}
+        else:
+            wishes = {"request": ("", 5), "cancel": ("confirmed", 2), "reschedule": ("confirmed", 1)}
+        action = self._chance.choices([*wishes], [weight for _, weight in wishes.values()])[0]
+        found = self._mine(wishes[action][0])
+        if action == "request" or not found:
+            if self._who == "employer":
+                action, found = "confirm", found or [*self._known.bookings]
+            else:
+                action = "request"
+        body: dict[str, Any] = {"note": key}
+        if action == "request" or not found:
+            return self._request(key, body)
+        booking = self._chance.choice(found)
+        if action in ("cancel", "decline"):
+            body["reason_code"] = "no_supervisor" if self._who == "employer" else "transport"
+        if action == "reschedule":
+            body["slot_id"] = self._chance.choice(self._known.slots)
+        return f"/v1/bookings/{booking}/{action}", body, Act(key, action, booking)
+
+    def _request(self, key: str, body: dict[str, Any]) -> tuple[str, dict[str, Any], Act]:
+        school = self._who
+        places = self._chance.randint(1, 6)
+        body |= {"school_id": self._known.schools[school], "slot_id": self._chance.choice(self._known.slots)}
+        return "/v1/bookings", {**body, "places": places, "nc_year": "8"}, Act(key, "request", None)
+
+    def _mine(self, state: str) -> list[str]:
+        """The last few bookings that are, as far as is known, in this state: the sides meet on them."""
+        school = self._known.schools.get(self._who)
+        known = self._known.bookings.items()
+        return [id_ for id_, one in known if one["state"] == state and school in (None, one["school_id"])][-12:]
+
+    def _learn(self, act: Act) -> None:
+        for answer in act.answers:
+            if 0 < answer.status < 300:
+                told = orjson.loads(answer.body)
+                self._known.bookings[told["id"]] = told
+                return
+        if act.booking_id:  # somebody else was first: it is not what it was thought to be
+            self._known.bookings.pop(act.booking_id, None)
+
+    async def _insist(self, http: httpx.AsyncClient, path: str, body: dict[str, Any], key: str) -> Answer:
+        """The same request with the same key until there is an answer to it."""
+        headers, until = {**self._headers, "Idempotency-Key": key}, time.monotonic() + PATIENCE
+        tries = 0
+        while time.monotonic() < until:
+            tries += 1
+            with suppress(httpx.TransportError):
+                answer = await http.post(path, content=orjson.dumps(body), headers=headers)
+                if not _ask_again(answer):
+                    replayed = "idempotent-replayed" in answer.headers
+                    return Answer(answer.status_code, tries, answer.content.decode("latin-1"), replayed)
+            await asyncio.sleep(0.05 + 0.1 * self._chance.random())
+        return Answer(0, tries)
+
+
+def _ask_again(answer: httpx.Response) -> bool:
+    if answer.status_code >= SERVER:
+        return True
+    return answer.status_code == CONFLICT and answer.json()["code"] in AGAIN
+
+
+class Follower:
+    """A reader of the feed who follows it while all this goes on, and never looks back."""
+
+    def __init__(self, known: Known, who: str, sees: list[str]) -> None:
+        self._known = known
+        self._headers = {"Authorization": f"Bearer {known.tokens[who]}"}
+        self.feed = Feed(f"{who}, following", sees)
+
+    async def follow(self) -> None:
+        """Until `known.stop`, and then to the end."""
+        async with _http(self._known) as http:
+            while not self._known.stop.is_set():
+                await self._page(http, 20)
+                await asyncio.sleep(0.05)
+
+    async def catch_up(self) -> Feed:
+        """All that is there from where it stands, when all is quiet."""
+        async with _http(self._known) as http:
+            while await self._page(http, 50):
+                pass
+        return self.feed
+
+    async def _page(self, http: httpx.AsyncClient, limit: int) -> bool:
+        after = self.feed.last[-1] if self.feed.last else 0
+        with suppress(httpx.TransportError):
+            answer = await http.get(f"/v1/events?after={after}&limit={limit}", headers=self._headers)
+            if answer.status_code == 200:
+                items = items_of(answer.content)
+                if items:
+                    self.feed.pages.append(items)
+                    self.feed.last.append(orjson.loads(answer.content)["last"])
+                return bool(items)
+        await asyncio.sleep(0.1)
+        return True
+
+
+def items_of(page: bytes) -> list[str]:
+    """The exact bytes of each member of `data`, as text of Latin-1: found by counting braces outside of strings."""
+    text = page.decode("latin-1")
+    items, depth, begins, quoted, at = list[str](), 0, 0, False, text.index("[") + 1
+    while depth or text[at] != "]":
+        letter = text[at]
+        if quoted:
+            at += letter == "\\"
+            quoted = letter != '"'
+        elif letter == '"':
+            quoted = True
+        elif letter == "{":
+            begins = at if depth == 0 else begins
+            depth += 1
+        elif letter == "}":
+            depth -= 1
+            if depth == 0:
+                items.append(text[begins : at + 1])
+        at += 1
+    return items
+
+
+def _http(known: Known) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=known.base, timeout=ANSWER_SECONDS)

@@ -1,0 +1,76 @@
+"""Every code that the house answers with, read from its source."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+APP: Final = Path(__file__).parents[2] / "app"
+_AT: Final = {
+    "Conflict": 0, "Forbidden": 0, "Invalid": 0, "TooMany": 0, "Unauthenticated": 0, "Missing": 0, "Problem": 0,
+    "Refusal": 0, "Reason": 0, "OAuthRefusal": 0, "_BadRequest": 0, "__init__": 0, "NotFound": 1, "refusal": 1,
+    "_refusal": 1, "Fault": 1, "invalid": 1,
+}  # fmt: skip
+"""Where the code stands among the arguments of what makes a refusal."""
+_WORDS_OF: Final = {"_CODES", "_TAKEN", "_TWICE", "codes"}
+"""Tables whose values are codes, or (pointer, code)."""
+
+
+def codes() -> dict[str, set[str]]:
+    """Every code, with the modules that say it."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(APP.rglob("*.py")):
+        if path.is_relative_to(APP / "demo"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            for code in _in(node, in_limits=path.name == "limits.py"):
+                found.setdefault(code, set()).add(str(path.relative_to(APP)))
+    return found
+
+
+def _in(node: ast.AST, *, in_limits: bool) -> Iterator[str]:
+    if isinstance(node, ast.Call):
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        at = 0 if in_limits and name == "refusal" else _AT.get(name)
+        if at is not None and len(node.args) > at:
+            yield from _words(node.args[at])
+        if name == "_fault":
+            yield from (word for arg in node.args[1:] for word in _words(arg))
+        if name == "setdefault" and len(node.args) == 2:  # noqa: PLR2004  (extensions)
+            yield from _words(node.args[1])
+    elif isinstance(node, ast.Tuple) and len(node.elts) == 2:  # noqa: PLR2004
+        yield from _of_pair(*node.elts)
+    elif isinstance(node, ast.Assign) and any(_called(one, {"code"}) for one in node.targets):
+        yield from _words(node.value)
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if any(_called(one, _WORDS_OF) for one in targets) and isinstance(node.value, ast.Dict):
+            yield from (word for value in node.value.values for word in _words(value))
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and (key.value == "code" or isinstance(key.value, int)):
+                yield from _words(value)
+
+
+def _of_pair(left: ast.expr, right: ast.expr) -> Iterator[str]:
+    """`("bad_key", "A JSON Web Key is an object.")`, or `("/urn", "urn_taken")`."""
+    if not (isinstance(left, ast.Constant) and isinstance(right, ast.Constant)):
+        return
+    if isinstance(right.value, str) and right.value.endswith("."):
+        yield from _words(left)
+    elif isinstance(left.value, str) and left.value.startswith("/"):
+        yield from _words(right)
+
+
+def _called(target: ast.expr, names: set[str]) -> bool:
+    return isinstance(target, ast.Name) and target.id in names
+
+
+def _words(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if node.value.replace("_", "").isalnum() and node.value == node.value.lower():
+            yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from _words(node.body)
+        yield from _words(node.orelse)
