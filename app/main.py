@@ -36,6 +36,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.house = house
     problems.install(app)
+    app.include_router(  # before the others, as routes are tried in turn and dashboards ask here only
+        graphql_app(
+            authenticate=authenticate,
+            db=house.db,
+            cursors=house.cursors,
+            take=house.limiter.take,
+            development=house.development,
+        )
+    )
     attempts = Rates(
         Allowance("tokens", settings.token_rate_limit, settings.rate_window_seconds),
         processes=settings.processes,
@@ -45,15 +54,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.router.routes.extend(router.routes)  # an included router is matched twice at each request
     if settings.development:  # elsewhere the database would refuse it too: nobody may execute app.move_clock
         app.include_router(dev_clock.router)
-    app.include_router(
-        graphql_app(
-            authenticate=authenticate,
-            db=house.db,
-            cursors=house.cursors,
-            take=house.limiter.take,
-            development=house.development,
-        )
-    )
     health.install(app)
     pages.install(app)
     _publish(app, (*ROUTERS, dev_clock.router))

@@ -18,6 +18,7 @@ from app.core.paging import DEFAULT_LIMIT
 from app.dashboards import figures, sql
 from app.dashboards.service import rounds
 from app.graphql.connections import After, Connection, First, turn
+from app.graphql.executor import Executor
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, By
 from app.graphql.ids import of_kind, read
@@ -220,6 +221,7 @@ class NamedOperation(SchemaExtension):
 schema = _Schema(
     query=Query,
     types=[School, Hub, Trust, Programme],
+    execution_context_class=Executor,
     extensions=[
         NamedOperation,
         lambda: AddValidationRules([*RULES, MaxIntrospectionDepthRule]),

@@ -38,12 +38,20 @@ class Known:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+WISHES: Mapping[str, Mapping[str, tuple[int, tuple[str, ...]]]] = {
+    "employer": {"confirm": (6, ("requested",)), "decline": (1, ("requested",)), "cancel": (1, ("confirmed",))},
+    "school": {"request": (5, ()), "cancel": (2, ("requested", "confirmed")), "reschedule": (1, ("confirmed",))},
+}
+"""How often each side wishes what, and in which states a booking may be for it."""
+
+
 class Client:
-    """One party's system, one thing after the other until told to stop."""
+    """One of a party's systems, one thing after the other until told to stop."""
 
     def __init__(self, known: Known, who: str, seed: str) -> None:
         self._known = known
         self._who = who
+        self._wishes = WISHES[who.rstrip("0123456789")]
         self._chance = random.Random(f"{seed} {who}")
         self._headers = {"Authorization": f"Bearer {known.tokens[who]}", "Content-Type": "application/json"}
 
@@ -51,47 +59,48 @@ class Client:
         """Until `known.stop`; what has been begun is brought to an answer."""
         async with _http(self._known) as http:
             while not self._known.stop.is_set():
-                path, body, act = self._next()
-                self._known.acts.append(act)
-                times = 2 if self._chance.random() < IMPATIENT else 1
-                act.answers = await asyncio.gather(*(self._insist(http, path, body, act.key) for _ in range(times)))
-                self._learn(act)
+                if wish := self._next():
+                    await self._do(http, *wish)
                 await asyncio.sleep(self._chance.uniform(0, 0.1))
 
-    def _next(self) -> tuple[str, dict[str, Any], Act]:
-        key = str(uuid4())
-        if self._who == "employer":
-            wishes = {"confirm": ("requested", 6), "decline": ("requested", 1), "cancel": ("confirmed", 1)}
-        else:
-            wishes = {"request": ("", 5), "cancel": ("confirmed", 2), "reschedule": ("confirmed", 1)}
-        action = self._chance.choices([*wishes], [weight for _, weight in wishes.values()])[0]
-        found = self._mine(wishes[action][0])
-        if action == "request" or not found:
-            if self._who == "employer":
-                action, found = "confirm", found or [*self._known.bookings]
-            else:
-                action = "request"
+    async def once(self, path: str) -> Answer:
+        """Post nothing but the path, until there is an answer."""
+        async with _http(self._known) as http:
+            return await self._insist(http, path, {}, str(uuid4()))
+
+    async def _do(self, http: httpx.AsyncClient, path: str, body: dict[str, Any], act: Act) -> None:
+        self._known.acts.append(act)
+        times = 2 if self._chance.random() < IMPATIENT else 1
+        act.answers = await asyncio.gather(*(self._insist(http, path, body, act.key) for _ in range(times)))
+        self._learn(act)
+
+    def _next(self) -> tuple[str, dict[str, Any], Act] | None:
+        """A wish that fits what is known; None if nothing does."""
+        key, weights = str(uuid4()), [weight for weight, _ in self._wishes.values()]
+        action = self._chance.choices([*self._wishes], weights)[0]
+        found = self._mine(self._wishes[action][1])
+        if "request" in self._wishes and not found:
+            return self._request(key)
+        if not found:
+            return None
         body: dict[str, Any] = {"note": key}
-        if action == "request" or not found:
-            return self._request(key, body)
-        booking = self._chance.choice(found)
         if action in ("cancel", "decline"):
             body["reason_code"] = "no_supervisor" if self._who == "employer" else "transport"
         if action == "reschedule":
             body["slot_id"] = self._chance.choice(self._known.slots)
+        booking = self._chance.choice(found)
         return f"/v1/bookings/{booking}/{action}", body, Act(key, action, booking)
 
-    def _request(self, key: str, body: dict[str, Any]) -> tuple[str, dict[str, Any], Act]:
-        school = self._who
-        places = self._chance.randint(1, 6)
-        body |= {"school_id": self._known.schools[school], "slot_id": self._chance.choice(self._known.slots)}
-        return "/v1/bookings", {**body, "places": places, "nc_year": "8"}, Act(key, "request", None)
+    def _request(self, key: str) -> tuple[str, dict[str, Any], Act]:
+        body: dict[str, Any] = {"note": key, "nc_year": "8", "places": self._chance.randint(1, 6)}
+        body |= {"school_id": self._known.schools[self._who], "slot_id": self._chance.choice(self._known.slots)}
+        return "/v1/bookings", body, Act(key, "request", None)
 
-    def _mine(self, state: str) -> list[str]:
-        """The last few bookings that are, as far as is known, in this state: the sides meet on them."""
+    def _mine(self, states: tuple[str, ...]) -> list[str]:
+        """The newest bookings that are in one of these states, as far as is known: the sides meet on them."""
         school = self._known.schools.get(self._who)
         known = self._known.bookings.items()
-        return [id_ for id_, one in known if one["state"] == state and school in (None, one["school_id"])][-12:]
+        return [key for key, one in known if one["state"] in states and school in (None, one["school_id"])][-12:]
 
     def _learn(self, act: Act) -> None:
         for answer in act.answers:

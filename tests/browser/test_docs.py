@@ -94,6 +94,18 @@ async def test_a_client_authorises_with_its_secret_and_tries_a_request(
     assert booked["id"] in {one["id"] for one in body["data"]}
 
 
+async def test_a_wrong_secret_is_refused_in_the_page_and_not_by_a_dialogue_of_the_browser(
+    tab: Tab, address: str, school: NewClient
+) -> None:
+    await opened(tab, address)
+    await tab.click(".auth-wrapper .authorize")
+    await tab.type("#client_id", str(school.id))
+    await tab.type("#client_secret", "guessed")
+    await tab.click(".auth-container:has(#client_id) .authorize")
+    await tab.until("document.querySelector('.errors-wrapper')?.innerText.includes('credentials do not fit')")
+    assert " 401 " in tab.complaints.pop()
+
+
 async def test_a_pasted_token_is_good_enough_and_every_post_gets_a_key_of_its_own(
     tab: Tab, address: str, world: World
 ) -> None:
@@ -105,10 +117,10 @@ async def test_a_pasted_token_is_good_enough_and_every_post_gets_a_key_of_its_ow
     await tab.click(".modal-ux .close-modal")
     status, _ = await tried(tab, BOOKINGS)
     assert status == 200
-    keys = "[0, 1].map(() => withFreshKey({headers: {[KEY]: [...exampleKeys][0]}}).headers[KEY])"
+    keys = "[0, 1].map(() => prepared({headers: {[KEY]: [...exampleKeys][0]}}).headers[KEY])"
     first, second = await tab.js(keys)
     assert len({first, second, *await tab.js("[...exampleKeys]")}) == 3
-    assert await tab.js("withFreshKey({headers: {[KEY]: 'my own'}}).headers[KEY]") == "my own"
+    assert await tab.js("prepared({headers: {[KEY]: 'my own'}}).headers[KEY]") == "my own"
     assert await tab.js("localStorage.length + sessionStorage.length") == 0
 
 
@@ -128,7 +140,7 @@ async def test_the_page_may_neither_load_nor_ask_anything_elsewhere(tab: Tab, ad
     )
     assert await tab.js(f"fetch('{elsewhere}').then(() => false, () => true)")
     assert await tab.js("(() => { try { return !new Function('return 1') } catch { return true } })()")
-    assert all("Content Security Policy" in one for one in tab.complaints)
+    assert all("Content Security Policy" in one or "'script-src'" in one for one in tab.complaints)
     assert {urlsplit(one).hostname for one in tab.strangers} == {
         "cdn.example"
     }  # tried, and stopped at the policy

@@ -76,7 +76,7 @@ async def test_a_wrong_secret_a_missing_token_and_a_wrong_document_are_told_read
     await tab.type("#client", str(school.id))
     await tab.type("#secret", "guessed")
     await tab.click("#sign-in button")
-    await tab.until("at('signed').innerText.startsWith('401: The client did not')")
+    await tab.until("at('signed').innerText.startsWith('401: Client id and credentials do not fit')")
     await answered(tab)
     assert "Send a bearer token" in await errors(tab)
     await tab.type("#token", world.token("school_a"))

@@ -6,7 +6,7 @@ An `http` block is a request line, headers, a blank line, a body, and lines that
     -> $BOOKING_ID = id           remembers a member of the answer, `@ETag` a header
     -> state = "requested"        the member has this value (JSON)
 
-`$NAME` is replaced wherever it stands; `$NEW_KEY` is another one each time.
+`$NAME` and `${NAME}` are replaced wherever they stand; `$NEW_KEY` is another one each time.
 """
 
 import re
@@ -21,7 +21,7 @@ import orjson
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_NAME = re.compile(r"\$([A-Z][A-Z0-9_]*)")
+_NAME = re.compile(r"\$(\{)?([A-Z][A-Z0-9_]*)(?(1)\})")
 _STEP = re.compile(r"\.?(\w+)|\[(\d+)\]")
 
 
@@ -53,7 +53,7 @@ class Values:
 
     def put_into(self, text: str) -> str:
         """The text with every name replaced; a name nobody knows fails by name."""
-        return _NAME.sub(lambda one: self._of(one[1]), text)
+        return _NAME.sub(lambda one: self._of(one[2]), text)
 
     def _of(self, name: str) -> str:
         if name == "NEW_KEY":
@@ -93,8 +93,8 @@ def request_in(block: Block) -> Request:
     method, path = first.split(" ", 1)
     assert said and said[0][:3].isdigit(), f"line {block.line}: the block does not say which status comes"
     parsed = dict(one.split(": ", 1) for one in headers)
-    if "json" in parsed.get("Content-Type", "") and "ndjson" not in parsed["Content-Type"]:
-        orjson.loads(_NAME.sub("0", body) if re.search(r"[^\"]\$[A-Z]", body) else body)
+    if parsed.get("Content-Type") == "application/json":
+        orjson.loads(_NAME.sub("0", body))
     expected = tuple((left, right) for left, right in (one.split(" = ", 1) for one in said[1:]))
     return Request(method, path, parsed, body.strip(), int(said[0][:3]), "soon" in said[0], expected)
 

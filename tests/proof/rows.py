@@ -99,7 +99,11 @@ def special(world: World) -> dict[str, Row]:
         "bookings": {"state": "confirmed"},
         "characteristics": {"field_group": "sen", "value": "K"},
         "dated_policies": {"topic": "day"},
-        "events": {"position": 1, "type": "booking.confirmed", "body": b'{"id":"%s"}' % str(IDS["event_id"]).encode()},
+        "events": {
+            "position": 1,
+            "type": "booking.confirmed",
+            "body": b'{"id":"%s"}' % str(IDS["event_id"]).encode(),
+        },
     }
 
 

@@ -21,7 +21,9 @@ OPERATIONS = [
     for method, document in item.items()
     if method in METHODS
 ]
-FRAMED = [one for one in OPERATIONS if str(one.values[0]).startswith("/v1/") and "/dev/" not in str(one.values[0])]
+FRAMED = [
+    one for one in OPERATIONS if str(one.values[0]).startswith("/v1/") and "/dev/" not in str(one.values[0])
+]
 NO_BODY = {"revoke_token", "delete_contact"}
 """Answers with nothing in them (RFC 7009 for a revocation)."""
 
@@ -67,7 +69,9 @@ def test_operation_ids_are_unique() -> None:
 
 
 @pytest.mark.parametrize(("path", "method", "document"), OPERATIONS)
-def test_an_operation_has_a_name_a_summary_and_a_description(path: str, method: str, document: Schema) -> None:
+def test_an_operation_has_a_name_a_summary_and_a_description(
+    path: str, method: str, document: Schema
+) -> None:
     for member in ("operationId", "summary", "description", "tags"):
         assert document.get(member), f"no {member}"
     for parameter in document.get("parameters", []):

@@ -67,7 +67,9 @@ async def test_columns_have_the_same_names_nullability_and_identity(dsns: Dsns) 
         " WHERE n.nspname = 'public' AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')",
     )
     for name, table in TABLES.items():
-        said = {(one.name, not one.nullable, one.identity is not None, _computed(one)) for one in table.columns}
+        said = {
+            (one.name, not one.nullable, one.identity is not None, _computed(one)) for one in table.columns
+        }
         assert said == found[name], name
 
 
@@ -145,7 +147,10 @@ def _index(index: Index) -> tuple[str, bool, bool, str]:
 
 def test_every_unique_constraint_has_a_name_of_its_own() -> None:
     names = [
-        one.name for table in TABLES.values() for one in table.constraints if isinstance(one, UniqueConstraint)
+        one.name
+        for table in TABLES.values()
+        for one in table.constraints
+        if isinstance(one, UniqueConstraint)
     ]
     assert len(set(names)) == len(names)
 
@@ -171,7 +176,9 @@ def test_every_script_is_run_by_the_migration_of_its_name() -> None:
 def sums() -> dict[str, str]:
     """The SHA-256 of each migration, by file name."""
     files = sorted((ROOT / "migrations" / "versions").glob("2*.*"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.suffix != ".pyc"}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.suffix != ".pyc"
+    }
 
 
 def test_a_migration_that_was_released_is_never_edited() -> None:

@@ -25,8 +25,8 @@ from tests.world import KINDS, World
 SLOTS, BOOKINGS, EVENTS, PUPILS = 20_000, 20_000, 20_000, 10_000
 
 
-async def _multiply(world: World, table: str, like: str, count: int, **columns: str) -> None:
-    """Insert `count` rows like one that is there; each column given is an expression over `n`."""
+async def _multiply(world: World, table: str, like: str, over: str, **columns: str) -> None:
+    """Insert rows like one that is there, one for each row of `over`; each column given is an expression over it."""
     owner = world.owner
     names = [
         row["attname"]
@@ -39,7 +39,7 @@ async def _multiply(world: World, table: str, like: str, count: int, **columns: 
     chosen = ", ".join(columns.get(name, f"x.{name}") for name in names)
     await owner.execute(
         f"INSERT INTO {table} ({', '.join(names)}) SELECT {chosen}"
-        f"  FROM (SELECT * FROM {table} WHERE {like} LIMIT 1) x, generate_series(1, {count}) n"
+        f"  FROM (SELECT * FROM {table} WHERE {like} LIMIT 1) x, {over}"
     )
 
 
@@ -50,13 +50,16 @@ async def large(world: World) -> AsyncIterator[Database]:
     booking = await world.booking(slot=slot)
     pupil = await world.pupil("school_c")
     await _others(world)
-    school, employer = "(SELECT ids[1 + n % 100] FROM many_schools)", "(SELECT ids[1 + n % 100] FROM many_employers)"
+    school, employer = (
+        "(SELECT ids[1 + n % 20] FROM many_schools)",
+        "(SELECT ids[1 + n % 20] FROM many_employers)",
+    )
     await world.owner.execute("ALTER TABLE slots DISABLE TRIGGER slots_shown")
     await _multiply(
         world,
         "slots",
         f"id = '{slot}'",
-        SLOTS,
+        f"generate_series(1, {SLOTS}) n",
         id="app.uuid7()",
         employer_id=employer,
         external_ref="NULL",
@@ -66,19 +69,25 @@ async def large(world: World) -> AsyncIterator[Database]:
         book_by="x.book_by + n * interval '7 minutes'",
     )
     await world.owner.execute("ALTER TABLE slots ENABLE TRIGGER slots_shown")
-    kinds = "(ARRAY['workplace_tour','placement','workplace_visit','work_shadowing'])[1 + n % 4]"
     await world.owner.execute("CREATE TEMP TABLE numbered AS SELECT *, row_number() OVER () AS n FROM slots")
-    await world.owner.execute(f"""
-        INSERT INTO open_slots SELECT (jsonb_populate_record(o, jsonb_build_object(
-          'slot_id', s.id, 'employer_id', s.employer_id, 'starts_at', s.starts_at, 'ends_at', s.ends_at,
-          'book_by', s.book_by, 'places_left', 30, 'kind', {kinds.replace(" n ", " s.n ")},
-          'sector', 'sector_' || s.n % 20))).*
-          FROM numbered s, (SELECT * FROM open_slots WHERE slot_id = '{slot}') o WHERE s.id <> '{slot}'""")
+    await _multiply(
+        world,
+        "open_slots",
+        f"slot_id = '{slot}'",
+        f"numbered s WHERE s.id <> '{slot}'",
+        slot_id="s.id",
+        employer_id="s.employer_id",
+        starts_at="s.starts_at",
+        ends_at="s.ends_at",
+        book_by="s.book_by",
+        kind="(ARRAY['workplace_tour', 'placement', 'workplace_visit', 'work_shadowing'])[1 + s.n % 4]",
+        sector="'sector_' || s.n % 20",
+    )
     await _multiply(
         world,
         "bookings",
         f"id = '{booking['id']}'",
-        BOOKINGS,
+        f"generate_series(1, {BOOKINGS}) n",
         id="app.uuid7()",
         school_id=school,
         employer_id=employer,
@@ -86,15 +95,21 @@ async def large(world: World) -> AsyncIterator[Database]:
         employer_ref="NULL",
     )
     await _multiply(
-        world, "events", "audience = 'school'", EVENTS, id="app.uuid7()", audience_id=school, position="1000 + n",
+        world, "events", "audience = 'school'", f"generate_series(1, {EVENTS}) n", id="app.uuid7()", audience_id=school, position="1000 + n",
         seq="nextval('events_seq')",
     )  # fmt: skip
     await _multiply(
-        world, "enrolments", f"id = '{pupil}'", PUPILS, id="app.uuid7()", school_id=school, upn_hash="NULL",
+        world, "enrolments", f"id = '{pupil}'", f"generate_series(1, {PUPILS}) n", id="app.uuid7()", school_id=school, upn_hash="NULL",
     )  # fmt: skip
     await world.owner.execute("""
         INSERT INTO nc_years (enrolment_id, academic_year, school_id, nc_year)
         SELECT id, y, school_id, '8' FROM enrolments, generate_series(2025, 2027) y ON CONFLICT DO NOTHING""")
+    await world.owner.execute(f"""
+        INSERT INTO pupil_refs (school_id, org_id, external_ref, enrolment_id)
+        SELECT school_id, '{world["vendor"]}', id::text, id FROM enrolments""")
+    await world.owner.execute("""
+        INSERT INTO characteristics (id, school_id, enrolment_id, field_group, value, valid_from)
+        SELECT app.uuid7(), school_id, id, 'sen', 'K', '2026-09-01' FROM enrolments""")
     await world.owner.execute("ANALYZE")
     db = await Database(world.dsns.app).open()
     yield db
@@ -102,10 +117,13 @@ async def large(world: World) -> AsyncIterator[Database]:
 
 
 async def _others(world: World) -> None:
-    """Ids of a hundred schools and a hundred employers, school_a and employer_a among them."""
-    for kind, first, table in (("school", "school_a", "many_schools"), ("employer", "employer_a", "many_employers")):
+    """Ids of twenty schools and twenty employers, school_a and employer_a among them."""
+    for kind, first, table in (
+        ("school", "school_a", "many_schools"),
+        ("employer", "employer_a", "many_employers"),
+    ):
         await world.owner.execute(
-            "INSERT INTO organisations (id, kind, name) SELECT app.uuid7(), $1, $1 || n FROM generate_series(1, 99) n",
+            "INSERT INTO organisations (id, kind, name) SELECT app.uuid7(), $1, $1 || n FROM generate_series(1, 19) n",
             kind,
         )
         await world.owner.execute(
@@ -162,7 +180,13 @@ def _read(plan: Any) -> int:
 
 
 def _is_walked(plan: Any, table: str) -> bool:
-    return any(one["Node Type"] == "Seq Scan" and one.get("Relation Name", "").startswith(table) for one in _nodes(plan))
+    """Whether it is read from end to end; an empty partition may be."""
+    return any(
+        one["Node Type"] == "Seq Scan"
+        and one["Relation Name"].startswith(table)
+        and one["Actual Rows"] + one.get("Rows Removed by Filter", 0) > 0
+        for one in _nodes(plan)
+    )
 
 
 SEARCHES = [
@@ -207,7 +231,9 @@ async def test_the_feed_reads_one_stretch_for_each_audience(world: World, large:
 
 
 @pytest.mark.parametrize("who", ["school_a", "vendor"])
-async def test_a_schools_pupils_are_listed_by_the_index_of_the_school(world: World, large: Database, who: str) -> None:
+async def test_a_schools_pupils_are_listed_by_the_index_of_the_school(
+    world: World, large: Database, who: str
+) -> None:
     plan = await _plan(
         large,
         world,
@@ -215,7 +241,9 @@ async def test_a_schools_pupils_are_listed_by_the_index_of_the_school(world: Wor
         lambda tx: students.page(tx, world["school_a"], today=date(2026, 11, 22), year=2026, limit=50),
     )
     assert "ix_enrolments_school_id" in _indexes(plan), _indexes(plan)
-    assert not {one for one in ("enrolments", "nc_years", "characteristics", "pupil_refs") if _is_walked(plan, one)}
+    assert not {
+        one for one in ("enrolments", "nc_years", "characteristics", "pupil_refs") if _is_walked(plan, one)
+    }
     assert _read(plan) < 400
 
 

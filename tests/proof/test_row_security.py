@@ -148,7 +148,10 @@ async def test_nobody_but_the_owner_reaches_a_partition_directly(world: World) -
         WORKER,
     )
     assert not found
-    assert await world.owner.fetchval("SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r'") > 10
+    assert (
+        await world.owner.fetchval("SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r'")
+        > 10
+    )
 
 
 async def test_no_role_of_ours_passes_by_row_security_or_owns_what_it_reads(world: World) -> None:
@@ -239,7 +242,11 @@ async def test_a_strangers_insert_is_refused_by_its_policy_alone(
 ) -> None:
     statement, values = _insert(table, full[table])
     for policy in await _policies(world, APP):
-        if policy["table"] != table or policy["cmd"] not in {"INSERT", "ALL"} or policy["with_check"] == "true":
+        if (
+            policy["table"] != table
+            or policy["cmd"] not in {"INSERT", "ALL"}
+            or policy["with_check"] == "true"
+        ):
             continue
         async with scratch(superuser, world) as db:
             where, args = _is(table, full[table])
@@ -261,7 +268,9 @@ async def test_a_strangers_update_or_delete_is_refused_by_its_policy_alone(
     where, args = _is(table, full[table])
     column = every_table()[table].columns.keys()[-1]
     for policy in (one for one in policies if one["cmd"] in {"UPDATE", "DELETE"}):
-        verb = f"UPDATE {table} SET {column} = {column}" if policy["cmd"] == "UPDATE" else f"DELETE FROM {table}"
+        verb = (
+            f"UPDATE {table} SET {column} = {column}" if policy["cmd"] == "UPDATE" else f"DELETE FROM {table}"
+        )
         async with scratch(superuser, world) as db:
             for one in reading:
                 await _open(db, one)
@@ -269,7 +278,9 @@ async def test_a_strangers_update_or_delete_is_refused_by_its_policy_alone(
                 assert not await db.touches(who, f"{verb} WHERE {where}", *args), f"{who} changed {table}"
             await _open(db, policy)
             who = _strangers_to(table)[0]
-            assert await db.touches(who, f"{verb} WHERE {where}", *args), f"not {policy['name']} kept {who} out"
+            assert await db.touches(who, f"{verb} WHERE {where}", *args), (
+                f"not {policy['name']} kept {who} out"
+            )
 
 
 OWNERS = {
@@ -295,7 +306,9 @@ async def test_a_row_cannot_be_handed_to_a_stranger_by_an_update(
     if not changing or not columns:
         pytest.skip("nobody may update it, or it has no owner")
     owner = next(iter(sorted(_writers(table) & READERS[table])))
-    names = ", ".join(f"{name} = ${at}" for at, name in enumerate(columns, len(_is(table, full[table])[1]) + 1))
+    names = ", ".join(
+        f"{name} = ${at}" for at, name in enumerate(columns, len(_is(table, full[table])[1]) + 1)
+    )
     where, args = _is(table, full[table])
     statement = f"UPDATE {table} SET {names} WHERE {where}"
     values = [*args, *(world[OWNERS[name]] for name in columns)]

@@ -50,7 +50,9 @@ async def signed(world: World) -> None:
     )
 
 
-async def _count(world: World, what: str, send: Callable[[], Awaitable[httpx.Response]], status: int = 200) -> Any:
+async def _count(
+    world: World, what: str, send: Callable[[], Awaitable[httpx.Response]], status: int = 200
+) -> Any:
     db = world.app.state.house.db
     before = db.statements
     answer = await send()

@@ -261,7 +261,9 @@ async def test_what_is_ones_own_does_not_open_what_is_nested_in_it(
 ) -> None:
     """A path whose first id is the caller's own and whose last is somebody else's."""
     who = "school_c"
-    if not any((thing := operation.thing(name)) and who in thing.strangers for name in operation.parameters[1:]):
+    if not any(
+        (thing := operation.thing(name)) and who in thing.strangers for name in operation.parameters[1:]
+    ):
         pytest.skip("the inner thing is known to every school")
     own = await _own(world, operation.parameters[0])
     path = _filled(operation, {**_foreign(operation, full), operation.parameters[0]: own})
@@ -302,7 +304,12 @@ async def test_no_answer_is_ours_to_be_ashamed_of(
 ) -> None:
     """Those who may read a thing and not change it hear no: nobody hears 500."""
     path = _filled(operation, _foreign(operation, full))
-    only_read = {"site_id": "school_a", "cover_id": "school_a", "approval_id": "school_a", "programme_id": "school_a"}
+    only_read = {
+        "site_id": "school_a",
+        "cover_id": "school_a",
+        "approval_id": "school_a",
+        "programme_id": "school_a",
+    }
     who = only_read.get(operation.parameters[0])
     if who is None:
         pytest.skip("who may read it may change it")
@@ -348,7 +355,12 @@ def _bodies() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("operation", "place", "name"), _bodies())
 async def test_a_strangers_id_in_a_body_is_as_good_as_none(
-    world: World, full: dict[str, Row], stranger: Stranger, operation: Operation, place: tuple[Any, ...], name: str
+    world: World,
+    full: dict[str, Row],
+    stranger: Stranger,
+    operation: Operation,
+    place: tuple[Any, ...],
+    name: str,
 ) -> None:
     if name in NOT_FOREIGN:
         pytest.skip(NOT_FOREIGN[name])
@@ -391,7 +403,9 @@ async def test_a_list_never_holds_what_is_foreign(
             answer = await stranger.send(who, operation, f"{path}{query}")
             assert answer.status_code in {200, 403, 404}, (who, query, answer.text)
             text = answer.text.replace(path, "")
-            leaked = {table for one, table in foreign.items() if one in text} - TOLD_BY_SCOPE.get(str(operation), set())
+            leaked = {table for one, table in foreign.items() if one in text} - TOLD_BY_SCOPE.get(
+                str(operation), set()
+            )
             assert not leaked, (who, query, leaked)
             shown |= {table for table, row in full.items() if str(row.get("id")) in text}
     assert shown or operation.path in HAS_NO_ROWS, f"{operation}: nobody saw anything, so this proves nothing"
@@ -464,7 +478,11 @@ async def test_graphql_tells_a_stranger_that_there_is_no_such_node(
     world: World, full: dict[str, Row], kind: str
 ) -> None:
     field, readers = QUESTIONS[kind]
-    key = full["programmes"]["id"] if kind == "Programme" else world["school_a" if kind == "School" else _hub(kind)]
+    key = (
+        full["programmes"]["id"]
+        if kind == "Programme"
+        else world["school_a" if kind == "School" else _hub(kind)]
+    )
     answered = set()
     for who in sorted(EVERYBODY):
         scopes = world.app.state.house.doorkeeper.caller_of(world.tokens[who]).scopes

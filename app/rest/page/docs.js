@@ -9,9 +9,11 @@ function freshKey() {
   return Array.from(bytes, (one) => one.toString(16).padStart(2, "0")).join("");
 }
 
-// The key in the contract is an example: pressing Execute twice must not replay somebody else's answer.
-function withFreshKey(request) {
+// The key in the contract is an example: pressing Execute twice must not replay an answer to something else.
+// Without "omit" the browser would answer a refused secret (WWW-Authenticate: Basic) with a dialogue of its own.
+function prepared(request) {
   if (exampleKeys.has(request.headers?.[KEY])) request.headers[KEY] = freshKey();
+  request.credentials = "omit";
   return request;
 }
 
@@ -36,7 +38,7 @@ async function start() {
     filter: true,
     persistAuthorization: false,
     presets: [SwaggerUIBundle.presets.apis],
-    requestInterceptor: withFreshKey,
+    requestInterceptor: prepared,
     validatorUrl: null,
     onComplete: () => document.getElementById("state").remove(),
   });
