@@ -82,6 +82,7 @@ def _house(settings: Settings) -> tuple[House, Tokens]:
         limiter=limiter,
         development=settings.development,
         body_limit=settings.body_limit,
+        body_stall=settings.body_stall_seconds,
         webhook_policy=settings.webhook_policy(),
         keep_answers=timedelta(hours=settings.idempotency_hours),
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from app.bookings import news, sql
 from app.bookings.facts import moment, pupil_facts
+from app.bookings.service import not_yours_to_move
 from app.core.clock import school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Invalid, NotFound
@@ -63,7 +64,7 @@ async def name_participants(tx: Writer, booking_id: UUID, names: Sequence[Name])
 async def _nameable(tx: Writer, booking_id: UUID, more: int) -> Row:
     booking = await sql.lock(tx, booking_id)
     if booking is None:
-        raise NotFound("booking")
+        raise await not_yours_to_move(tx, booking_id)
     if tx.caller.side != "school":
         raise Forbidden("not_yours", "Only a school's side names pupils.")
     if booking["state"] not in MAY_NAME:

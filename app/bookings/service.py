@@ -123,7 +123,7 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     """
     before = await sql.lock(tx, booking_id)
     if before is None:
-        raise NotFound("booking")
+        raise await not_yours_to_move(tx, booking_id)
     if step.expected is not None and step.expected != before["version"]:
         raise Stale
     who = actor or Actor(tx.caller.side)
@@ -147,6 +147,13 @@ _WITHOUT_SLOT = frozenset(
     }
 )
 """Moves that ask nothing of the slot beyond what the booking knows: its offer may be hidden from the school by now."""
+
+
+async def not_yours_to_move(tx: Writer, booking_id: UUID) -> NotFound | Forbidden:
+    """Why a booking could not be locked: it is a stranger's, or one that the caller's grant lets it read only."""
+    if await sql.by_id(tx, booking_id) is None:
+        return NotFound("booking")
+    return Forbidden("grant_read_only", "The grant you hold is for reading only.")
 
 
 async def _target(tx: Writer, before: Row, step: Step) -> Row:

@@ -14,14 +14,23 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import MetaData, exc
+from sqlalchemy import MetaData, event, exc
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.expression import Executable, func, select
 
 from app.core.caller import Caller
 from app.core.clock import wall_now
-from app.core.errors import Conflict, ConstraintBroken, Invalid, NotFound, Problem, Unauthenticated
+from app.core.errors import (
+    Conflict,
+    ConstraintBroken,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    Unauthenticated,
+    Unavailable,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -165,7 +174,9 @@ class Database:
             connect_args={"server_settings": _SERVER_SETTINGS},
             json_serializer=_as_json,
             json_deserializer=orjson.loads,
+            hide_parameters=True,  # an error's text goes to the log, pupils' data does not
         )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
         self._pool = await asyncpg.create_pool(
             self._replica,
             min_size=1,
@@ -197,7 +208,7 @@ class Database:
         """One transaction, committed when the block ends and before anything is answered; rolled back if it raises.
 
         With `caller` None nothing is entered: row security then shows nothing, and only the functions that
-        ask for no caller can be used (token requests).
+        ask for no caller can be used (token requests). Unavailable when the database is away.
         """
         if self._engine is None:
             msg = "the database is not open"
@@ -210,27 +221,28 @@ class Database:
                 yield tx
         except exc.DBAPIError as error:
             raise translated(error) from error
-        except asyncpg.PostgresError as error:
+        except (OSError, asyncpg.PostgresError) as error:
             raise _translated(error) from error
 
     @asynccontextmanager
     async def read(self, caller: Caller) -> AsyncIterator[Reader]:
-        """One read-only snapshot, entered in the same message that begins it."""
+        """One read-only snapshot, entered in the same message that begins it. Unavailable when the database is away."""
         if self._pool is None:
             msg = "the database is not open"
             raise RuntimeError(msg)
-        async with self._pool.acquire() as connection:
-            try:
-                await connection.execute(_begin(caller))
-                tx = Reader(connection, caller.at(wall_now()), self)
-                if self._development:
-                    tx.caller = caller.at(await tx.value(_DOMAIN_NOW))
-                yield tx
-            except asyncpg.PostgresError as error:
-                raise _translated(error) from error
-            finally:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+        try:
+            async with self._pool.acquire() as connection:
+                try:
+                    await connection.execute(_begin(caller))
+                    tx = Reader(connection, caller.at(wall_now()), self)
+                    if self._development:
+                        tx.caller = caller.at(await tx.value(_DOMAIN_NOW))
+                    yield tx
+                finally:
+                    if not connection.is_closed():
+                        await connection.execute("ROLLBACK")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _translated(error) from error
 
 
 def nobody() -> Caller:
@@ -260,6 +272,12 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no 
 
     def get_reset_query(self) -> str:
         return ""
+
+
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:  # noqa: ANN401
+    """A connection whose server has died is replaced before it is used; asyncpg knows it without asking."""
+    if connection.driver_connection.is_closed():
+        raise exc.DisconnectionError
 
 
 def _as_json(value: Any) -> str:  # noqa: ANN401
@@ -313,6 +331,7 @@ _CONSTRAINTS = {"23505": "unique", "23P01": "exclusion", "23514": "check", "2350
 _UNFIT = {"22021", "22P05", "22003", "22008"}
 _OURS: dict[str, Callable[[str], Problem]] = {
     "TD401": lambda message: Unauthenticated("client_revoked", message),
+    "TD403": lambda message: Forbidden("grant_read_only", message),
     "TD404": NotFound,
     "TD409": lambda message: Conflict("conflict", message),
 }
@@ -321,11 +340,26 @@ _OURS: dict[str, Callable[[str], Problem]] = {
 def translated(error: exc.DBAPIError) -> Exception:
     """The Problem a database error stands for, or the error itself if it is a fault of ours."""
     cause = error.orig.__cause__ if error.orig is not None else None
-    return _translated(cause) if isinstance(cause, asyncpg.PostgresError) else error
+    if isinstance(cause, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        found = _translated(cause)
+        return error if found is cause else found
+    return error
 
 
-def _translated(error: asyncpg.PostgresError) -> Exception:
-    state = error.sqlstate or ""
+def _is_away(error: Exception) -> bool:
+    """Whether the database cannot be reached, or went away in the middle of it."""
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, OSError) or state.startswith(("08", "57P")) or state == "53300":
+        return True
+    return isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error)
+
+
+def _translated(error: Exception) -> Exception:
+    return Unavailable() if _is_away(error) else _refusal(error)
+
+
+def _refusal(error: Exception) -> Exception:
+    state = getattr(error, "sqlstate", None) or ""
     if state in _CONSTRAINTS:
         return ConstraintBroken(getattr(error, "constraint_name", None) or "", _CONSTRAINTS[state])
     if state in _OURS:
@@ -338,5 +372,4 @@ def _translated(error: asyncpg.PostgresError) -> Exception:
         )
     if state in _UNFIT or isinstance(error, asyncpg.DataError):
         return Invalid("unfit_value", "A value cannot be stored: a NUL character, or a number out of range.")
-    fault: Exception = error
-    return fault
+    return error

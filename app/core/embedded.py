@@ -62,6 +62,8 @@ _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 # A commit is still written, if not flushed, before it is answered: a killed server loses nothing.
 _FORGETFUL = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off"}
 
+_PASSING = ("could not bind", "is still in use", "lock file", "was terminated by signal")
+
 
 class EmbeddedPostgres:
     """One server and its data: `async with EmbeddedPostgres(folder) as server: await server.prepare()`.
@@ -202,7 +204,7 @@ class EmbeddedPostgres:
             (data / "postmaster.pid").unlink(missing_ok=True)
 
     async def _launch_until_healthy(self) -> None:
-        """Launch; launch again while the port is taken or backends of a killed server still hold on."""
+        """Launch; again while the port is taken, backends of a killed server hold on, or it is killed at once."""
         deadline = time.monotonic() + START_SECONDS
         self.port = self._wanted_port or self._folder.port or free_port()
         while True:
@@ -212,11 +214,17 @@ class EmbeddedPostgres:
                 self._watcher = self._watch()
                 return
             said = self._log_since(born_at)
-            if self.running() or time.monotonic() > deadline or not _worth_another_try(said):
+            if self.running() or time.monotonic() > deadline or not self._worth_another_try(said):
                 raise EmbeddedFailed(f"Postgres did not start in {self.path}. It said:\n{said[-2000:]}")
             if "could not bind" in said and self._wanted_port is None:
                 self.port = free_port()
             await asyncio.sleep(0.3)
+
+    def _worth_another_try(self, said: str) -> bool:
+        """Its port or its data is held by something on its way out; or it was killed itself, as anything may be."""
+        if self._process is not None and (self._process.returncode or 0) < 0:
+            return True
+        return any(sign in said for sign in _PASSING)
 
     def _launch(self) -> int:
         """Start the server's process; give the place in its log where this life begins."""
@@ -327,10 +335,6 @@ def _serves(process: psutil.Process, data: Path) -> bool:
         return str(data) in process.cmdline() or Path(process.cwd()) == data.resolve()
     except (psutil.Error, OSError):
         return False
-
-
-def _worth_another_try(said: str) -> bool:
-    return any(sign in said for sign in ("could not bind", "is still in use", "lock file"))
 
 
 async def _end(process: psutil.Process | None, child: "subprocess.Popen[bytes] | None" = None) -> None:

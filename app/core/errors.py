@@ -76,6 +76,19 @@ class TooMany(Problem):
     """Over the allowance (429); `extra["retry_after"]` is in whole seconds."""
 
 
+class Unavailable(Problem):
+    """The database is away (503). Whether a change was committed is not known, so this never says that nothing was."""
+
+    def __init__(self) -> None:
+        """Always the same words."""
+        super().__init__(
+            "unavailable",
+            "The database cannot be reached at present, and it is not known whether this was done. "
+            "Ask again; a POST with the same Idempotency-Key.",
+            extra={"retry_after": 1},
+        )
+
+
 class ConstraintBroken(Conflict):
     """A database constraint said no. A service that expects it translates it by `constraint`."""
 

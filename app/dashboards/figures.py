@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
+from operator import attrgetter
 from uuid import UUID
 
 from app.core.db import Row
@@ -21,6 +23,11 @@ from app.rules.words import NC_YEARS, CoverageBand, ExperienceKind, KeyStage, ke
 
 DAY_MINUTES = 300  # five hours: what minutes are rounded to for hubs
 NO_YEAR = "unknown"
+
+# Pure functions remember their last answers, by everything these follow from: nothing ever has to be forgotten.
+_TABLES_KEPT = 32
+_LARGEST_KEPT = 5_000  # groups: the hubs and authorities, and not the whole country
+_FIGURES_KEPT = 8_192
 
 
 class Cut(StrEnum):
@@ -50,7 +57,14 @@ class Counts:
     bm6: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        return _sum((self, other))
+
+
+_VALUES = attrgetter(*(one.name for one in fields(Counts)))
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    return Counts(*map(sum, zip(*map(_VALUES, counts), strict=True)))  # of none: 0 everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +127,6 @@ class Figures:
     at_total: Figure | None = None
     at_activity: Figure | None = None
     at_placement: Figure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of coverage. `order` is its sort key within the list; `key` names the group within its cut."""
-
-    cut: Cut | None
-    key: str
-    label: str
-    order: tuple[str, ...]
-    figures: Figures
-    basis: Basis
-    school: School | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +196,27 @@ def hidden(groups: Sequence[Group], schools: Mapping[UUID, School]) -> frozenset
     Every sum that is shown anywhere takes part: a hub over its schools, a school over its years and key stages, a
     key stage over its years.
     """
+    sizes = tuple((_places(one, schools), _parts(one), one.counts.pupils) for one in groups)
+    return _hidden(sizes) if len(sizes) <= _LARGEST_KEPT else _hidden.__wrapped__(sizes)
+
+
+Size = tuple[tuple[str, ...], tuple[str, ...], int]
+"""All of a group that decides what is withheld: the places and parts it counts in, and its pupils."""
+
+
+@lru_cache(_TABLES_KEPT)
+def _hidden(sizes: tuple[Size, ...]) -> frozenset[str]:
     bases: defaultdict[str, int] = defaultdict(int)
-    sums: defaultdict[str, set[str]] = defaultdict(set)
     ranks: dict[str, int] = {}
-    for group in groups:
-        places, parts = _places(group, schools), _parts(group)
+    for places, parts, pupils in sizes:
         for place, by_part in zip(places, _RANKS, strict=True):
             for part, rank in zip(parts, by_part, strict=True):
-                bases[f"{place}|{part}"] += group.counts.pupils
+                bases[f"{place}|{part}"] += pupils
                 ranks[f"{place}|{part}"] = rank
+    if not any(base < coverage.SMALLEST_BASE for base in bases.values()):
+        return frozenset()  # nothing is small, and so nothing has to go for its sake
+    sums: defaultdict[str, set[str]] = defaultdict(set)
+    for places, parts, _ in sizes:
         _relate(sums, places, parts)
     return Sums(bases, ranks).held(sums.values())
 
@@ -244,6 +257,36 @@ class Place:
     schools: tuple[School, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of coverage. `order` is its sort key within the list; `key` names the group within its cut.
+
+    Its figures and their basis are worked out when they are asked for: a page shows few of the lines of a list.
+    """
+
+    table: Table
+    place: Place
+    cut: Cut | None
+    key: str
+    label: str
+    order: tuple[str, ...]
+    school: School | None = None
+    parts: tuple[str, ...] = ("*",)
+    counts: Counts | None = None  # None: of everybody at the place
+
+    @property
+    def figures(self) -> Figures:
+        """As this caller may be shown them."""
+        by_kind = self.cut is Cut.KIND
+        counts = self.counts or _sum(group.counts for group in _within(self.table, self.place))
+        return _shown(self.table, counts, self.place, *self.parts, by_kind=by_kind)
+
+    @property
+    def basis(self) -> Basis:
+        """What the figures stand on."""
+        return _basis(self.table, self.place.schools)
+
+
 def everywhere(table: Table) -> Place:
     """All that the caller may count."""
     return Place("all", tuple(table.schools.values()))
@@ -262,12 +305,8 @@ def at_hub(table: Table, hub_id: UUID) -> Place:
 
 def whole(table: Table, place: Place) -> Line:
     """The figure of the whole place."""
-    counts = _sum(group.counts for group in _within(table, place))
-    figures = _shown(table, counts, place, "*")
     only = place.schools[0] if len(place.schools) == 1 and place.key != "all" else None
-    return Line(
-        None, "all", only.name if only else "All", ("all",), figures, _basis(table, place.schools), only
-    )
+    return Line(table, place, None, "all", only.name if only else "All", ("all",), only)
 
 
 def lines(table: Table, place: Place, cut: Cut) -> list[Line]:
@@ -280,26 +319,23 @@ def lines(table: Table, place: Place, cut: Cut) -> list[Line]:
 
 
 def _school_line(table: Table, school: School) -> Line:
-    place = at_school(table, school.id)
-    counts = _sum(group.counts for group in _within(table, place))
-    figures = _shown(table, counts, place, "*")
-    order = (school.name, str(school.id))
-    return Line(Cut.SCHOOL, str(school.id), school.name, order, figures, _basis(table, [school]), school)
+    key = str(school.id)
+    return Line(table, Place(key, (school,)), Cut.SCHOOL, key, school.name, (school.name, key), school)
 
 
 def _part_lines(table: Table, place: Place, cut: Cut) -> Iterator[Line]:
-    sums: defaultdict[str, Counts] = defaultdict(Counts)
+    found: defaultdict[str, list[Counts]] = defaultdict(list)
     parts: defaultdict[str, set[str]] = defaultdict(set)
     for group in _within(table, place):
         name = group.nc_year if cut is Cut.YEAR_GROUP else (group.stage or NO_YEAR)
-        sums[name] += group.counts
+        found[name].append(group.counts)
         parts[name].add(_parts(group)[2 if cut is Cut.YEAR_GROUP else 1])
     known: Sequence[str] = NC_YEARS if cut is Cut.YEAR_GROUP else tuple(KeyStage)
-    basis = _basis(table, place.schools)
     for position, name in enumerate((*known, NO_YEAR)):
-        if name in sums:
-            figures = _shown(table, sums[name], place, *sorted(parts[name]))
-            yield Line(cut, name, _label(cut, name), (f"{position:02d}",), figures, basis)
+        if name in found:
+            order, within = (f"{position:02d}",), tuple(sorted(parts[name]))
+            counts = _sum(found[name])
+            yield Line(table, place, cut, name, _label(cut, name), order, parts=within, counts=counts)
 
 
 def _label(cut: Cut, name: str) -> str:
@@ -310,21 +346,15 @@ def _label(cut: Cut, name: str) -> str:
 
 def _kind_lines(table: Table, place: Place) -> Iterator[Line]:
     pupils = sum(group.counts.pupils for group in _within(table, place))
-    basis = _basis(table, place.schools)
     for position, kind in enumerate(ExperienceKind):
         counts = _sum(table.kinds.get(one.id, {}).get(kind, Counts()) for one in place.schools)
         counts += Counts(pupils=pupils)
-        figures = _shown(table, counts, place, "*", by_kind=True)
         label = kind.value.replace("_", " ").capitalize()
-        yield Line(Cut.KIND, kind.value, label, (f"{position:02d}",), figures, basis)
+        yield Line(table, place, Cut.KIND, kind.value, label, (f"{position:02d}",), counts=counts)
 
 
 def _within(table: Table, place: Place) -> Iterator[Group]:
     return (group for one in place.schools for group in table.groups.get(one.id, ()))
-
-
-def _sum(counts: Iterable[Counts]) -> Counts:
-    return sum(counts, start=Counts())
 
 
 def _shown(table: Table, counts: Counts, place: Place, *parts: str, by_kind: bool = False) -> Figures:
@@ -352,8 +382,16 @@ def _shown(table: Table, counts: Counts, place: Place, *parts: str, by_kind: boo
 
 
 def _figure(table: Table, part: int, base: int) -> Figure:
-    if table.rounds:
-        return coverage.figure(Cell(part, base))
+    return _rounded(part, base) if table.rounds else _exact(part, base)
+
+
+@lru_cache(_FIGURES_KEPT)
+def _rounded(part: int, base: int) -> Figure:
+    return coverage.figure(Cell(part, base))
+
+
+@lru_cache(_FIGURES_KEPT)
+def _exact(part: int, base: int) -> Figure:
     return Figure(FigureState.KNOWN, part, base, coverage.percent(part, base), coverage.band(part, base))
 
 

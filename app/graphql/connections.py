@@ -8,6 +8,7 @@ import strawberry
 
 from app.core.errors import invalid
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
+from app.graphql.fields import answers
 
 N = TypeVar("N")
 S = TypeVar("S")
@@ -26,10 +27,17 @@ class PageInfo:
 
     has_next_page: bool = strawberry.field(description="Whether there is more after this page.")
     has_previous_page: bool = strawberry.field(description="Whether this page began after a cursor.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the first edge.")
-    end_cursor: str | None = strawberry.field(
-        description="The cursor of the last edge: the next page's `after`."
-    )
+    edges: strawberry.Private[Sequence["Edge[Any]"]]
+
+    @answers("The cursor of the first edge.")
+    def start_cursor(self) -> str | None:
+        """None of an empty page."""
+        return self.edges[0].cursor() if self.edges else None
+
+    @answers("The cursor of the last edge: the next page's `after`.")
+    def end_cursor(self) -> str | None:
+        """None of an empty page."""
+        return self.edges[-1].cursor() if self.edges else None
 
 
 @strawberry.type(description="One element of a list and its cursor.")
@@ -37,7 +45,13 @@ class Edge(Generic[N]):
     """Relay's edge."""
 
     node: N = strawberry.field(description="The element.")
-    cursor: str = strawberry.field(description="Opaque and signed; good for `after` of this list only.")
+    turn: strawberry.Private["Turn"]
+    key: strawberry.Private[Sequence[Any]]
+
+    @answers("Opaque and signed; good for `after` of this list only.")
+    def cursor(self) -> str:
+        """Signed when it is asked for."""
+        return self.turn.cursors.make(self.turn.scope, self.key)
 
 
 @strawberry.type(description="A page of a list.")
@@ -63,15 +77,9 @@ class Turn:
     ) -> tuple[list[Edge[N]], PageInfo]:
         """Edges and page info; `rows` begins after the cursor and has one row more if there is a next page."""
         kept = rows[: self.first]
-        edges = [Edge(node=show(row), cursor=self.cursors.make(self.scope, key(row))) for row in kept]
-        ends = (edges[0].cursor, edges[-1].cursor) if edges else (None, None)
+        edges = [Edge(node=show(row), turn=self, key=key(row)) for row in kept]
         more = len(rows) > self.first
-        return edges, PageInfo(
-            has_next_page=more,
-            has_previous_page=self.after is not None,
-            start_cursor=ends[0],
-            end_cursor=ends[1],
-        )
+        return edges, PageInfo(has_next_page=more, has_previous_page=self.after is not None, edges=edges)
 
 
 def turn(cursors: Cursors, scope: str, first: int, after: str | None) -> Turn:

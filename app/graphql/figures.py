@@ -89,72 +89,95 @@ class Basis:
 
 @strawberry.type(description="Pupils, what they have done, and the share of them at each mark.")
 class Figures:
-    """The figures of one group."""
+    """The figures of one group; a share is made when it is asked for."""
 
-    state: FigureState = strawberry.field(description="Whether the group is shown; UNKNOWN is never 0.")
-    pupils: int | None = strawberry.field(description="Pupils, each counted once, at their main school.")
-    reached: Share = strawberry.field(description="Pupils with at least one minute.")
-    minutes: int | None = strawberry.field(
-        description="Confirmed minutes of all pupils together, after the policy's cap on a day; for hubs to the nearest "
+    shown: strawberry.Private[figures.Figures]
+
+    @answers("Whether the group is shown; UNKNOWN is never 0.")
+    def state(self) -> FigureState:
+        """As the domain says."""
+        return self.shown.state
+
+    @answers("Pupils, each counted once, at their main school.")
+    def pupils(self) -> int | None:
+        """The base."""
+        return self.shown.pupils
+
+    @answers("Pupils with at least one minute.")
+    def reached(self) -> Share:
+        """More than nothing."""
+        return share(self.shown.reached)
+
+    @answers(
+        "Confirmed minutes of all pupils together, after the policy's cap on a day; for hubs to the nearest "
         "300 (five hours)."
     )
-    days: int | None = strawberry.field(
-        description="Calendar days with an experience, added up over pupils (and over kinds within one academic year); "
+    def minutes(self) -> int | None:
+        """Credited minutes."""
+        return self.shown.minutes
+
+    @answers(
+        "Calendar days with an experience, added up over pupils (and over kinds within one academic year); "
         "for hubs to the nearest 5."
     )
-    at_zero: Share = strawberry.field(description="Pupils without a single minute.")
-    at25_hours: Share | None = strawberry.field(
-        description="Pupils with 1,500 minutes of any kind. Null by KIND."
+    def days(self) -> int | None:
+        """Distinct days."""
+        return self.shown.days
+
+    @answers("Pupils without a single minute.")
+    def at_zero(self) -> Share:
+        """Nothing."""
+        return share(self.shown.at_zero)
+
+    @answers("Pupils with 1,500 minutes of any kind. Null by KIND.")
+    def at25_hours(self) -> Share | None:
+        """A week."""
+        return _maybe(self.shown.at_week)
+
+    @answers(
+        "Of pupils in Years 7-9: those with 1,500 minutes of activity, virtual at most half. Null if none."
     )
-    at25_hours_of_activity: Share | None = strawberry.field(
-        description="Of pupils in Years 7-9: those with 1,500 minutes of activity, virtual at most half. Null if none."
-    )
-    at25_hours_of_placement: Share | None = strawberry.field(
-        description="Of pupils in Years 10-11: those with 1,500 minutes of placement in person. Null if none."
-    )
-    at50_hours: Share | None = strawberry.field(
-        description="Pupils with 3,000 minutes of any kind. Null by KIND."
-    )
-    bm5: Share = strawberry.field(
-        description="Pupils with a meaningful encounter with an employer (Gatsby 5)."
-    )
-    bm6: Share = strawberry.field(
-        description="Pupils with a meaningful experience of a workplace (Gatsby 6)."
-    )
+    def at25_hours_of_activity(self) -> Share | None:
+        """The mark of Years 7-9."""
+        return _maybe(self.shown.at_activity)
+
+    @answers("Of pupils in Years 10-11: those with 1,500 minutes of placement in person. Null if none.")
+    def at25_hours_of_placement(self) -> Share | None:
+        """The mark of Years 10-11."""
+        return _maybe(self.shown.at_placement)
+
+    @answers("Pupils with 3,000 minutes of any kind. Null by KIND.")
+    def at50_hours(self) -> Share | None:
+        """Both weeks."""
+        return _maybe(self.shown.at_total)
+
+    @answers("Pupils with a meaningful encounter with an employer (Gatsby 5).")
+    def bm5(self) -> Share:
+        """Benchmark 5."""
+        return share(self.shown.bm5)
+
+    @answers("Pupils with a meaningful experience of a workplace (Gatsby 6).")
+    def bm6(self) -> Share:
+        """Benchmark 6."""
+        return share(self.shown.bm6)
 
     @answers("Confirmed hours of all pupils together: minutes / 60.")
     def hours(self) -> float | None:
         """Minutes in hours."""
-        return None if self.minutes is None else round(self.minutes / 60, 2)
+        minutes = self.shown.minutes
+        return None if minutes is None else round(minutes / 60, 2)
 
     @answers("Minutes per pupil, from the two figures as shown.")
     def minutes_per_pupil(self) -> float | None:
         """The mean."""
-        return round(self.minutes / self.pupils, 1) if self.pupils and self.minutes is not None else None
+        pupils, minutes = self.shown.pupils, self.shown.minutes
+        return round(minutes / pupils, 1) if pupils and minutes is not None else None
 
 
 def share(figure: Figure) -> Share:
     """A figure as a share."""
     return Share(
         state=figure.state, count=figure.reached, base=figure.base, percent=figure.percent, band=figure.band
-    )
-
-
-def figures_of(shown: figures.Figures) -> Figures:
-    """Figures as shown."""
-    return Figures(
-        state=shown.state,
-        pupils=shown.pupils,
-        reached=share(shown.reached),
-        minutes=shown.minutes,
-        days=shown.days,
-        at_zero=share(shown.at_zero),
-        at25_hours=_maybe(shown.at_week),
-        at25_hours_of_activity=_maybe(shown.at_activity),
-        at25_hours_of_placement=_maybe(shown.at_placement),
-        at50_hours=_maybe(shown.at_total),
-        bm5=share(shown.bm5),
-        bm6=share(shown.bm6),
     )
 
 

@@ -12,7 +12,7 @@ from app.dashboards import figures, sql
 from app.dashboards.figures import Cut, Line, Place, Table
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
-from app.graphql.figures import AcademicYear, Basis, By, Figures, basis_of, figures_of
+from app.graphql.figures import AcademicYear, Basis, By, Figures, basis_of
 from app.graphql.ids import node_id
 from app.graphql.session import Info, Session
 from app.rules.words import ExperienceKind, KeyStage
@@ -31,33 +31,62 @@ class Node:
 class Coverage:
     """A line, or the whole."""
 
-    key: str = strawberry.field(
-        description="Names the group within its cut: a school's UUID, an NC year, a key stage, a kind, or `all`."
-    )
-    label: str = strawberry.field(description="For people.")
-    by: Cut | None = strawberry.field(description="The cut; null for the whole.")
-    year_group: str | None = strawberry.field(
-        description="NC year as the school sent it: R, 1-14, X; null if not cut by it or not recorded."
-    )
-    key_stage: KeyStage | None = strawberry.field(description="Null if not cut by it or not recorded.")
-    kind: ExperienceKind | None = strawberry.field(description="Null if not cut by it.")
-    figures: Figures = strawberry.field(description="The figures.")
-    stands_on: Basis = strawberry.field(description="What they stand on.")
-    school_id: strawberry.Private[UUID | None] = None
-    school_name: strawberry.Private[str] = ""
-    school_urn: strawberry.Private[str | None] = None
+    line: strawberry.Private[Line]
+    on: strawberry.Private[date]
+    year: strawberry.Private[int | None]
+
+    @answers("Names the group within its cut: a school's UUID, an NC year, a key stage, a kind, or `all`.")
+    def key(self) -> str:
+        """As the domain has it."""
+        return self.line.key
+
+    @answers("For people.")
+    def label(self) -> str:
+        """A name."""
+        return self.line.label
+
+    @answers("The cut; null for the whole.")
+    def by(self) -> Cut | None:
+        """As it was asked for."""
+        return self.line.cut
+
+    @answers("NC year as the school sent it: R, 1-14, X; null if not cut by it or not recorded.")
+    def year_group(self) -> str | None:
+        """Of a line by year group."""
+        return self._named(Cut.YEAR_GROUP)
+
+    @answers("Null if not cut by it or not recorded.")
+    def key_stage(self) -> KeyStage | None:
+        """Of a line by key stage."""
+        name = self._named(Cut.KEY_STAGE)
+        return KeyStage(name) if name else None
+
+    @answers("Null if not cut by it.")
+    def kind(self) -> ExperienceKind | None:
+        """Of a line by kind."""
+        name = self._named(Cut.KIND)
+        return ExperienceKind(name) if name else None
+
+    @answers("The figures.")
+    def figures(self) -> Figures:
+        """Worked out when they are asked for."""
+        return Figures(shown=self.line.figures)
+
+    @answers("What they stand on.")
+    def stands_on(self) -> Basis:
+        """Worked out when it is asked for."""
+        return basis_of(self.line.basis, self.on, self.year)
 
     @answers("The school, where the line is one school's.")
     def school(self) -> "School | None":
         """By its id, without another question."""
-        if self.school_id is None:
+        found = self.line.school
+        if found is None:
             return None
-        return School(
-            id=node_id("School", self.school_id),
-            uuid=self.school_id,
-            name=self.school_name,
-            urn=self.school_urn,
-        )
+        return School(id=node_id("School", found.id), uuid=found.id, name=found.name, urn=found.urn)
+
+    def _named(self, cut: Cut) -> str | None:
+        return self.line.key if self.line.cut is cut and self.line.key != figures.NO_YEAR else None
 
 
 @strawberry.type(description="Lines of coverage, and the figures of them all.")
@@ -369,28 +398,13 @@ class Asked:
         found = sorted(figures.lines(table, place, self.by), key=lambda line: line.order)
         left = [line for line in found if page.after is None or list(line.order) > page.after]
         on = (await session.period(self.year)).on
-        edges, where = page.page(left, lambda line: line.order, lambda line: _coverage(line, on, self.year))
-        total = _coverage(figures.whole(table, place), on, self.year)
+        edges, where = page.page(
+            left, lambda line: line.order, lambda line: Coverage(line=line, on=on, year=self.year)
+        )
+        total = Coverage(line=figures.whole(table, place), on=on, year=self.year)
         return CoverageConnection(edges=edges, page_info=where, total_count=len(found), total=total)
 
 
 async def line_of(session: Session, year: int | None, line: Line) -> Coverage:
     """One line, dated."""
-    return _coverage(line, (await session.period(year)).on, year)
-
-
-def _coverage(line: Line, on: date, year: int | None) -> Coverage:
-    known = line.key != figures.NO_YEAR
-    return Coverage(
-        key=line.key,
-        label=line.label,
-        by=line.cut,
-        year_group=line.key if line.cut is Cut.YEAR_GROUP and known else None,
-        key_stage=KeyStage(line.key) if line.cut is Cut.KEY_STAGE and known else None,
-        kind=ExperienceKind(line.key) if line.cut is Cut.KIND else None,
-        figures=figures_of(line.figures),
-        stands_on=basis_of(line.basis, on, year),
-        school_id=line.school.id if line.school else None,
-        school_name=line.school.name if line.school else "",
-        school_urn=line.school.urn if line.school else None,
-    )
+    return Coverage(line=line, on=(await session.period(year)).on, year=year)

@@ -109,11 +109,8 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
                 _complete(operation, route, method)
     schemas = made["components"]["schemas"]
     for schema in schemas.values():
-        schema |= (
-            {"examples": [_whole(one, schema, schemas) for one in schema["examples"]]}
-            if "examples" in schema
-            else {}
-        )
+        if "examples" in schema:
+            schema["examples"] = [_whole(one, schema, schemas) for one in schema["examples"]]
     for path in made["paths"].values():
         for method, operation in path.items():
             _show_a_page(operation, schemas)

@@ -5,6 +5,7 @@ allowance (429), media type (415), idempotency key (400), the transaction, the e
 the commit, the response. An endpoint that raises leaves nothing behind and the key free.
 """
 
+import asyncio
 import hashlib
 import re
 import time
@@ -23,7 +24,7 @@ from fastapi.routing import APIRoute
 from app.core.addresses import Policy
 from app.core.caller import Caller
 from app.core.db import Database, Reader, Row, Writer
-from app.core.errors import Forbidden, Missing, NotFound, Stale, TooMany, Unauthenticated, invalid
+from app.core.errors import Forbidden, Missing, NotFound, Problem, Stale, TooMany, Unauthenticated, invalid
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
 from app.core.secrets import Keyring
 from app.idempotency import service as idempotency
@@ -58,6 +59,7 @@ class House:
     limiter: Limiter
     development: bool = False
     body_limit: int = 2_000_000
+    body_stall: float = 30.0
     keep_answers: timedelta = timedelta(days=30)
     webhook_policy: Policy = field(default_factory=Policy)
 
@@ -229,16 +231,37 @@ async def _write(
 
 
 async def _body(request: Request, house: House, need: Need) -> bytes:
+    """The whole body, received before anything is begun: one that stalls or ends early has changed nothing."""
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > house.body_limit:
-        raise refusal(413, "body_too_large", f"The body may have {house.body_limit} bytes at most.")
-    body = await request.body()
-    if len(body) > house.body_limit:
-        raise refusal(413, "body_too_large", f"The body may have {house.body_limit} bytes at most.")
+        raise _too_large(house)
+    body = await _received(request, house)
+    request._body = body  # noqa: SLF001  (where Starlette keeps what `body()` has read)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and media not in need.media:
         raise refusal(415, "unsupported_media_type", f"Send {' or '.join(need.media)}.")
     return body
+
+
+async def _received(request: Request, house: House) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    stream = request.stream().__aiter__()
+    while True:
+        try:
+            part = await asyncio.wait_for(anext(stream, None), house.body_stall)
+        except TimeoutError:
+            raise refusal(408, "body_stalled", f"Nothing came for {house.body_stall:.0f} s.") from None
+        if part is None:
+            return b"".join(parts)
+        size += len(part)
+        if size > house.body_limit:
+            raise _too_large(house)
+        parts.append(part)
+
+
+def _too_large(house: House) -> Problem:
+    return refusal(413, "body_too_large", f"The body may have {house.body_limit} bytes at most.")
 
 
 def _idempotency_key(request: Request) -> str:

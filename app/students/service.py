@@ -61,8 +61,9 @@ async def access_to(
 ) -> Access:
     """What the caller may see (or, with `write`, send) of a school's pupils; `scoped` are the groups its scopes open.
 
-    NotFound for a school that is not the caller's to reach. With `write`, Forbidden `agreement_missing` outside
-    development until the controller's live agreement covers the school; changes of one roll then wait for each other.
+    NotFound for a school that is not the caller's to reach. With `write`, Forbidden `grant_read_only` without
+    a grant for more than reading, and `agreement_missing` outside development until the controller's live agreement
+    covers the school; changes of one roll then wait for each other.
     """
     found = await sql.access(tx, school_id, alone=write)
     if not found["reached"]:
@@ -71,6 +72,8 @@ async def access_to(
         raise Forbidden(
             "agreement_missing", "The school's controller has recorded no agreement that covers it."
         )
+    if write and not found["own"] and not found["writable"]:
+        raise Forbidden("grant_read_only", "The grant you hold is for reading only.")
     granted = frozenset(FieldGroup) if found["own"] else frozenset(found["writable" if write else "readable"])
     return Access(school_id, found["own"], granted, frozenset(scoped), found["grant_id"], found["today"])
 

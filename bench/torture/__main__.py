@@ -21,8 +21,12 @@ def summary(history: History) -> str:
     """What a run was, in a few lines."""
     answers = [answer for act in history.acts for answer in act.answers]
     tries, replayed = sum(answer.tries for answer in answers), sum(answer.replayed for answer in answers)
-    kills = ", ".join(f"{name} {times}" for name, times in sorted(Counter(name for _, name in history.kills).items()))
-    kinds = ", ".join(f"{status} {times}" for status, times in sorted(Counter(one.status for one in answers).items()))
+    kills = ", ".join(
+        f"{name} {times}" for name, times in sorted(Counter(name for _, name in history.kills).items())
+    )
+    kinds = ", ".join(
+        f"{status} {times}" for status, times in sorted(Counter(one.status for one in answers).items())
+    )
     firsts = len({(one.endpoint_id, one.id) for one in history.arrivals})
     return (
         f"seed {history.seed}; kill -9: {kills}\n"
@@ -46,9 +50,13 @@ def main() -> int:
     """Run or read, and judge; what has faults is kept."""
     parser = argparse.ArgumentParser(prog="python -m bench.torture")
     parser.add_argument("--seconds", type=float, default=300.0, help="for which processes are killed")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="of victims and moments")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(1_000_000), help="of victims and moments"
+    )
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--keep", action="store_true", help="keep the history and the logs, whatever they say")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the history and the logs, whatever they say"
+    )
     parser.add_argument("--check", type=Path, help="a history that was kept")
     given = parser.parse_args()
     if given.check:

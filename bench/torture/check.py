@@ -139,7 +139,9 @@ def positions_are_in_order(history: History) -> Iterator[str]:
         yield f"{len(positions)} events have positions with a gap or twice, first at {odd}"
     if history.last_position != len(positions):
         yield f"the last position is {history.last_position}, there are {len(positions)} events"
-    for (key, audience), events in _grouped(history.events, lambda one: (one.order_key, one.audience_id)).items():
+    for (key, audience), events in _grouped(
+        history.events, lambda one: (one.order_key, one.audience_id)
+    ).items():
         sequences = [one.sequence for one in sorted(events, key=lambda one: one.position or 0)]
         if sequences != list(range(1, len(sequences) + 1)):
             yield f"order key {key} for {audience}: sequences {sequences} in the order of position"
@@ -173,8 +175,12 @@ def everything_arrived(history: History) -> Iterator[str]:
         accepted = {one.id for one in came if OK <= one.status < MULTIPLE}
         due = {one.id for one in history.events if one.audience_id in endpoint.sees}
         if endpoint.revoked_at is None:
-            yield from (f"{events[one].type} {one} was never accepted by {endpoint.id}" for one in due - accepted)
-        yield from (f"{one} came to {endpoint.id}, which may not see it" for one in {x.id for x in came} - due)
+            yield from (
+                f"{events[one].type} {one} was never accepted by {endpoint.id}" for one in due - accepted
+            )
+        yield from (
+            f"{one} came to {endpoint.id}, which may not see it" for one in {x.id for x in came} - due
+        )
 
 
 def books_are_true(history: History) -> Iterator[str]:
@@ -246,7 +252,9 @@ def revoked_is_silent(history: History) -> Iterator[str]:
 def feed_is_whole(history: History) -> Iterator[str]:
     """Every reader of the feed gets each event it may see exactly once, in the order of position."""
     for feed in history.feeds:
-        due = sorted((one for one in history.events if one.audience_id in feed.sees), key=lambda one: one.position or 0)
+        due = sorted(
+            (one for one in history.events if one.audience_id in feed.sees), key=lambda one: one.position or 0
+        )
         got = [_id_of(body) for body in _items(feed)]
         if got != (wanted := [one.id for one in due]):
             yield f"the feed of {feed.reader}: {_difference(got, wanted)}"
@@ -294,7 +302,9 @@ def _difference(got: list[str], wanted: list[str]) -> str:
         return f"{len(twice)} events are there twice, first {twice[0]}"
     if more := [one for one in got if one not in set(wanted)]:
         return f"{len(more)} events are not to be seen, first {more[0]}"
-    return f"not in the order of position, first {next(a for a, b in zip(got, wanted, strict=True) if a != b)}"
+    return (
+        f"not in the order of position, first {next(a for a, b in zip(got, wanted, strict=True) if a != b)}"
+    )
 
 
 def _signature(endpoint: Endpoint, arrival: Arrival) -> str:

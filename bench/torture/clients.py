@@ -39,8 +39,16 @@ class Known:
 
 
 WISHES: Mapping[str, Mapping[str, tuple[int, tuple[str, ...]]]] = {
-    "employer": {"confirm": (6, ("requested",)), "decline": (1, ("requested",)), "cancel": (1, ("confirmed",))},
-    "school": {"request": (5, ()), "cancel": (2, ("requested", "confirmed")), "reschedule": (1, ("confirmed",))},
+    "employer": {
+        "confirm": (6, ("requested",)),
+        "decline": (1, ("requested",)),
+        "cancel": (1, ("confirmed",)),
+    },
+    "school": {
+        "request": (5, ()),
+        "cancel": (2, ("requested", "confirmed")),
+        "reschedule": (1, ("confirmed",)),
+    },
 }
 """How often each side wishes what, and in which states a booking may be for it."""
 
@@ -93,14 +101,19 @@ class Client:
 
     def _request(self, key: str) -> tuple[str, dict[str, Any], Act]:
         body: dict[str, Any] = {"note": key, "nc_year": "8", "places": self._chance.randint(1, 6)}
-        body |= {"school_id": self._known.schools[self._who], "slot_id": self._chance.choice(self._known.slots)}
+        body |= {
+            "school_id": self._known.schools[self._who],
+            "slot_id": self._chance.choice(self._known.slots),
+        }
         return "/v1/bookings", body, Act(key, "request", None)
 
     def _mine(self, states: tuple[str, ...]) -> list[str]:
         """The newest bookings that are in one of these states, as far as is known: the sides meet on them."""
         school = self._known.schools.get(self._who)
         known = self._known.bookings.items()
-        return [key for key, one in known if one["state"] in states and school in (None, one["school_id"])][-12:]
+        return [key for key, one in known if one["state"] in states and school in (None, one["school_id"])][
+            -12:
+        ]
 
     def _learn(self, act: Act) -> None:
         for answer in act.answers:

@@ -65,7 +65,9 @@ async def main(port: int, path: str, seed: str) -> None:
         recorder = Recorder(notes, seed)
         server = await asyncio.start_server(recorder.serve, "127.0.0.1", port)
         lines = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
+        )
         while await lines.readline():
             recorder.calm = True
         server.close()

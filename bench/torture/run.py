@@ -60,7 +60,9 @@ async def _register(up: System) -> dict[str, Endpoint]:
         for who in RECEIVERS:
             url = f"http://127.0.0.1:{up.receiver_port}/{who}"
             headers = {"Authorization": f"Bearer {up.tokens[who]}", "Idempotency-Key": f"endpoint-{who}"}
-            made = await http.post("/v1/webhook-endpoints", json={"url": url, "from_position": 0}, headers=headers)
+            made = await http.post(
+                "/v1/webhook-endpoints", json={"url": url, "from_position": 0}, headers=headers
+            )
             made.raise_for_status()
             found[who] = Endpoint(made.json()["id"], made.json()["secret"], up.stage.sees(who))
     return found
@@ -70,7 +72,7 @@ async def _revoke(up: System, known: Known, endpoints: dict[str, Endpoint], afte
     """In the middle of it all the school takes its grant back from the vendor."""
     await asyncio.sleep(after)
     answer = await Client(known, "school1", "grant").once(f"/v1/grants/{up.stage.grant}/revoke")
-    if answer.status != 200:  # noqa: PLR2004
+    if answer.status != 200:
         raise RuntimeError(f"the grant was not revoked: {answer.status} {answer.body}")
     endpoints["vendor"].revoked_at = time.time()
 
@@ -100,7 +102,9 @@ async def _write_down(up: System, history: History) -> None:
     history.bookings = [
         Booking(**row) for row in await _rows(owner, "SELECT id, slot_id, state, places FROM bookings")
     ]
-    moves = "SELECT booking_id, no, action, to_state, to_slot_id, note FROM booking_moves ORDER BY booking_id, no"
+    moves = (
+        "SELECT booking_id, no, action, to_state, to_slot_id, note FROM booking_moves ORDER BY booking_id, no"
+    )
     history.moves = [Move(**row) for row in await _rows(owner, moves)]
     events = "SELECT id, position, type, audience_id, order_key, sequence, lane, body FROM events ORDER BY position"
     history.events = [Event(**row) for row in await _rows(owner, events)]

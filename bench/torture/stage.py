@@ -44,7 +44,13 @@ async def _approved(owner: asyncpg.Connection, stage: Stage) -> None:
     lasting = {"starts_on": today - timedelta(days=300), "expires_on": today + timedelta(days=700)}
     await _add(owner, "employers", id=employer, size_band="small")
     site = await _add(
-        owner, "sites", employer_id=employer, name="Main", address="1 High Street", town="Stevenage", postcode="SG1 1AA"
+        owner,
+        "sites",
+        employer_id=employer,
+        name="Main",
+        address="1 High Street",
+        town="Stevenage",
+        postcode="SG1 1AA",
     )
     for liability in ("employers_liability", "public_liability"):
         policy = {"kind": "policy", "insurer": "Mutual", "policy_number": "P-1", "limit_pence": 1_000_000_000}
@@ -53,14 +59,22 @@ async def _approved(owner: asyncpg.Connection, stage: Stage) -> None:
     dates = {"approved_on": lasting["starts_on"], "expires_on": lasting["expires_on"]}
     await _add(owner, "approvals", employer_id=employer, site_id=site, **given, **dates)
     for school in ("school1", "school2"):
-        accepted = "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+        accepted = (
+            "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+        )
         await owner.execute(accepted, stage.orgs[school], stage.orgs["hub"])
     await _slots(owner, stage, site)
 
 
 async def _slots(owner: asyncpg.Connection, stage: Stage, site: UUID) -> None:
     employer = stage.orgs["employer"]
-    words = {"title": "A tour", "kind": "workplace_tour", "grouping": "group", "tier": 1, "sector": "life_sciences"}
+    words = {
+        "title": "A tour",
+        "kind": "workplace_tour",
+        "grouping": "group",
+        "tier": 1,
+        "sector": "life_sciences",
+    }
     years = {"year_groups": ["7", "8", "9"], "year_mask": 896}
     offer = await _add(owner, "offers", employer_id=employer, site_id=site, **words, **years)
     for number in range(SLOTS):
@@ -68,7 +82,9 @@ async def _slots(owner: asyncpg.Connection, stage: Stage, site: UUID) -> None:
         times = {"starts_at": starts, "ends_at": starts + timedelta(hours=2)}
         by = {"book_by": starts - timedelta(days=2), "name_by": starts - timedelta(days=1)}
         sizes = {"capacity": CAPACITY, "minutes": 120}
-        slot = await _add(owner, "slots", offer_id=offer, employer_id=employer, site_id=site, **times, **by, **sizes)
+        slot = await _add(
+            owner, "slots", offer_id=offer, employer_id=employer, site_id=site, **times, **by, **sizes
+        )
         await _add(owner, "sittings", slot_id=slot, employer_id=employer, no=1, **times)
         stage.slots.append(slot)
 

@@ -64,7 +64,7 @@ class System:
         async with httpx.AsyncClient() as http, asyncio.timeout(READY_SECONDS):
             while True:
                 with contextlib.suppress(httpx.TransportError):
-                    if (await http.get(f"{self.base}/health")).status_code == 200:  # noqa: PLR2004
+                    if (await http.get(f"{self.base}/health")).status_code == 200:
                         return
                 await asyncio.sleep(0.1)
 
@@ -198,7 +198,9 @@ class Killer:
             if time.monotonic() - began + pause > seconds:
                 return self
             await asyncio.sleep(pause)
-            victim = pending.pop() if pending else self._chance.choice([*self._up.parts, "postgres", "backend"])
+            victim = (
+                pending.pop() if pending else self._chance.choice([*self._up.parts, "postgres", "backend"])
+            )
             at = time.monotonic() - began
             lately = sum(name == victim and at - when < self.SPARED_SECONDS for when, name in self.kills)
             if lately < self.AT_MOST and self._kill(victim):

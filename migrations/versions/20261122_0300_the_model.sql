@@ -20,6 +20,8 @@ CREATE FUNCTION app.caller() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $
 CREATE FUNCTION app.org() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT app.setting('app.org')::uuid $$;
 CREATE FUNCTION app.kind() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT app.setting('app.kind') $$;
 CREATE FUNCTION app.schools() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT app.setting('app.schools')::uuid[] $$;
+-- Those of them for which the caller may also write: a grant can be for reading only.
+CREATE FUNCTION app.writes() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT app.setting('app.writes')::uuid[] $$;
 
 -- The smallest UUIDv7 of a moment: the bound of a partition.
 CREATE FUNCTION app.uuid7_floor(p_at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
@@ -1257,8 +1259,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
    WHERE parent_id = p_parent AND kind = p_kind AND starts_on <= p_on AND (ends_on IS NULL OR ends_on > p_on)
 $$;
 
--- The schools whose named pupils an organisation may reach today: its own, its academies, or those that granted it.
-CREATE FUNCTION app.schools_of(p_org uuid) RETURNS uuid[]
+-- The schools whose named pupils an organisation may reach today: its own, its academies, or those that granted it
+-- (p_writing: for more than reading).
+CREATE FUNCTION app.schools_of(p_org uuid, p_writing boolean DEFAULT false) RETURNS uuid[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_kind text; v_today date := app.today(); v uuid[];
 BEGIN
@@ -1268,17 +1271,17 @@ BEGIN
   IF v_kind <> 'vendor' THEN RETURN '{}'; END IF;
   SELECT coalesce(array_agg(DISTINCT s), '{}') INTO v FROM (
     SELECT g.school_id AS s FROM grants g
-     WHERE g.grantee_id = p_org AND g.revoked_at IS NULL AND g.starts_on <= v_today AND g.school_id IS NOT NULL
+     WHERE g.grantee_id = p_org AND g.revoked_at IS NULL AND (g.write OR NOT p_writing) AND g.starts_on <= v_today AND g.school_id IS NOT NULL
        AND (g.grantor_id = g.school_id OR g.grantor_id = app.trust_of(g.school_id, v_today))
     UNION ALL
     SELECT m.member_id FROM grants g
       JOIN memberships m ON m.parent_id = g.grantor_id AND m.kind = 'trust'
        AND m.starts_on <= v_today AND (m.ends_on IS NULL OR m.ends_on > v_today)
-     WHERE g.grantee_id = p_org AND g.revoked_at IS NULL AND g.starts_on <= v_today AND g.school_id IS NULL
+     WHERE g.grantee_id = p_org AND g.revoked_at IS NULL AND (g.write OR NOT p_writing) AND g.starts_on <= v_today AND g.school_id IS NULL
        AND NOT m.member_id = ANY (g.except_school_ids)
     UNION ALL
     SELECT g.grantor_id FROM grants g JOIN organisations o ON o.id = g.grantor_id AND o.kind = 'school'
-     WHERE g.grantee_id = p_org AND g.revoked_at IS NULL AND g.starts_on <= v_today AND g.school_id IS NULL
+     WHERE g.grantee_id = p_org AND g.revoked_at IS NULL AND (g.write OR NOT p_writing) AND g.starts_on <= v_today AND g.school_id IS NULL
   ) x;
   RETURN v;
 END $$;
@@ -1300,7 +1303,7 @@ END $$;
 -- Answers the domain time. With p_school the caller sees that school alone.
 CREATE FUNCTION app.enter(p_client uuid, p_school uuid, p_token uuid) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-DECLARE v_org uuid; v_kind text; v_schools uuid[];
+DECLARE v_org uuid; v_kind text; v_schools uuid[]; v_writes uuid[];
 BEGIN
   SELECT c.org_id, o.kind INTO v_org, v_kind
     FROM clients c JOIN organisations o ON o.id = c.org_id
@@ -1310,14 +1313,20 @@ BEGIN
     RAISE EXCEPTION 'This client or token has been revoked.' USING ERRCODE = 'TD401';
   END IF;
   v_schools := app.schools_of(v_org);
+  v_writes := v_schools;
+  IF v_kind = 'vendor' AND EXISTS (SELECT 1 FROM grants WHERE grantee_id = v_org AND NOT write) THEN
+    v_writes := app.schools_of(v_org, true);
+  END IF;
   IF p_school IS NOT NULL THEN
     IF NOT p_school = ANY (v_schools) THEN
       RAISE EXCEPTION 'school' USING ERRCODE = 'TD404';
     END IF;
     v_schools := ARRAY[p_school];
+    v_writes := CASE WHEN p_school = ANY (v_writes) THEN v_schools ELSE '{}' END;
   END IF;
   PERFORM set_config('app.client', p_client::text, true), set_config('app.org', v_org::text, true),
-          set_config('app.kind', v_kind, true), set_config('app.schools', v_schools::text, true);
+          set_config('app.kind', v_kind, true), set_config('app.schools', v_schools::text, true),
+          set_config('app.writes', v_writes::text, true);
   RETURN app.domain_now();
 END $$;
 
@@ -1327,7 +1336,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
   PERFORM set_config('app.client', '00000000-0000-0000-0000-000000000000', true),
           set_config('app.org', '00000000-0000-0000-0000-000000000000', true),
-          set_config('app.kind', 'system', true), set_config('app.schools', '{}', true);
+          set_config('app.kind', 'system', true), set_config('app.schools', '{}', true),
+          set_config('app.writes', '{}', true);
   RETURN app.domain_now();
 END $$;
 
@@ -1414,7 +1424,10 @@ $$;
 CREATE FUNCTION app.take_places(p_slot uuid, p_school uuid, p_places integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
-  IF NOT (p_school = ANY (app.schools()) OR app.kind() = 'system'
+  IF p_school = ANY (app.schools()) AND NOT p_school = ANY (app.writes()) THEN
+    RAISE EXCEPTION 'The grant you hold is for reading only.' USING ERRCODE = 'TD403';
+  END IF;
+  IF NOT (p_school = ANY (app.writes()) OR app.kind() = 'system'
           OR EXISTS (SELECT 1 FROM slots WHERE id = p_slot AND employer_id = app.org())) THEN
     RAISE EXCEPTION 'school' USING ERRCODE = 'TD404';
   END IF;
@@ -1428,7 +1441,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
   UPDATE slots s SET taken = s.taken - p_places FROM bookings b
    WHERE b.id = p_booking AND s.id = b.slot_id
-     AND (b.school_id = ANY (app.schools()) OR b.employer_id = app.org() OR app.kind() = 'system');
+     AND (b.school_id = ANY (app.writes()) OR b.employer_id = app.org() OR app.kind() = 'system');
   IF NOT FOUND THEN
     RAISE EXCEPTION 'booking' USING ERRCODE = 'TD404';
   END IF;
@@ -1441,11 +1454,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_school uuid;
 BEGIN
   SELECT school_id INTO v_school FROM bookings
-   WHERE id = p_booking AND (school_id = ANY (app.schools()) OR employer_id = app.org());
+   WHERE id = p_booking AND (school_id = ANY (app.writes()) OR employer_id = app.org());
   IF NOT FOUND THEN
     RAISE EXCEPTION 'booking' USING ERRCODE = 'TD404';
   END IF;
-  PERFORM set_config('app.schools', ARRAY[v_school]::text, true);
+  PERFORM set_config('app.schools', ARRAY[v_school]::text, true),
+          set_config('app.writes', ARRAY[v_school]::text, true);
   RETURN v_school;
 END $$;
 
@@ -1484,7 +1498,7 @@ RETURNS TABLE (person_id uuid, person_no integer, elsewhere boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_id uuid; v_no integer; v_protected boolean;
 BEGIN
-  IF NOT p_school = ANY (app.schools()) THEN
+  IF NOT p_school = ANY (app.writes()) THEN
     RAISE EXCEPTION 'school' USING ERRCODE = 'TD404';
   END IF;
   IF p_upn_hash IS NOT NULL AND NOT p_protected THEN
@@ -1680,8 +1694,8 @@ ALTER TABLE encounters FORCE ROW LEVEL SECURITY;
 CREATE POLICY encounters_owner ON encounters TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY encounters_read ON encounters FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON encounters TO tendays_app;
-CREATE POLICY encounters_insert ON encounters FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY encounters_update ON encounters FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY encounters_insert ON encounters FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY encounters_update ON encounters FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE events FORCE ROW LEVEL SECURITY;
@@ -1713,7 +1727,7 @@ ALTER TABLE ledger_entries FORCE ROW LEVEL SECURITY;
 CREATE POLICY ledger_entries_owner ON ledger_entries TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY ledger_entries_read ON ledger_entries FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT ON ledger_entries TO tendays_app;
-CREATE POLICY ledger_entries_insert ON ledger_entries FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY ledger_entries_insert ON ledger_entries FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE order_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE order_keys FORCE ROW LEVEL SECURITY;
@@ -1769,8 +1783,8 @@ CREATE POLICY approval_acceptances_read ON approval_acceptances FOR SELECT TO te
 GRANT SELECT, INSERT, DELETE ON approval_acceptances TO tendays_app;
 CREATE POLICY approval_acceptances_worker ON approval_acceptances TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT ON approval_acceptances TO tendays_worker;
-CREATE POLICY approval_acceptances_insert ON approval_acceptances FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY approval_acceptances_delete ON approval_acceptances FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY approval_acceptances_insert ON approval_acceptances FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY approval_acceptances_delete ON approval_acceptances FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE clients ENABLE ROW LEVEL SECURITY;
 ALTER TABLE clients FORCE ROW LEVEL SECURITY;
@@ -1804,22 +1818,22 @@ ALTER TABLE encounter_refs FORCE ROW LEVEL SECURITY;
 CREATE POLICY encounter_refs_owner ON encounter_refs TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY encounter_refs_read ON encounter_refs FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) AND org_id = (SELECT app.org()));
 GRANT SELECT, INSERT ON encounter_refs TO tendays_app;
-CREATE POLICY encounter_refs_insert ON encounter_refs FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) AND org_id = (SELECT app.org()));
+CREATE POLICY encounter_refs_insert ON encounter_refs FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) AND org_id = (SELECT app.org()));
 
 ALTER TABLE encounter_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE encounter_versions FORCE ROW LEVEL SECURITY;
 CREATE POLICY encounter_versions_owner ON encounter_versions TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY encounter_versions_read ON encounter_versions FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT ON encounter_versions TO tendays_app;
-CREATE POLICY encounter_versions_insert ON encounter_versions FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY encounter_versions_insert ON encounter_versions FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE enrolments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE enrolments FORCE ROW LEVEL SECURITY;
 CREATE POLICY enrolments_owner ON enrolments TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY enrolments_read ON enrolments FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON enrolments TO tendays_app;
-CREATE POLICY enrolments_insert ON enrolments FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY enrolments_update ON enrolments FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY enrolments_insert ON enrolments FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY enrolments_update ON enrolments FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE grants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE grants FORCE ROW LEVEL SECURITY;
@@ -1856,8 +1870,8 @@ ALTER TABLE school_states FORCE ROW LEVEL SECURITY;
 CREATE POLICY school_states_owner ON school_states TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY school_states_read ON school_states FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON school_states TO tendays_app;
-CREATE POLICY school_states_insert ON school_states FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY school_states_update ON school_states FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY school_states_insert ON school_states FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY school_states_update ON school_states FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 CREATE POLICY school_states_worker ON school_states TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, UPDATE ON school_states TO tendays_worker;
 
@@ -1866,8 +1880,8 @@ ALTER TABLE summaries FORCE ROW LEVEL SECURITY;
 CREATE POLICY summaries_owner ON summaries TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY summaries_read ON summaries FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON summaries TO tendays_app;
-CREATE POLICY summaries_insert ON summaries FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY summaries_update ON summaries FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY summaries_insert ON summaries FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY summaries_update ON summaries FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE webhook_endpoints ENABLE ROW LEVEL SECURITY;
 ALTER TABLE webhook_endpoints FORCE ROW LEVEL SECURITY;
@@ -1898,16 +1912,16 @@ ALTER TABLE balances FORCE ROW LEVEL SECURITY;
 CREATE POLICY balances_owner ON balances TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY balances_read ON balances FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON balances TO tendays_app;
-CREATE POLICY balances_insert ON balances FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY balances_update ON balances FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY balances_insert ON balances FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY balances_update ON balances FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE characteristics ENABLE ROW LEVEL SECURITY;
 ALTER TABLE characteristics FORCE ROW LEVEL SECURITY;
 CREATE POLICY characteristics_owner ON characteristics TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY characteristics_read ON characteristics FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON characteristics TO tendays_app;
-CREATE POLICY characteristics_insert ON characteristics FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY characteristics_update ON characteristics FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY characteristics_insert ON characteristics FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY characteristics_update ON characteristics FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE client_secrets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE client_secrets FORCE ROW LEVEL SECURITY;
@@ -1922,25 +1936,25 @@ ALTER TABLE costs FORCE ROW LEVEL SECURITY;
 CREATE POLICY costs_owner ON costs TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY costs_read ON costs FOR SELECT TO tendays_app USING (owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON costs TO tendays_app;
-CREATE POLICY costs_insert ON costs FOR INSERT TO tendays_app WITH CHECK (owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY costs_update ON costs FOR UPDATE TO tendays_app USING (owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY costs_insert ON costs FOR INSERT TO tendays_app WITH CHECK (owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY costs_update ON costs FOR UPDATE TO tendays_app USING (owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE nc_years ENABLE ROW LEVEL SECURITY;
 ALTER TABLE nc_years FORCE ROW LEVEL SECURITY;
 CREATE POLICY nc_years_owner ON nc_years TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY nc_years_read ON nc_years FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON nc_years TO tendays_app;
-CREATE POLICY nc_years_insert ON nc_years FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY nc_years_update ON nc_years FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY nc_years_insert ON nc_years FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY nc_years_update ON nc_years FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE pupil_refs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pupil_refs FORCE ROW LEVEL SECURITY;
 CREATE POLICY pupil_refs_owner ON pupil_refs TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY pupil_refs_read ON pupil_refs FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) AND org_id = (SELECT app.org()));
 GRANT SELECT, INSERT, UPDATE, DELETE ON pupil_refs TO tendays_app;
-CREATE POLICY pupil_refs_insert ON pupil_refs FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) AND org_id = (SELECT app.org()));
-CREATE POLICY pupil_refs_update ON pupil_refs FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) AND org_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) AND org_id = (SELECT app.org()));
-CREATE POLICY pupil_refs_delete ON pupil_refs FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) AND org_id = (SELECT app.org()));
+CREATE POLICY pupil_refs_insert ON pupil_refs FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) AND org_id = (SELECT app.org()));
+CREATE POLICY pupil_refs_update ON pupil_refs FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]) AND org_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) AND org_id = (SELECT app.org()));
+CREATE POLICY pupil_refs_delete ON pupil_refs FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]) AND org_id = (SELECT app.org()));
 
 ALTER TABLE revoked_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE revoked_tokens FORCE ROW LEVEL SECURITY;
@@ -1986,8 +2000,8 @@ ALTER TABLE yearly_balances FORCE ROW LEVEL SECURITY;
 CREATE POLICY yearly_balances_owner ON yearly_balances TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY yearly_balances_read ON yearly_balances FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON yearly_balances TO tendays_app;
-CREATE POLICY yearly_balances_insert ON yearly_balances FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY yearly_balances_update ON yearly_balances FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY yearly_balances_insert ON yearly_balances FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY yearly_balances_update ON yearly_balances FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE approvals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE approvals FORCE ROW LEVEL SECURITY;
@@ -2033,8 +2047,8 @@ ALTER TABLE site_bars FORCE ROW LEVEL SECURITY;
 CREATE POLICY site_bars_owner ON site_bars TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY site_bars_read ON site_bars FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, DELETE ON site_bars TO tendays_app;
-CREATE POLICY site_bars_insert ON site_bars FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY site_bars_delete ON site_bars FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY site_bars_insert ON site_bars FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY site_bars_delete ON site_bars FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE targets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE targets FORCE ROW LEVEL SECURITY;
@@ -2078,8 +2092,8 @@ ALTER TABLE bookings FORCE ROW LEVEL SECURITY;
 CREATE POLICY bookings_owner ON bookings TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY bookings_read ON bookings FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
 GRANT SELECT, INSERT, UPDATE ON bookings TO tendays_app;
-CREATE POLICY bookings_insert ON bookings FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
-CREATE POLICY bookings_update ON bookings FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY bookings_insert ON bookings FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY bookings_update ON bookings FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
 CREATE POLICY bookings_worker ON bookings TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT, UPDATE ON bookings TO tendays_worker;
 
@@ -2107,7 +2121,7 @@ ALTER TABLE booking_moves FORCE ROW LEVEL SECURITY;
 CREATE POLICY booking_moves_owner ON booking_moves TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY booking_moves_read ON booking_moves FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
 GRANT SELECT, INSERT ON booking_moves TO tendays_app;
-CREATE POLICY booking_moves_insert ON booking_moves FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY booking_moves_insert ON booking_moves FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
 CREATE POLICY booking_moves_worker ON booking_moves TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT ON booking_moves TO tendays_worker;
 
@@ -2116,16 +2130,16 @@ ALTER TABLE parental_agreements FORCE ROW LEVEL SECURITY;
 CREATE POLICY parental_agreements_owner ON parental_agreements TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY parental_agreements_read ON parental_agreements FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT, UPDATE ON parental_agreements TO tendays_app;
-CREATE POLICY parental_agreements_insert ON parental_agreements FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY parental_agreements_update ON parental_agreements FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY parental_agreements_insert ON parental_agreements FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY parental_agreements_update ON parental_agreements FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE participations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE participations FORCE ROW LEVEL SECURITY;
 CREATE POLICY participations_owner ON participations TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY participations_read ON participations FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
 GRANT SELECT, INSERT, UPDATE ON participations TO tendays_app;
-CREATE POLICY participations_insert ON participations FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
-CREATE POLICY participations_update ON participations FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY participations_insert ON participations FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY participations_update ON participations FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
 CREATE POLICY participations_worker ON participations TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT, UPDATE ON participations TO tendays_worker;
 
@@ -2134,16 +2148,16 @@ ALTER TABLE encounter_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY encounter_keys_owner ON encounter_keys TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY encounter_keys_read ON encounter_keys FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]));
 GRANT SELECT, INSERT ON encounter_keys TO tendays_app;
-CREATE POLICY encounter_keys_insert ON encounter_keys FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY encounter_keys_insert ON encounter_keys FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 
 ALTER TABLE participation_sittings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE participation_sittings FORCE ROW LEVEL SECURITY;
 CREATE POLICY participation_sittings_owner ON participation_sittings TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY participation_sittings_read ON participation_sittings FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
 GRANT SELECT, INSERT, UPDATE, DELETE ON participation_sittings TO tendays_app;
-CREATE POLICY participation_sittings_insert ON participation_sittings FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
-CREATE POLICY participation_sittings_update ON participation_sittings FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
-CREATE POLICY participation_sittings_delete ON participation_sittings FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY participation_sittings_insert ON participation_sittings FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY participation_sittings_update ON participation_sittings FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY participation_sittings_delete ON participation_sittings FOR DELETE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
 CREATE POLICY participation_sittings_worker ON participation_sittings TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT, UPDATE ON participation_sittings TO tendays_worker;
 
@@ -2152,7 +2166,7 @@ ALTER TABLE attendance_reports FORCE ROW LEVEL SECURITY;
 CREATE POLICY attendance_reports_owner ON attendance_reports TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY attendance_reports_read ON attendance_reports FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
 GRANT SELECT, INSERT ON attendance_reports TO tendays_app;
-CREATE POLICY attendance_reports_insert ON attendance_reports FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY attendance_reports_insert ON attendance_reports FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
 CREATE POLICY attendance_reports_worker ON attendance_reports TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT ON attendance_reports TO tendays_worker;
 
@@ -2161,8 +2175,8 @@ ALTER TABLE no_shows FORCE ROW LEVEL SECURITY;
 CREATE POLICY no_shows_owner ON no_shows TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY no_shows_read ON no_shows FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
 GRANT SELECT, INSERT, UPDATE ON no_shows TO tendays_app;
-CREATE POLICY no_shows_insert ON no_shows FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
-CREATE POLICY no_shows_update ON no_shows FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY no_shows_insert ON no_shows FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
+CREATE POLICY no_shows_update ON no_shows FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org())) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]) OR employer_id = (SELECT app.org()));
 CREATE POLICY no_shows_worker ON no_shows TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT ON no_shows TO tendays_worker;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA app FROM PUBLIC;

@@ -92,7 +92,7 @@ RETURNS TABLE (person_id uuid, person_no integer, elsewhere boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_id uuid; v_no integer; v_protected boolean;
 BEGIN
-  IF NOT p_school = ANY (app.schools()) THEN
+  IF NOT p_school = ANY (app.writes()) THEN
     RAISE EXCEPTION 'school' USING ERRCODE = 'TD404';
   END IF;
   IF p_upn_hash IS NOT NULL AND NOT p_protected THEN
@@ -123,7 +123,7 @@ CREATE FUNCTION app.settle_person(p_person uuid, p_school uuid, p_upn_hash bytea
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
-  IF NOT p_school = ANY (app.schools())
+  IF NOT p_school = ANY (app.writes())
      OR NOT EXISTS (SELECT 1 FROM enrolments e WHERE e.person_id = p_person AND e.school_id = p_school) THEN
     RAISE EXCEPTION 'pupil' USING ERRCODE = 'TD404';
   END IF;

@@ -29,8 +29,8 @@ ALTER TABLE sitting_marks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE sitting_marks FORCE ROW LEVEL SECURITY;
 CREATE POLICY sitting_marks_owner ON sitting_marks TO tendays_owner USING (true) WITH CHECK (true);
 CREATE POLICY sitting_marks_read ON sitting_marks FOR SELECT TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[]) OR employer_id = (SELECT app.org()));
-CREATE POLICY sitting_marks_insert ON sitting_marks FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
-CREATE POLICY sitting_marks_update ON sitting_marks FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.schools())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[]));
+CREATE POLICY sitting_marks_insert ON sitting_marks FOR INSERT TO tendays_app WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
+CREATE POLICY sitting_marks_update ON sitting_marks FOR UPDATE TO tendays_app USING (school_id = ANY ((SELECT app.writes())::uuid[])) WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[]));
 CREATE POLICY sitting_marks_worker ON sitting_marks TO tendays_worker USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, UPDATE ON sitting_marks TO tendays_app, tendays_worker;
 

@@ -45,7 +45,7 @@ ALTER POLICY sittings_read ON sittings
   USING (employer_id = (SELECT app.org()) OR EXISTS (SELECT 1 FROM slots s WHERE s.id = sittings.slot_id));
 
 ALTER POLICY site_bars_insert ON site_bars
-  WITH CHECK (school_id = ANY ((SELECT app.schools())::uuid[])
+  WITH CHECK (school_id = ANY ((SELECT app.writes())::uuid[])
     AND EXISTS (SELECT 1 FROM enrolments e WHERE e.id = enrolment_id AND e.school_id = site_bars.school_id));
 
 -- The size band and the name of an employer are part of what is searched.

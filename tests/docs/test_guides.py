@@ -43,3 +43,10 @@ async def test_the_guide_for_a_mis_vendor(desk: Desk, receiver: str) -> None:
         "NEXT_SLOT_ID": await _slot(desk, values.known["NEXT_DAY"]),
     }
     assert await desk.follow(DOCS / "mis-vendor.md", values) > 25
+
+
+async def test_the_guide_for_an_employers_hr_system(desk: Desk, receiver: str) -> None:
+    values = await desk.values("employer_b", SCHOOL="school_c", HUB="hub_a")
+    pupils = [str(await desk.world.pupil("school_c")) for _ in range(2)]
+    values.known |= {"RECEIVER_URL": receiver, "PUPIL_ID": pupils[0], "OTHER_PUPIL_ID": pupils[1]}
+    assert await desk.follow(DOCS / "employer-hr-system.md", values) > 25

@@ -88,7 +88,10 @@ def special(world: World) -> dict[str, Row]:
         "clients": {"id": world.clients["school_a"]},
         "memberships": {"kind": "hub"},
         "persons": {"no": NO},
-        "suspensions": {"suspended_by": world["hub_b"]},  # does not bind school_a
+        "suspensions": {
+            "employer_id": world["employer_b"],
+            "suspended_by": world["hub_b"],
+        },  # hides nothing here
         "clock": {"one": 1},
         "sequencer": {"one": 1},
         "fanout": {"one": 1},

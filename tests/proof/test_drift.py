@@ -42,7 +42,7 @@ async def test_autogenerate_finds_nothing_to_migrate(dsns: Dsns) -> None:
     assert found == []
 
 
-def _is_ours(_thing: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+def _is_ours(_thing: Any, name: str | None, kind: str, *_: Any) -> bool:
     """Partitions are made by a function; alembic's own table is its own."""
     return kind != "table" or name in TABLES
 
@@ -204,6 +204,6 @@ def test_drift_notices_a_change(part: str, tmp_path: Path) -> None:
     write(tmp_path)
     assert drift(tmp_path) == {}
     path = tmp_path / part
-    path = sorted(path.iterdir())[0] if path.is_dir() else path
+    path = min(path.iterdir()) if path.is_dir() else path
     path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
     assert list(drift(tmp_path)) == [path]

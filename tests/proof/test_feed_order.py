@@ -60,8 +60,7 @@ class Run:
                 async with self.db.write(self.caller("school_a")) as tx:
                     await service.emit(tx, [self.event(*one) for one in zip(keys, marks, strict=True)])
                     await asyncio.sleep(chance.choice((0, 0, 0.002, 0.02)))
-                    if chance.random() < 0.2:
-                        raise _ChangedItsMindError
+                    _may_change_its_mind(chance)
             except _ChangedItsMindError:
                 self.rolled_back |= set(marks)
             else:
@@ -96,9 +95,14 @@ class Run:
             await asyncio.sleep(0.001)
 
     async def drained(self) -> None:
-        while await self.world.count("events", "position IS NULL"):
+        while await self.world.count("events", "position IS NULL"):  # noqa: ASYNC110  (Postgres tells no event)
             await asyncio.sleep(0.01)
         self.done.set()
+
+
+def _may_change_its_mind(chance: random.Random) -> None:
+    if chance.random() < 0.2:
+        raise _ChangedItsMindError
 
 
 def _sample(schema: dict[str, Any]) -> Any:

@@ -95,12 +95,24 @@ async def large(world: World) -> AsyncIterator[Database]:
         employer_ref="NULL",
     )
     await _multiply(
-        world, "events", "audience = 'school'", f"generate_series(1, {EVENTS}) n", id="app.uuid7()", audience_id=school, position="1000 + n",
+        world,
+        "events",
+        "audience = 'school'",
+        f"generate_series(1, {EVENTS}) n",
+        id="app.uuid7()",
+        audience_id=school,
+        position="1000 + n",
         seq="nextval('events_seq')",
-    )  # fmt: skip
+    )
     await _multiply(
-        world, "enrolments", f"id = '{pupil}'", f"generate_series(1, {PUPILS}) n", id="app.uuid7()", school_id=school, upn_hash="NULL",
-    )  # fmt: skip
+        world,
+        "enrolments",
+        f"id = '{pupil}'",
+        f"generate_series(1, {PUPILS}) n",
+        id="app.uuid7()",
+        school_id=school,
+        upn_hash="NULL",
+    )
     await world.owner.execute("""
         INSERT INTO nc_years (enrolment_id, academic_year, school_id, nc_year)
         SELECT id, y, school_id, '8' FROM enrolments, generate_series(2025, 2027) y ON CONFLICT DO NOTHING""")

@@ -48,7 +48,7 @@ class Scratch:
         try:
             async with self.db.transaction():
                 done = await self.db.execute(statement, *args)
-                raise _UndoneError(done)
+                raise _UndoneError(done)  # noqa: TRY301  (what a savepoint is undone by)
         except _UndoneError as undone:
             return not str(undone).endswith(" 0")
         except REFUSED:

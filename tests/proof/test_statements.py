@@ -1,7 +1,8 @@
 """How many SQL statements each main request sends, asserted exactly: none grows with the number of rows.
 
 Counted by the doors of `core/db`: the entry of the transaction and the two statements of idempotency are among them,
-BEGIN and COMMIT are not, and in development each read asks for the domain time. A figure that changes is changed here, on purpose.
+BEGIN and COMMIT are not, and in development each read asks for the domain time. A figure that changes is changed here,
+on purpose.
 """
 
 from collections.abc import Awaitable, Callable

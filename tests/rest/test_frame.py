@@ -1,9 +1,11 @@
 """The frame of every route: each way to be refused, and that nothing is half written."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from tests.world import World
@@ -201,3 +203,64 @@ async def test_a_nul_character_or_a_number_too_large_is_refused_not_a_fault(worl
     _code(await world.post("school_a", "/v1/bookings", body), 422, "unfit_value")
     far = await world.get("school_a", f"/v1/events?after={10**30}")
     _code(far, 422, "unfit_value")
+
+
+async def test_a_body_that_stalls_is_408_and_changes_nothing(world: World) -> None:
+    house, slot = world.app.state.house, await world.slot()
+    body = orjson.dumps({"school_id": str(world["school_a"]), "slot_id": str(slot), "places": 1})
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield body[:10]
+        await asyncio.sleep(1)
+        yield body[10:]
+
+    before, sums = house.body_stall, await world.fingerprint()
+    house.body_stall = 0.1
+    try:
+        headers = {
+            "Authorization": f"Bearer {world.tokens['school_a']}",
+            "Idempotency-Key": str(uuid4()),
+            "Content-Type": "application/json",
+        }
+        _code(await world.http.post("/v1/bookings", content=trickle(), headers=headers), 408, "body_stalled")
+    finally:
+        house.body_stall = before
+    assert await world.fingerprint() == sums
+
+
+async def test_a_chunked_body_that_is_too_large_is_413(world: World) -> None:
+    house = world.app.state.house
+
+    async def flood() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100
+
+    before, house.body_limit = house.body_limit, 1000
+    try:
+        headers = {
+            "Authorization": f"Bearer {world.tokens['school_a']}",
+            "Idempotency-Key": str(uuid4()),
+            "Content-Type": "application/json",
+        }
+        _code(await world.http.post("/v1/bookings", content=flood(), headers=headers), 413, "body_too_large")
+    finally:
+        house.body_limit = before
+
+
+async def test_a_grant_for_reading_only_reads_and_writes_nothing(world: World) -> None:
+    booking = await world.booking(school="school_a", state="confirmed")
+    slot, path = await world.slot(), f"/v1/bookings/{booking['id']}"
+    await world.owner.execute("UPDATE grants SET write = false WHERE grantee_id = $1", world["vendor"])
+    try:
+        before = await world.fingerprint()
+        assert (await world.get("vendor", path)).status_code == 200
+        body = {"school_id": world["school_a"], "slot_id": slot, "places": 1}
+        for refused in (
+            await world.post("vendor", "/v1/bookings", body),
+            await world.post("vendor", f"{path}/cancel", {"reason_code": "cost"}),
+        ):
+            _code(refused, 403, "grant_read_only")
+        assert await world.fingerprint() == before
+    finally:
+        await world.owner.execute("UPDATE grants SET write = true WHERE grantee_id = $1", world["vendor"])
+    assert (await world.post("vendor", f"{path}/cancel", {"reason_code": "cost"})).status_code == 200

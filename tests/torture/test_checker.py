@@ -117,7 +117,9 @@ def have_an_event_refused_for_good(history: History) -> None:
 def lose_a_committed_event(history: History) -> None:
     gone = history.events.pop(2).id
     history.arrivals = [one for one in history.arrivals if one.id != gone]
-    history.feeds[0].pages = [[b for b in page if json.loads(b)["id"] != gone] for page in history.feeds[0].pages]
+    history.feeds[0].pages = [
+        [b for b in page if json.loads(b)["id"] != gone] for page in history.feeds[0].pages
+    ]
     history.deliveries = [one for one in history.deliveries if one.event_id != gone]
 
 
@@ -318,7 +320,9 @@ PLANTED: tuple[tuple[Callable[[History], None], str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("plant", "rule"), PLANTED, ids=[f"{plant.__name__}-{rule}" for plant, rule in PLANTED])
+@pytest.mark.parametrize(
+    ("plant", "rule"), PLANTED, ids=[f"{plant.__name__}-{rule}" for plant, rule in PLANTED]
+)
 def test_a_planted_fault_is_found(sound: History, plant: Callable[[History], None], rule: str) -> None:
     plant(sound)
     assert rule in broken_rules(sound)
@@ -331,9 +335,9 @@ def test_every_rule_has_a_planted_fault() -> None:
 def test_a_fault_names_what_broke(sound: History) -> None:
     gone = sound.events[2]
     lose_an_event_on_its_way(sound)
-    assert Fault("everything_arrived", f"booking.confirmed {gone.id} was never accepted by {sound.endpoints[0].id}") in (
-        faults(sound)
-    )
+    assert Fault(
+        "everything_arrived", f"booking.confirmed {gone.id} was never accepted by {sound.endpoints[0].id}"
+    ) in (faults(sound))
 
 
 def test_the_members_of_a_feed_page_come_out_byte_for_byte() -> None:

@@ -168,7 +168,9 @@ function find() {
   const hits = wanted ? definitions.filter((one) => one.toLowerCase().includes(wanted)) : definitions;
   tell("found", hits.length > 0, `${hits.length} of ${definitions.length} definitions`);
   at("sdl").replaceChildren(...marked(hits.join("\n\n"), wanted));
-  at("sdl").querySelector("mark")?.scrollIntoView({ block: "nearest" });
+  const box = at("sdl");
+  const first = box.querySelector("mark");
+  box.scrollTop = first ? first.offsetTop - box.offsetTop - box.clientHeight / 3 : 0;
 }
 
 // The text, with every place that was looked for marked.
