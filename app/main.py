@@ -1,5 +1,6 @@
 """The API application: settings in, rooms wired to faces, nothing decided here."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from app.rest import contract, dev_clock, health, oauth, pages, problems
 from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
+from app.worker import serve
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -29,7 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="TenDays",
         version=_version(),
-        lifespan=_lifespan(house, tokens),
+        lifespan=_lifespan(house, tokens, settings),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -89,14 +91,19 @@ def _house(settings: Settings) -> tuple[House, Tokens]:
     return house, tokens
 
 
-def _lifespan(house: House, tokens: Tokens) -> Any:  # noqa: ANN401  (what FastAPI takes)
+def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa: ANN401  (what FastAPI takes)
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await house.db.open()
         await tokens.open()
+        stop = asyncio.Event()
+        work = asyncio.create_task(serve(settings, stop)) if settings.with_worker else None
         try:
             yield
         finally:
+            stop.set()
+            if work is not None:
+                await work
             await tokens.close()
             await house.db.close()
 

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     # --- where it is served ---------------------------------------------------------------------------
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    with_worker: bool = Field(default=False, description="the API process runs the worker, too")
     processes: int = Field(default=1, ge=1, le=64, description="API processes")
     base_url: str | None = Field(default=None, description="as callers see it; the issuer of tokens")
     trusted_proxies: str = Field(default="", description="addresses whose X-Forwarded-* are believed")

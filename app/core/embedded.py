@@ -232,6 +232,7 @@ class EmbeddedPostgres:
             _COMMON | (_DURABLE if self._durable else _FORGETFUL) | {"port": str(self.port)}
         )
         with self._folder.log.open("ab") as log:
+            born_at = log.tell()  # before it is born: it may have said all it has to say by the time we go on
             self._process = subprocess.Popen(
                 [str(self._programs / "postgres"), "-D", str(self._folder.data)],
                 **self._folder.process_options(self._folder.data),
@@ -239,7 +240,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
             )
-            return log.tell()
+            return born_at
 
     async def _healthy_before(self, deadline: float) -> bool:
         while self.running() and time.monotonic() < deadline:
