@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run story test check format bench contract reset lock seal
+.PHONY: help run story test check format bench torture contract reset lock seal
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -39,6 +39,9 @@ format: $(STAMP) ## put the code in order
 
 bench: $(STAMP) ## the measurements
 	@exec $(BIN)/python -m bench $(ARGS)
+
+torture: $(STAMP) ## kill -9 at random moments for five minutes, then judge what was recorded (ARGS="--seconds 60 --seed 1")
+	@exec $(BIN)/python -m bench.torture $(ARGS)
 
 contract: $(STAMP) ## write openapi/ anew from the code
 	@$(BIN)/tendays contract

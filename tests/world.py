@@ -8,6 +8,7 @@ Idempotency-Key.
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -56,6 +57,7 @@ class World:
     http: httpx.AsyncClient
     owner: asyncpg.Connection
     dsns: Dsns
+    data_dir: Path
     ids: dict[str, UUID] = field(default_factory=dict)
     clients: dict[str, UUID] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
@@ -244,7 +246,7 @@ async def world(dsns: Dsns, tmp_path_factory: Any) -> AsyncIterator[World]:
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tendays.test") as http:
-            made = World(app, http, owner, dsns)
+            made = World(app, http, owner, dsns, settings.data_dir)
             await _populate(made)
             yield made
     await owner.close()

@@ -116,7 +116,7 @@ def _deadline(slot: Row, now: datetime) -> datetime:
 
 
 async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | None = None) -> Row:
-    """Move a booking. Statements: lock, facts, (places), booking, move, events.
+    """Move a booking. Statements: lock, so far, facts, (places), booking, move, events.
 
     Refuses with NotFound `booking`, Forbidden `not_yours`, Conflict with the code of `rules.booking.move`
     (`extra["possible"]` names what this side may do now), Stale when `expected` is not its version.

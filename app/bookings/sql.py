@@ -122,12 +122,19 @@ async def add_move(tx: Writer, values: Mapping[str, Any]) -> None:
 
 
 async def lock(tx: Writer, booking_id: UUID) -> Row | None:
-    """A booking, locked until the transaction ends, with `moves` made and whether `attendance_recorded`."""
-    moves = select(func.count()).where(booking_moves.c.booking_id == bookings.c.id).scalar_subquery()
+    """A booking, locked until the transaction ends."""
+    return await tx.one_or_none(select(bookings).where(bookings.c.id == booking_id).with_for_update())
+
+
+async def so_far(tx: Writer, booking_id: UUID) -> Row:
+    """The number of `moves` made of a booking that is locked, and whether `attendance_recorded`.
+
+    A statement of its own: the one that waited for the lock counts as of before it waited, and misses what the other did.
+    """
+    moves = select(func.count()).where(booking_moves.c.booking_id == booking_id).scalar_subquery()
     happened = participation_sittings.c.status.notin_(["expected", "closed", "excused"])
-    recorded = select(1).where(participation_sittings.c.booking_id == bookings.c.id, happened).exists()
-    stmt = select(bookings, moves.label("moves"), recorded.label("attendance_recorded"))
-    return await tx.one_or_none(stmt.where(bookings.c.id == booking_id).with_for_update(of=bookings))
+    recorded = select(1).where(participation_sittings.c.booking_id == booking_id, happened).exists()
+    return await tx.one_or_none(select(moves.label("moves"), recorded.label("attendance_recorded"))) or {}
 
 
 async def change(tx: Writer, booking_id: UUID, values: Mapping[str, Any]) -> Row:

@@ -221,7 +221,7 @@ class Database:
                 yield tx
         except exc.DBAPIError as error:
             raise translated(error) from error
-        except (OSError, asyncpg.PostgresError) as error:
+        except _FROM_BELOW as error:
             raise _translated(error) from error
 
     @asynccontextmanager
@@ -241,7 +241,7 @@ class Database:
                 finally:
                     if not connection.is_closed():
                         await connection.execute("ROLLBACK")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _FROM_BELOW as error:
             raise _translated(error) from error
 
 
@@ -340,10 +340,15 @@ _OURS: dict[str, Callable[[str], Problem]] = {
 def translated(error: exc.DBAPIError) -> Exception:
     """The Problem a database error stands for, or the error itself if it is a fault of ours."""
     cause = error.orig.__cause__ if error.orig is not None else None
-    if isinstance(cause, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+    if isinstance(cause, _FROM_BELOW):
         found = _translated(cause)
         return error if found is cause else found
     return error
+
+
+_FROM_BELOW = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_SIGNS = ("connection is closed", "released back to the pool", "cannot switch to state")
+"""What asyncpg says of a connection that is closed, and of one that has been told so and is about to be."""
 
 
 def _is_away(error: Exception) -> bool:
@@ -351,7 +356,7 @@ def _is_away(error: Exception) -> bool:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, OSError) or state.startswith(("08", "57P")) or state == "53300":
         return True
-    return isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error)
+    return any(sign in str(error) for sign in _SIGNS) and not isinstance(error, asyncpg.PostgresError)
 
 
 def _translated(error: Exception) -> Exception:

@@ -7,12 +7,12 @@ part is asked for, so that no figure follows from two answers.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
-from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from app.core.db import Row
@@ -39,8 +39,7 @@ class Cut(StrEnum):
     KIND = "kind"
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """Exact counts of pupils, and sums of whole minutes and of distinct calendar days, of one group."""
 
     pupils: int = 0
@@ -56,15 +55,9 @@ class Counts:
     bm5: int = 0
     bm6: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return _sum((self, other))
-
-
-_VALUES = attrgetter(*(one.name for one in fields(Counts)))
-
 
 def _sum(counts: Iterable[Counts]) -> Counts:
-    return Counts(*map(sum, zip(*map(_VALUES, counts), strict=True)))  # of none: 0 everywhere
+    return Counts(*map(sum, zip(*counts, strict=True)))  # of none: 0 everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +141,13 @@ def school_of(row: Row) -> School:
     )  # fmt: skip
 
 
+_stage = lru_cache(len(NC_YEARS))(key_stage)
+
+
 def group_of(row: Row) -> Group:
     """A row of cells. The bands' bases are the pupils of Years 7-9 and of Years 10-11."""
     settled = row["settled_year"]
-    stage = key_stage(settled) if settled else None
+    stage = _stage(settled) if settled else None
     activity, placement = stage == KeyStage.KS3, stage == KeyStage.KS4
     counts = Counts(
         pupils=row["pupils"], reached=row["reached"], minutes=row["minutes"], days=row["days"],
@@ -257,8 +253,7 @@ class Place:
     schools: tuple[School, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of coverage. `order` is its sort key within the list; `key` names the group within its cut.
 
     Its figures and their basis are worked out when they are asked for: a page shows few of the lines of a list.
@@ -348,7 +343,7 @@ def _kind_lines(table: Table, place: Place) -> Iterator[Line]:
     pupils = sum(group.counts.pupils for group in _within(table, place))
     for position, kind in enumerate(ExperienceKind):
         counts = _sum(table.kinds.get(one.id, {}).get(kind, Counts()) for one in place.schools)
-        counts += Counts(pupils=pupils)
+        counts = counts._replace(pupils=pupils)
         label = kind.value.replace("_", " ").capitalize()
         yield Line(table, place, Cut.KIND, kind.value, label, (f"{position:02d}",), counts=counts)
 

@@ -7,18 +7,24 @@ turned into a reader once per request. A reader never reports: whatever is not a
 none may be) sends the field the ordinary way, which says what is wrong and where.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
 from graphql import (
+    GraphQLBoolean,
     GraphQLError,
     GraphQLField,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLLeafType,
     GraphQLList,
+    GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLString,
     Undefined,
     is_leaf_type,
 )
@@ -29,6 +35,16 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 Read = Callable[[Any], Any]
+
+_SAME: Mapping[GraphQLNamedType, Any] = {
+    GraphQLString: str,
+    GraphQLID: str,
+    GraphQLBoolean: bool,
+    GraphQLInt: int,
+}
+"""What is answered as it is, an Int within the bounds of GraphQL."""
+
+_LEAST, _MOST = -(2**31), 2**31 - 1
 
 
 class _NotPlain(Exception):
@@ -81,27 +97,23 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         definition = self.schema.get_field(parent, node.name.value)
         if definition is None or definition.args or node.arguments:
             raise _NotPlain
-        return _then(_getter(definition), self._completer(definition.type, asked))
+        return self._completed(_getter(definition), definition.type, asked)
 
-    def _completer(self, kind: GraphQLOutputType, asked: FieldDetailsList) -> Read:
-        """From what a resolver gives to what is answered; for null too."""
-        if isinstance(kind, GraphQLNonNull):
-            return self._present(kind.of_type, asked)
-        complete = self._present(kind, asked)
-        return lambda value: None if value is None else complete(value)
-
-    def _present(self, kind: GraphQLOutputType, asked: FieldDetailsList) -> Read:
-        """For what must not be null."""
+    def _completed(self, get: Read, declared: GraphQLOutputType, asked: FieldDetailsList) -> Read:
+        """From the object that has the field to what is answered."""
+        nullable = not isinstance(declared, GraphQLNonNull)
+        kind = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
         if is_leaf_type(kind):
-            return _leaf(kind.coerce_output_value)
+            return _leaf(get, kind, nullable)
         if isinstance(kind, GraphQLList):
-            return _list(self._completer(kind.of_type, asked))
+            return _list(get, self._completed(_itself, kind.of_type, asked), nullable)
         if not isinstance(kind, GraphQLObjectType) or kind.is_type_of:
             raise _NotPlain
         collected = self.collect_subfields(kind, asked)
         if collected.new_defer_usages:
             raise _NotPlain
-        return _object([(name, self._field(kind, one)) for name, one in collected.grouped_field_set.items()])
+        fields = [(name, self._field(kind, one)) for name, one in collected.grouped_field_set.items()]
+        return _object(get, fields, nullable)
 
 
 def _getter(definition: GraphQLField) -> Read:
@@ -112,32 +124,37 @@ def _getter(definition: GraphQLField) -> Read:
     resolver = field.base_resolver
     if resolver is None:
         return attrgetter(field.python_name)
-    if resolver.info_parameter or resolver.root_parameter or resolver.parent_parameter:
+    special = (resolver.info_parameter, resolver.root_parameter, resolver.parent_parameter)
+    if any(special) or not resolver.self_parameter or not callable(resolver.wrapped_func):
         raise _NotPlain
-    if not resolver.self_parameter:
-        raise _NotPlain
-    method: Read = resolver
-    return method
+    return resolver.wrapped_func
 
 
-def _then(get: Read, complete: Read) -> Read:
-    return lambda source: complete(get(source))
+def _itself(value: Any) -> Any:  # noqa: ANN401
+    return value
 
 
-def _leaf(coerce: Read) -> Read:
-    def read(value: Any) -> Any:  # noqa: ANN401
-        if value is None or value is Undefined or isinstance(value, Exception):
-            raise _NotPlain
-        found = coerce(value)
-        if found is None or found is Undefined:
+def _leaf(get: Read, kind: GraphQLLeafType, nullable: bool) -> Read:  # noqa: FBT001
+    same, coerce = _SAME.get(kind), kind.coerce_output_value
+
+    def read(source: Any) -> Any:  # noqa: ANN401
+        value = get(source)
+        if value.__class__ is same and (same is not int or _LEAST <= value <= _MOST):
+            return value
+        if value is None and nullable:
+            return None
+        if _wrong(value) or _wrong(found := coerce(value)):
             raise _NotPlain
         return found
 
     return read
 
 
-def _list(complete: Read) -> Read:
-    def read(value: Any) -> list[Any]:  # noqa: ANN401
+def _list(get: Read, complete: Read, nullable: bool) -> Read:  # noqa: FBT001
+    def read(source: Any) -> list[Any] | None:  # noqa: ANN401
+        value = get(source)
+        if value is None and nullable:
+            return None
         if not isinstance(value, list):
             raise _NotPlain
         return [complete(one) for one in value]
@@ -145,10 +162,20 @@ def _list(complete: Read) -> Read:
     return read
 
 
-def _object(fields: list[tuple[str, Read]]) -> Read:
-    def read(value: Any) -> dict[str, Any]:  # noqa: ANN401
-        if value is None or value is Undefined or isinstance(value, Exception):
+def _object(get: Read, fields: list[tuple[str, Read]], nullable: bool) -> Read:  # noqa: FBT001
+    def read(source: Any) -> dict[str, Any] | None:  # noqa: ANN401
+        value = get(source)
+        if value is None and nullable:
+            return None
+        if _wrong(value):
             raise _NotPlain
-        return {name: field(value) for name, field in fields}
+        found = {}
+        for name, field in fields:
+            found[name] = field(value)
+        return found
 
     return read
+
+
+def _wrong(value: Any) -> bool:  # noqa: ANN401
+    return value is None or value is Undefined or isinstance(value, Exception)

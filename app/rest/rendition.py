@@ -49,7 +49,7 @@ def _ways_in(schemes: Mapping[str, Any]) -> dict[str, Any]:
 def _sent(operation: dict[str, Any]) -> dict[str, Any]:
     """A webhook: what it says of itself instead of its name, which stands where a path would."""
     first, _, _ = str(operation.get("description", "")).partition(". ")
-    return {**operation, "summary": first.rstrip("."), "tags": [WEBHOOKS]}
+    return {**operation, "summary": first.rstrip(".").replace("`", ""), "tags": [WEBHOOKS]}
 
 
 # --- schemas ------------------------------------------------------------------------------------------

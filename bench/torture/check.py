@@ -173,14 +173,13 @@ def everything_arrived(history: History) -> Iterator[str]:
     for endpoint in history.endpoints:
         came = [one for one in history.arrivals if one.endpoint_id == endpoint.id]
         accepted = {one.id for one in came if OK <= one.status < MULTIPLE}
-        due = {one.id for one in history.events if one.audience_id in endpoint.sees}
-        if endpoint.revoked_at is None:
-            yield from (
-                f"{events[one].type} {one} was never accepted by {endpoint.id}" for one in due - accepted
-            )
-        yield from (
-            f"{one} came to {endpoint.id}, which may not see it" for one in {x.id for x in came} - due
-        )
+        seen = {one.id for one in history.events if one.audience_id in endpoint.sees}
+        lasting = endpoint.sees if endpoint.revoked_at is None else endpoint.keeps
+        due = {one.id for one in history.events if one.audience_id in lasting}
+        for one in due - accepted:
+            yield f"{events[one].type} {one} was never accepted by {endpoint.id}"
+        for one in {arrival.id for arrival in came} - seen:
+            yield f"{one} came to {endpoint.id}, which may not see it"
 
 
 def books_are_true(history: History) -> Iterator[str]:
@@ -243,9 +242,13 @@ def signatures_are_valid(history: History) -> Iterator[str]:
 
 def revoked_is_silent(history: History) -> Iterator[str]:
     """Nothing comes to an endpoint whose right to see has ended, but for what was under way at that moment."""
-    ended = {one.id: one.revoked_at for one in history.endpoints if one.revoked_at is not None}
+    audience = {event.id: event.audience_id for event in history.events}
+    endpoints = {endpoint.id: endpoint for endpoint in history.endpoints}
     for arrival in history.arrivals:
-        if arrival.at > ended.get(arrival.endpoint_id, arrival.at) + UNDER_WAY:
+        endpoint = endpoints.get(arrival.endpoint_id)
+        if endpoint is None or endpoint.revoked_at is None or audience.get(arrival.id) in endpoint.keeps:
+            continue
+        if arrival.at > endpoint.revoked_at + UNDER_WAY:
             yield f"{arrival.id} came to {arrival.endpoint_id} after its right to see it had ended"
 
 

@@ -81,12 +81,13 @@ class Event:
 
 @dataclass(slots=True)
 class Endpoint:
-    """A webhook endpoint, and the audiences its organisation may see (until `revoked_at`, unix seconds)."""
+    """A webhook endpoint, and the audiences its organisation `sees`; after `revoked_at` (unix seconds) those it `keeps`."""
 
     id: str
     secret: str
     sees: list[str]
     revoked_at: float | None = None
+    keeps: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -75,6 +75,7 @@ async def _revoke(up: System, known: Known, endpoints: dict[str, Endpoint], afte
     if answer.status != 200:
         raise RuntimeError(f"the grant was not revoked: {answer.status} {answer.body}")
     endpoints["vendor"].revoked_at = time.time()
+    endpoints["vendor"].keeps = [str(up.stage.orgs["vendor"])]
 
 
 async def _from_the_start(known: Known, who: str, up: System) -> Any:  # noqa: ANN401

@@ -31,6 +31,7 @@ from bench.torture import stage as stages
 
 HOME = Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 60.0
+DATABASE = ("postgres", "backend")
 LOGGED = 'exec "$@" >>"$0" 2>&1'
 
 
@@ -183,6 +184,8 @@ class Killer:
     PAUSES = (0.4, 2.6)
     SPARED_SECONDS, AT_MOST = 12.0, 2
     """A part is not killed more than twice in so many seconds: at five quick deaths the supervisor gives up."""
+    AGAIN = 0.15
+    """How often the database is killed once more before it has recovered from the last time."""
 
     def __init__(self, up: System, seed: int) -> None:
         self._up = up
@@ -190,7 +193,7 @@ class Killer:
         self.kills: list[tuple[float, str]] = []
 
     async def work(self, seconds: float) -> Self:
-        """Kill for so many seconds. The API, a worker and Postgres come first, so that a short run has all three."""
+        """Kill for so many seconds. API, worker and Postgres come first, so that a short run has all of them."""
         began = time.monotonic()
         pending = self._chance.sample(["api", "worker1", "postgres", "backend"], 4)
         while True:
@@ -198,13 +201,18 @@ class Killer:
             if time.monotonic() - began + pause > seconds:
                 return self
             await asyncio.sleep(pause)
-            victim = (
-                pending.pop() if pending else self._chance.choice([*self._up.parts, "postgres", "backend"])
-            )
-            at = time.monotonic() - began
-            lately = sum(name == victim and at - when < self.SPARED_SECONDS for when, name in self.kills)
-            if lately < self.AT_MOST and self._kill(victim):
-                self.kills.append((round(at, 2), victim))
+            victim = pending[-1] if pending else self._chance.choice([*self._up.parts, *DATABASE])
+            if await self._spared(victim, time.monotonic() - began):
+                continue
+            if self._kill(victim):
+                self.kills.append((round(time.monotonic() - began, 2), victim))
+                del pending[-1:]
+
+    async def _spared(self, victim: str, at: float) -> bool:
+        if victim in DATABASE:
+            return self._chance.random() > self.AGAIN and not await self._up.server.healthy()
+        lately = sum(name == victim and at - when < self.SPARED_SECONDS for when, name in self.kills)
+        return lately >= self.AT_MOST
 
     def _kill(self, victim: str) -> bool:
         pid = self._pid(victim)

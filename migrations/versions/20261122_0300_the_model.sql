@@ -1622,6 +1622,22 @@ END $$;
 CREATE TRIGGER sites_shown AFTER UPDATE OF name, town, postcode, state ON sites
   FOR EACH ROW EXECUTE FUNCTION app.site_changed();
 
+-- Whose a row is never changes: a policy that passes on one party's id cannot see the other's being rewritten.
+CREATE FUNCTION app.parties_stay() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'row-level security: the parties of % never change', TG_TABLE_NAME USING ERRCODE = '42501';
+END $$;
+DO $$
+DECLARE t text;
+BEGIN
+  FOREACH t IN ARRAY ARRAY['bookings', 'participations', 'participation_sittings', 'no_shows'] LOOP
+    EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OF school_id, employer_id ON %I FOR EACH ROW'
+      ' WHEN (OLD.school_id <> NEW.school_id OR OLD.employer_id <> NEW.employer_id)'
+      ' EXECUTE FUNCTION app.parties_stay()', t || '_parties_stay', t);
+  END LOOP;
+END $$;
+
 -- Partitions. Months for what is keyed by UUIDv7, academic years for encounters and ledger; three ahead are kept.
 CREATE FUNCTION app.keep_partitions() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$

@@ -2,6 +2,9 @@
 
 from uuid import uuid4
 
+import asyncpg
+import pytest
+
 from tests.world import World
 
 
@@ -101,3 +104,13 @@ async def test_the_same_key_gives_the_same_booking_once(world: World) -> None:
     other = await world.post("school_a", "/v1/bookings", {**body, "places": 4}, key=key)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert await world.owner.fetchval("SELECT taken FROM slots WHERE id = $1", slot) == 3
+
+
+async def test_neither_party_can_hand_a_booking_to_another(world: World) -> None:
+    """The policies pass on one party's id: a trigger keeps the other from being rewritten."""
+    booking = await world.booking()
+    for name, stranger in (("school_id", "school_b"), ("employer_id", "employer_b")):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await world.owner.execute(
+                f"UPDATE bookings SET {name} = $1 WHERE id = $2", world[stranger], booking["id"]
+            )

@@ -39,7 +39,7 @@ FLAGS = (
     f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {LOOPBACK}",
     "--remote-debugging-port=0",
 )
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that anything on a page may take, on a busy machine."""
 
 

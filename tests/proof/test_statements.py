@@ -19,7 +19,7 @@ from tests.world import World
 
 STATEMENTS = {
     "request a booking": 8,
-    "confirm": 8,
+    "confirm": 9,
     "list bookings": 2,
     "read a booking": 2,
     "search slots": 2,

@@ -1,7 +1,6 @@
 """API and worker in one process: what is confirmed through it is numbered and in the feed, without a second one."""
 
 import asyncio
-from pathlib import Path
 
 import httpx
 
@@ -10,12 +9,12 @@ from app.settings import Settings
 from tests.world import World
 
 
-async def test_one_process_can_hold_both(world: World, tmp_path: Path) -> None:
+async def test_one_process_can_hold_both(world: World) -> None:
     settings = Settings(
         env="test",
         database_url=world.dsns.app,
         worker_database_url=world.dsns.worker,
-        data_dir=tmp_path,
+        data_dir=world.data_dir,
         with_worker=True,
         base_url="http://tendays.test",
     )

@@ -278,6 +278,12 @@ def send_after_the_right_to_see_has_ended(history: History) -> None:
     history.arrivals.append(signed(history.endpoints[0].id, history.events[0], NOW + 60))
 
 
+def keep_what_is_its_own_from_one_whose_right_has_ended(history: History) -> None:
+    lose_an_event_on_its_way(history)
+    history.endpoints[0].revoked_at = NOW + 60
+    history.endpoints[0].keeps = [SCHOOL]
+
+
 PLANTED: tuple[tuple[Callable[[History], None], str], ...] = (
     (lose_an_event_on_its_way, "everything_arrived"),
     (have_an_event_refused_for_good, "everything_arrived"),
@@ -317,6 +323,7 @@ PLANTED: tuple[tuple[Callable[[History], None], str], ...] = (
     (forge_a_signature, "signatures_are_valid"),
     (send_with_the_timestamp_of_an_hour_ago, "signatures_are_valid"),
     (send_after_the_right_to_see_has_ended, "revoked_is_silent"),
+    (keep_what_is_its_own_from_one_whose_right_has_ended, "everything_arrived"),
 )
 
 

@@ -1,4 +1,4 @@
-"""`tendays run` under `kill -9`: of API, worker, Postgres, and of itself. It comes back, the story is green, nothing is lost.
+"""`tendays run` under `kill -9`: of API, worker, Postgres and itself. It comes back, the story is green, nothing lost.
 
 Only processes are killed that are children of the one started here.
 """
@@ -150,7 +150,9 @@ async def test_the_story_survives(run: Run, victim: str) -> None:
     await run.back(victim, killed)
     _, first = await told(interrupted)
     code, second = await run.story()
-    assert code == 0, f"{first}\n--- after the kill:\n{second}\n--- said:\n{(run.folder / 'said').read_text()}"
+    assert code == 0, (
+        f"{first}\n--- after the kill:\n{second}\n--- said:\n{(run.folder / 'said').read_text()}"
+    )
     after = await run.counts()
     assert all(after[table] >= before[table] for table in before)
 

@@ -1,4 +1,4 @@
-"""API, workers and Postgres killed at random moments while clients work: afterwards nothing is lost, doubled or out of order.
+"""API, workers and Postgres are killed while clients work; afterwards nothing is lost, doubled or out of order.
 
 TENDAYS_TORTURE_SECONDS and TENDAYS_TORTURE_SEED make it longer, or another one; `make torture` is the same at length.
 """
@@ -20,27 +20,29 @@ from bench.torture.history import History
 from bench.torture.run import torture
 
 pytestmark = pytest.mark.slow
+FOLDER = "tendays-torture-"
 SECONDS = float(os.environ.get("TENDAYS_TORTURE_SECONDS", "12"))
 SEED = int(os.environ.get("TENDAYS_TORTURE_SEED") or secrets.randbelow(1_000_000))
 
 
 @pytest_asyncio.fixture(scope="module")
 async def history() -> AsyncIterator[History]:
-    """One run, shared by the tests. What has faults is kept, with the logs."""
-    folder = Path(tempfile.mkdtemp(prefix="tendays-torture-"))
+    """One run, shared by the tests. What has faults is kept, with the logs, and named by the test that fails."""
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER))
     folder.chmod(0o711)
     found = await torture(folder, seconds=SECONDS, seed=SEED)
-    print(summary(found))
     if faults(found):
         found.save(folder / "history.json")
-        print(f"kept in {folder}: python -m bench.torture --check {folder}/history.json")
     else:
         shutil.rmtree(folder, ignore_errors=True)
     yield found
 
 
 async def test_nothing_is_lost_doubled_or_out_of_order_under_kill_9(history: History) -> None:
-    assert faults(history) == [], f"seed {SEED}"
+    found = faults(history)
+    assert found == [], (
+        f"{summary(history)}\nThe history and the logs are in {tempfile.gettempdir()}/{FOLDER}*"
+    )
 
 
 async def test_the_run_was_torture(history: History) -> None:

@@ -25,6 +25,7 @@ _RECORD = "SELECT app.record_attempts($1, $2::jsonb)"
 _RENEW = "SELECT app.renew_leases($1, $2, $3)"
 _RELEASE = "SELECT app.release_leases($1)"
 _PATIENCE = 30.0
+_DOWN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class QueueDown(Exception):
@@ -51,7 +52,7 @@ class Line:
                 found: Sequence[Any] = await connection.fetch(sql, *args, timeout=_PATIENCE)
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 raise QueueRefused(f"{type(error).__name__}: {error}") from error
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _DOWN as error:
                 raise QueueDown(f"{type(error).__name__}: {error}") from error
             return found
 
@@ -65,7 +66,7 @@ class Line:
                 connection.add_termination_listener(lambda _: lost())
                 for channel in channels:
                     await connection.add_listener(channel, lambda _c, _p, heard, _t: told(heard))
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _DOWN as error:
                 raise QueueDown(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
@@ -74,7 +75,7 @@ class Line:
             connection, self._connection = self._connection, None
             try:
                 await connection.close(timeout=2.0)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _DOWN:
                 connection.terminate()
 
     async def _open(self) -> Any:  # noqa: ANN401
