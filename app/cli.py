@@ -1,6 +1,7 @@
 """The command `tendays`: run everything, or one part of it; prepare, migrate, forget."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -83,7 +84,19 @@ def served() -> "FastAPI":
 
     settings = load()
     _begin_logs(settings)
-    return create_app(settings)
+    made = create_app(settings)
+    _spare_the_lasting()
+    return made
+
+
+def _spare_the_lasting() -> None:
+    """What lives as long as the process is not searched for garbage again and again: a quarter of a request's time.
+
+    Garbage of requests is still found, after 50,000 objects instead of 700 (some megabytes).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 @cli.command()

@@ -16,7 +16,6 @@ from app.rules.answers import Reason, Refusal
 from app.rules.eligibility import reasons_against
 from app.rules.words import Actor, BookingAction, BookingReason, BookingState
 
-
 TIME_TO_NAME = timedelta(days=2)
 
 
@@ -121,9 +120,10 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     Refuses with NotFound `booking`, Forbidden `not_yours`, Conflict with the code of `rules.booking.move`
     (`extra["possible"]` names what this side may do now), Stale when `expected` is not its version.
     """
-    before = await sql.lock(tx, booking_id)
-    if before is None:
+    held = await sql.lock(tx, booking_id)
+    if held is None:
         raise await not_yours_to_move(tx, booking_id)
+    before = {**held, **await sql.so_far(tx, booking_id)}
     if step.expected is not None and step.expected != before["version"]:
         raise Stale
     who = actor or Actor(tx.caller.side)

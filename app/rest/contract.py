@@ -52,18 +52,24 @@ _PROBLEM = {
         }
     ],
 }
-_ALWAYS = {
+_REFUSED = {
+    "400": "Idempotency-Key is missing, or the body is not JSON.",
     "401": "The token is missing, broken, expired or revoked.",
     "403": "The token lacks the scope, or the action is the other side's.",
-    "429": "Over the allowance; see Retry-After and RateLimit.",
-    "500": "A fault of ours. Nothing was changed.",
-}
-_BODY = {
+    "404": "No such thing, or not yours.",
+    "408": "The body stalled. Nothing was changed.",
     "409": "Lawful in form, but not in this state.",
+    "412": "The ETag is stale.",
     "413": "The body is too large.",
     "415": "The media type is not taken here.",
     "422": "A field is wrong; `errors` points at it.",
+    "422Query": "A query parameter is wrong.",
+    "428": "If-Match is required.",
+    "429": "Over the allowance; see Retry-After and RateLimit.",
+    "500": "A fault of ours. Nothing was changed.",
 }
+_ALWAYS = {"401", "403", "429", "500"}
+_BODY = {"408", "409", "413", "415", "422"}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -93,6 +99,13 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
         routes=app.routes,
     )
     made["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
+    made["components"]["responses"] = {
+        f"Refused{status}": {
+            "description": description,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, description in _REFUSED.items()
+    }
     for name in ("HTTPValidationError", "ValidationError"):
         made["components"]["schemas"].pop(name, None)
     made["components"]["securitySchemes"] = {
@@ -127,26 +140,21 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     operation["security"] = [{"oauth2": [need.scope]}]
     operation["x-required-scope"] = need.scope
     parameters = operation.setdefault("parameters", [])
-    possible = dict(_ALWAYS)
+    possible = set(_ALWAYS)
     if "{" in route.path_format:
-        possible["404"] = "No such thing, or not yours."
+        possible.add("404")
     if method == "POST" and need.idempotent:
         parameters.append(_KEY)
-        possible["400"] = "Idempotency-Key is missing, or the body is not JSON."
+        possible.add("400")
     if "IfMatch" in str(route.endpoint.__annotations__) or "_if_match" in _dependencies(route):
         parameters.append(_IF_MATCH)
-        possible |= {"412": "The ETag is stale.", "428": "If-Match is required."}
+        possible |= {"412", "428"}
     elif any(one["name"] == "If-Match" for one in parameters):
-        possible["412"] = "The ETag is stale."
-    if method not in {"GET", "DELETE"}:
-        possible |= _BODY
-    else:
-        possible["422"] = "A query parameter is wrong."
-    for status, description in possible.items():
-        operation["responses"][status] = {
-            "description": description,
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+        possible.add("412")
+    possible |= {"422"} if method in {"GET", "DELETE"} else _BODY
+    for status in sorted(possible):
+        query = "Query" if status == "422" and method in {"GET", "DELETE"} else ""
+        operation["responses"][status] = {"$ref": f"#/components/responses/Refused{status}{query}"}
 
 
 def _leave_as_it_is(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Every code that the house answers with, read from its source."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -31,26 +31,34 @@ def codes() -> dict[str, set[str]]:
 
 def _in(node: ast.AST, *, in_limits: bool) -> Iterator[str]:
     if isinstance(node, ast.Call):
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        at = 0 if in_limits and name == "refusal" else _AT.get(name)
-        if at is not None and len(node.args) > at:
-            yield from _words(node.args[at])
-        if name == "_fault":
-            yield from (word for arg in node.args[1:] for word in _words(arg))
-        if name == "setdefault" and len(node.args) == 2:  # noqa: PLR2004  (extensions)
-            yield from _words(node.args[1])
-    elif isinstance(node, ast.Tuple) and len(node.elts) == 2:  # noqa: PLR2004
+        yield from _in_call(node, in_limits=in_limits)
+    elif isinstance(node, ast.Tuple) and len(node.elts) == 2:
         yield from _of_pair(*node.elts)
-    elif isinstance(node, ast.Assign) and any(_called(one, {"code"}) for one in node.targets):
-        yield from _words(node.value)
-    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(_called(one, _WORDS_OF) for one in targets) and isinstance(node.value, ast.Dict):
-            yield from (word for value in node.value.values for word in _words(value))
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        yield from _in_assignment(node.targets if isinstance(node, ast.Assign) else [node.target], node.value)
     elif isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and (key.value == "code" or isinstance(key.value, int)):
                 yield from _words(value)
+
+
+def _in_call(node: ast.Call, *, in_limits: bool) -> Iterator[str]:
+    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    at = 0 if in_limits and name == "refusal" else _AT.get(name)
+    if at is not None and len(node.args) > at:
+        yield from _words(node.args[at])
+    if name == "_fault":
+        yield from (word for arg in node.args[1:] for word in _words(arg))
+    if name == "setdefault" and len(node.args) == 2:  # the extensions of a GraphQL error
+        yield from _words(node.args[1])
+
+
+def _in_assignment(targets: Iterable[ast.expr], value: ast.expr) -> Iterator[str]:
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    if "code" in names:
+        yield from _words(value)
+    elif names & _WORDS_OF and isinstance(value, ast.Dict):
+        yield from (word for one in value.values for word in _words(one))
 
 
 def _of_pair(left: ast.expr, right: ast.expr) -> Iterator[str]:
@@ -61,10 +69,6 @@ def _of_pair(left: ast.expr, right: ast.expr) -> Iterator[str]:
         yield from _words(left)
     elif isinstance(left.value, str) and left.value.startswith("/"):
         yield from _words(right)
-
-
-def _called(target: ast.expr, names: set[str]) -> bool:
-    return isinstance(target, ast.Name) and target.id in names
 
 
 def _words(node: ast.expr) -> Iterator[str]:

@@ -52,7 +52,12 @@ class Desk:
         basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
         named = {f"{name}_TOKEN": self.world.tokens[of] for name, of in others.items()}
         named |= {f"{name}_ID": str(self.world.ids[of]) for name, of in others.items()}
-        named |= {"CLIENT_ID": client, "CLIENT_SECRET": secret, "BASIC": basic, "ORG_ID": str(self.world[who])}
+        named |= {
+            "CLIENT_ID": client,
+            "CLIENT_SECRET": secret,
+            "BASIC": basic,
+            "ORG_ID": str(self.world[who]),
+        }
         return Values(named | _days())
 
     async def _client(self, who: str) -> tuple[str, str]:

@@ -91,7 +91,7 @@ def request_in(block: Block) -> Request:
     head, _, body = "\n".join(line for line in lines if not line.startswith("-> ")).strip().partition("\n\n")
     first, *headers = head.splitlines()
     method, path = first.split(" ", 1)
-    assert said and said[0][:3].isdigit(), f"line {block.line}: the block does not say which status comes"
+    assert "".join(said[:1])[:3].isdigit(), f"line {block.line}: the block does not say which status comes"
     parsed = dict(one.split(": ", 1) for one in headers)
     if parsed.get("Content-Type") == "application/json":
         orjson.loads(_NAME.sub("0", body))

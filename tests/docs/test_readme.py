@@ -20,6 +20,7 @@ from app.settings import Settings
 from tests.docs.guide import ROOT, blocks
 
 README = ROOT / "README.md"
+STANDARD = {"base64", "hmac", "http.server", "json", "sys", "time"}
 pytestmark = pytest.mark.slow
 
 
@@ -28,14 +29,17 @@ async def checkout(dsns: Dsns) -> AsyncIterator[tuple[Path, str]]:
     """A folder as a newcomer has it after the first start, and where the API is."""
     folder = Path(tempfile.mkdtemp(prefix="tendays-readme-"))
     port = free_port()
-    given = {"database_url": dsns.app, "worker_database_url": dsns.worker, "data_dir": folder / ".tendays"}
-    settings = Settings(**given, owner_database_url=dsns.owner, port=port)
+    settings = Settings(
+        database_url=dsns.app, worker_database_url=dsns.worker, owner_database_url=dsns.owner,
+        data_dir=folder / ".tendays", port=port, with_worker=True,
+    )  # fmt: skip
     await load(settings)
     plain = {key: value for key, value in os.environ.items() if not key.startswith("TENDAYS_")}
-    named = {f"TENDAYS_{key.upper()}": str(value) for key, value in given.items()}
+    names = ("database_url", "worker_database_url", "data_dir", "port", "with_worker")
+    named = {f"TENDAYS_{name.upper()}": str(getattr(settings, name)) for name in names}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.cli", "api", cwd=ROOT, stdin=subprocess.DEVNULL,
-        env=plain | named | {"TENDAYS_PORT": str(port), "TENDAYS_WITH_WORKER": "true"},
+        env=plain | named,
     )  # fmt: skip
     try:
         async with asyncio.timeout(60):
@@ -59,7 +63,9 @@ async def test_a_newcomer_gets_from_nothing_to_a_received_webhook(checkout: tupl
     script = "set -eo pipefail\n" + "".join(block.text for block in blocks(README, "bash"))
     script = script.replace("http://127.0.0.1:8000", url).replace("9000", port)
     script = script.replace('receiver.py "$SECRET" &', 'receiver.py "$SECRET" > received.txt 2> said.txt &')
-    script += "for _ in $(seq 100); do grep -q booking.confirmed received.txt && break; sleep 0.2; done\nkill %1\n"
+    script += (
+        "for _ in $(seq 100); do grep -q booking.confirmed received.txt && break; sleep 0.2; done\nkill %1\n"
+    )
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", script, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -73,5 +79,5 @@ async def test_a_newcomer_gets_from_nothing_to_a_received_webhook(checkout: tupl
 async def test_its_receiver_is_twenty_lines_of_the_standard_library() -> None:
     (receiver,) = blocks(README, "python")
     imports = next(line for line in receiver.text.splitlines() if line.startswith("import "))
-    assert set(imports.removeprefix("import ").split(", ")) <= {"base64", "hmac", "json", "sys", "time", "http.server"}
+    assert set(imports.removeprefix("import ").split(", ")) <= STANDARD
     assert len([line for line in receiver.text.splitlines() if line.strip()]) <= 22

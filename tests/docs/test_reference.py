@@ -73,7 +73,7 @@ def _defaults() -> Iterator[tuple[str, str]]:
 
 
 def test_every_command_that_is_named_exists() -> None:
-    known = set(typer.main.get_group(cli).commands)  # type: ignore[attr-defined] # click's own
+    known = set(typer.main.get_group(cli).commands)
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert set(re.findall(r"`tendays ([a-z]+)", text)) <= known
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
