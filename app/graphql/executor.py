@@ -3,10 +3,12 @@
 A page of coverage is hundreds of attributes. For each of them graphql-core makes a path and an info, calls the
 resolver, asks whether the answer can be awaited and walks the type; none of that is needed where a field, and all that
 is asked below it, is an attribute or a method that takes nothing and waits for nothing. Such a part of a document is
-turned into a reader once per request. A reader never reports: whatever is not as it should be (an error, a null where
+turned into a reader: once per request, or once for all requests where the document has no directives, as then nothing
+about it depends on the request. A reader never reports: whatever is not as it should be (an error, a null where
 none may be) sends the field the ordinary way, which says what is wrong and where.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from operator import attrgetter
@@ -25,6 +27,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLString,
+    OperationDefinitionNode,
     Undefined,
     is_leaf_type,
 )
@@ -47,8 +50,26 @@ _SAME: Mapping[GraphQLNamedType, Any] = {
 _LEAST, _MOST = -(2**31), 2**31 - 1
 
 
+Readers = dict[tuple[Any, ...], Read | None]
+
+_KEPT = 64
+_readers: OrderedDict[int, tuple[OperationDefinitionNode, Readers]] = OrderedDict()
+
+
 class _NotPlain(Exception):
     """This has to go the ordinary way."""
+
+
+def _readers_for(operation: OperationDefinitionNode) -> Readers:
+    """Those of earlier requests with the same parsed document (`ParserCache` keeps it), or none yet."""
+    text = operation.loc.source.body if operation.loc else "@"
+    if "@" in text:
+        return {}
+    _, readers = _readers.setdefault(id(operation), (operation, {}))  # held, so that its id stays its own
+    _readers.move_to_end(id(operation))
+    if len(_readers) > _KEPT:
+        _readers.popitem(last=False)
+    return readers
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -59,7 +80,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         manager = self.middleware_manager
         self._short = manager is None or not manager.middlewares  # middleware wants to see every field
-        self._readers: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, Read | None]] = {}
+        self._readers = _readers_for(self.operation)
 
     def execute_field(
         self,
@@ -79,15 +100,14 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
     def _reader(self, parent: GraphQLObjectType, asked: FieldDetailsList) -> Read | None:
-        """Made once for each place of the document. The list is kept with it, as its id stands for it."""
-        key = (parent, id(asked))
-        known = self._readers.get(key)
-        if known is None:
+        """Made once for each place of the document. Its nodes stand for the place, and live as long as it does."""
+        key = (parent, *(id(one.node) for one in asked))
+        if key not in self._readers:
             read: Read | None = None
             with suppress(_NotPlain, GraphQLError):
                 read = self._field(parent, asked)
-            known = self._readers[key] = (asked, read)
-        return known[1]
+            self._readers[key] = read
+        return self._readers[key]
 
     def _field(self, parent: GraphQLObjectType, asked: FieldDetailsList) -> Read:
         node = asked[0].node

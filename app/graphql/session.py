@@ -77,8 +77,11 @@ class Session:
             )
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back, and let go of what was read: loaders know their session, and would keep it."""
         await self._stack.aclose()
+        self._known.clear()
+        for loader in (self.tables, self.kinds, self.parents, self.strands, self.enrolled):
+            loader.clear_all()
 
     async def _open(self) -> Reader:
         if self._reader is None:

@@ -26,7 +26,7 @@ STATEMENTS = {
     "name pupils": 11,
     "arrivals, one is missing": 8,
     "resolve a no-show": 10,
-    "attendance, credited": 19,
+    "attendance, credited": 20,
     "a bulk of pupils, new": 11,
     "a bulk of pupils, unchanged": 7,
     "list pupils, as the school": 3,
