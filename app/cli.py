@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
@@ -10,24 +11,27 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 import uvicorn
 import uvloop
 from rich.console import Console
 
+from app.by_hand import Refused, Wanted, list_keys, make_client, master_key_fits, retire, rotate_keys
 from app.core import logs
 from app.core.embedded import EmbeddedFailed, forget, running_dsns
 from app.core.roles import ensure_roles_and_database, new_passwords
 from app.running import answers, bring_up_to_date, console, database, needed, run_everything, say, step
 from app.running import rebuild as rebuild_all
+from app.rules.words import OrganisationKind
 from app.settings import Settings, SettingsRefused, load
 from app.supervisor import GaveUp
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-REFUSALS = (SettingsRefused, EmbeddedFailed, GaveUp, PermissionError)
+REFUSALS = (SettingsRefused, EmbeddedFailed, GaveUp, Refused, PermissionError)
 cli = typer.Typer(
     name="tendays",
     help="TenDays: an open API for modern work experience.",
@@ -35,6 +39,12 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
 )
+
+
+keys = typer.Typer(
+    help="The keys that sign tokens.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+cli.add_typer(keys, name="keys")
 
 
 def main() -> None:
@@ -60,6 +70,7 @@ def api() -> None:
     """The API alone, in TENDAYS_PROCESSES processes. It needs a database that has been migrated."""
     settings = _beside_a_database()
     _mind_the_supervisor()
+    asyncio.run(master_key_fits(settings))
     uvicorn.run(
         "app.cli:served",
         factory=True,
@@ -182,6 +193,73 @@ def rebuild() -> None:
         say(f"{schools} schools")
 
     asyncio.run(_until_told(_with_database(recount)))
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+
+@cli.command()
+def client(
+    name: Annotated[str, typer.Option(help="What the client is called.")],
+    kind: Annotated[OrganisationKind, typer.Option(help="The kind of its organisation.")],
+    organisation: Annotated[
+        str | None, typer.Option(help="The organisation's name, if it is to be made.")
+    ] = None,
+    urn: Annotated[str | None, typer.Option(help="The school with this URN.")] = None,
+    organisation_id: Annotated[UUID | None, typer.Option(help="The organisation with this id.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Only these scopes; without it all that its kind can have.")
+    ] = None,
+) -> None:
+    """Make the first client of an organisation, and the organisation; print id and secret, this once, as JSON."""
+    wanted = Wanted(name, kind, organisation, urn, organisation_id, tuple(scope or ()))
+
+    async def make(settings: Settings) -> None:
+        print(json.dumps(await make_client(settings, wanted), default=str, indent=2))
+
+    _quietly(make)
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """The keys that are in use, the newest first, as JSON."""
+
+    async def show(settings: Settings) -> None:
+        print(json.dumps(await list_keys(settings), indent=2))
+
+    _quietly(show)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Sign with it at once: some new tokens are refused for 30 s.")
+    ] = False,
+) -> None:
+    """Make a new key; print its id. It signs after two minutes, and the one before verifies on. No restart."""
+
+    async def rotate(settings: Settings) -> None:
+        print(await rotate_keys(settings, at_once=at_once))
+
+    _quietly(rotate)
+
+
+@keys.command("retire")
+def keys_retire(kid: Annotated[str, typer.Argument(help="The key's id.")]) -> None:
+    """End a key that leaked, and within half a minute every token it signed. Prints the key made in its place, if any."""
+
+    async def end(settings: Settings) -> None:
+        made = await retire(settings, kid)
+        if made:
+            print(made)
+
+    _quietly(end)
+
+
+def _quietly(work: Callable[[Settings], Awaitable[None]]) -> None:
+    """Work as the owner with nothing on standard output but what the work prints."""
+    console.stderr = True
+    asyncio.run(_until_told(_with_database(work)))
 
 
 async def _with_database(work: Callable[[Settings], Awaitable[None]]) -> None:

@@ -130,6 +130,7 @@ async def _run_everything(settings: Settings, *, with_story: bool) -> None:
     async with database(settings, alone=True) as (complete, server):
         await bring_up_to_date(complete)
         needed(complete, "worker_database_url")
+        await master_key_fits(complete)
         if complete.development:
             await FirstStart(complete).once("demonstration", lambda: load_demonstration(complete))
         supervisor = Supervisor(say)

@@ -58,7 +58,7 @@ AREAS: Final[tuple[Area, ...]] = (
     Area("programmes", "Programmes, strands, targets and budgets", _ALL, _OVERSEERS),
     Area("offers", "What employers offer", _ALL, _EMPLOYER),
     Area("slots", "Dated chances; `search` is over the open ones", _ALL, _EMPLOYER, _SCHOOL_SIDE | {_K.HUB}),
-    Area("bookings", "Bookings, their moves and participants", _BOTH_SIDES | {_K.HUB}, _BOTH_SIDES),
+    Area("bookings", "Bookings, their moves and participants", _BOTH_SIDES, _BOTH_SIDES),
     Area("participants", "The names released for a booking that stands", _BOTH_SIDES),
     Area("attendance", "Arrivals, attendance, no-shows", _BOTH_SIDES, _BOTH_SIDES),
     Area("encounters", "What happened, with or without a booking", _SCHOOL_SIDE, _SCHOOL_SIDE),

@@ -43,6 +43,7 @@ class Step:
     note: str | None = None
     slot_id: UUID | None = None
     expected: int | None = None
+    external_ref: str | None = None
 
 
 async def request(tx: Writer, asked: Request) -> Row:
@@ -202,6 +203,8 @@ def _changes(
         "reason_actor": who.value if step.reason else None,
         "counter_slot_id": None,
     }
+    if step.external_ref and who == Actor.EMPLOYER:
+        values["employer_ref"] = step.external_ref
     if step.action == BookingAction.COUNTER:
         values["counter_slot_id"] = target["id"] if target["id"] != before["slot_id"] else None
     elif (

@@ -169,6 +169,7 @@ async def page(
     employer_id: UUID | None,
     state: str | None,
     slot_id: UUID | None,
+    external_ref: str | None,
     starts_from: datetime | None,
     starts_to: datetime | None,
     after: UUID | None,
@@ -180,6 +181,9 @@ async def page(
         stmt = stmt.where(bookings.c.state == state)
     if slot_id:
         stmt = stmt.where(bookings.c.slot_id == slot_id)
+    if external_ref:
+        own = bookings.c.employer_ref if employer_id is not None else bookings.c.school_ref
+        stmt = stmt.where(own == external_ref)
     if starts_from:
         stmt = stmt.where(bookings.c.starts_at >= starts_from)
     if starts_to:

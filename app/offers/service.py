@@ -217,7 +217,9 @@ async def _add_slots(tx: Writer, given: Sequence[Given], at: Sequence[str]) -> l
     kept = [one for one in good if one.row is not None]
     if kept:
         await sql.add_sittings(tx, [sitting for one in kept for sitting in one.sittings])
-        await outbox.emit(tx, [_slot_changed(one.row) for one in kept if one.row is not None])
+        await outbox.emit(
+            tx, [event for one in kept if one.row is not None for event in _slot_changed(one.row)]
+        )
     return planned
 
 
@@ -371,7 +373,7 @@ async def _changed_slot(tx: Writer, row: Row, given: Given) -> tuple[Row, list[R
     await _may_change(tx, row, changed, moved=moved)
     made = await sql.change_slot(tx, row["id"], changed)
     sittings = await _replace_sittings(tx, row, timings) if moved else row["sittings"]
-    await outbox.emit(tx, [_slot_changed(made)])
+    await outbox.emit(tx, _slot_changed(made, await sql.schools_on_slot(tx, row["id"])))
     return {**made, "sittings": sittings}, _warnings(row, timings)
 
 
@@ -440,11 +442,13 @@ async def move_slot(tx: Writer, slot_id: UUID, move: str) -> Row:
     if move == "cancel" and row["starts_at"] <= tx.caller.now:
         raise Conflict("slot_started", "This slot has begun.")
     made = await sql.change_slot(tx, slot_id, {"state": after})
-    await outbox.emit(tx, [_slot_changed(made)])
+    await outbox.emit(tx, _slot_changed(made, await sql.schools_on_slot(tx, slot_id)))
     return {**made, "sittings": row["sittings"]}
 
 
-def _slot_changed(row: Row) -> Event:
+def _slot_changed(row: Row, schools: Sequence[UUID] = ()) -> list[Event]:
+    """Told to the slot's employer, and to the schools booked in it or waiting for it."""
     names = ("offer_id", "state", "starts_at", "ends_at", "capacity")
     data = {"slot_id": row["id"], **{name: row[name] for name in names}}
-    return Event("slot.changed", "employer", row["employer_id"], row["id"], data)
+    own = Event("slot.changed", "employer", row["employer_id"], row["id"], data)
+    return [own, *(Event("slot.changed", "school", school, row["id"], data) for school in schools)]

@@ -379,3 +379,13 @@ _OPEN = (
 async def open_slot(tx: Door, slot_id: UUID) -> Row | None:
     """One open slot as a school sees it, with sittings, the site's access and the offer's texts; one statement."""
     return await tx.one_or_none(_OPEN, {"slot_id": slot_id})
+
+
+_SCHOOLS = select(
+    func.unnest(func.app.schools_on_slot(bindparam("slot", type_=PG_UUID(as_uuid=True)))).label("school_id")
+)
+
+
+async def schools_on_slot(tx: Writer, slot_id: UUID) -> list[UUID]:
+    """The schools booked in a slot of the caller's or waiting for it."""
+    return [row["school_id"] for row in await tx.rows(_SCHOOLS, {"slot": slot_id})]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, StrictBool
 
 from app.rest.models import Body, Out
 from app.rules.words import AttendanceStatus, BookingReason, BookingState, NoShowResolution, Reporter
@@ -60,7 +60,7 @@ class ReportIn(Body):
         None, description="Needed for `late`, unless the arrival was reported when it happened."
     )
     left_at: AwareDatetime | None = Field(None, description="Needed for `left_early`.")
-    decides: bool = Field(
+    decides: StrictBool = Field(
         default=False, description="School only: this settles it, whatever was said before by either side."
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from app.rest.models import Body, Out
 from app.rules.words import (
@@ -86,7 +86,9 @@ class BookingIn(Body):
 
     school_id: UUID = Field(description="The school it is for. A vendor or a trust names one it acts for.")
     slot_id: UUID = Field(description="A slot of the search.")
-    places: Annotated[int, Field(ge=1, le=1000, description="Places asked for; held until `expires_at`.")]
+    places: Annotated[
+        StrictInt, Field(ge=1, le=1000, description="Places asked for; held until `expires_at`.")
+    ]
     nc_year: NcYear | None = Field(
         None, description="The NC year the places are for, in the slot's academic year."
     )
@@ -99,11 +101,27 @@ class BookingIn(Body):
     note: Annotated[
         str | None, Field(max_length=2000, description="Kept in the history, for your side only.")
     ] = None
-    join_waiting_list: bool = Field(default=False, description="Wait where there are not enough places.")
+    join_waiting_list: StrictBool = Field(
+        default=False, description="Wait where there are not enough places."
+    )
 
 
 class ConfirmIn(Body):
-    """Confirm a request."""
+    """Confirm a request; an employer may give the booking its own reference."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"external_ref": "WEX-2027-014"}]})
+
+    external_ref: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="The employer's own reference.")
+    ] = None
+
+    note: Annotated[
+        str | None, Field(max_length=2000, description="Kept in the history, for your side only.")
+    ] = None
+
+
+class NoteIn(Body):
+    """Nothing but a note, if that."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 

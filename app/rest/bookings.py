@@ -18,6 +18,7 @@ from app.rest.booking_models import (
     ConfirmIn,
     CounterIn,
     HistoryOut,
+    NoteIn,
     ParticipantsIn,
     ParticipationsOut,
     ReasonIn,
@@ -108,6 +109,9 @@ async def list_bookings(
     school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
     state: Annotated[str | None, Query(description="One state.")] = None,
     slot_id: Annotated[UUID | None, Query(description="One slot.")] = None,
+    external_ref: Annotated[
+        str | None, Query(max_length=200, description="Your side's own reference.")
+    ] = None,
     starts_from: Annotated[datetime | None, Query(description="First start, from (inclusive).")] = None,
     starts_to: Annotated[datetime | None, Query(description="First start, until (exclusive).")] = None,
 ) -> Response:
@@ -123,6 +127,7 @@ async def list_bookings(
         employer_id=tx.caller.org_id if side == "employer" else None,
         state=state,
         slot_id=slot_id,
+        external_ref=external_ref,
         starts_from=starts_from,
         starts_to=starts_to,
         after=turn.after_id("bookings"),
@@ -177,9 +182,14 @@ async def _step(tx: Write, booking_id: UUID, step: service.Step) -> Response:
     operation_id="confirm_booking",
 )
 @needs("bookings:write")
-async def confirm_booking(booking_id: UUID, body: ConfirmIn, tx: Write, match: Match = None) -> Response:
+async def confirm_booking(
+    booking_id: UUID, tx: Write, body: ConfirmIn | None = None, match: Match = None
+) -> Response:
     """The employer confirms a request. The school's system is told at once: `booking.confirmed`."""
-    step = service.Step(BookingAction.CONFIRM, note=body.note, expected=_version(match))
+    said = body or ConfirmIn()
+    step = service.Step(
+        BookingAction.CONFIRM, note=said.note, expected=_version(match), external_ref=said.external_ref
+    )
     return await _step(tx, booking_id, step)
 
 
@@ -229,9 +239,13 @@ async def counter_booking(booking_id: UUID, body: CounterIn, tx: Write, match: M
     operation_id="accept_counter",
 )
 @needs("bookings:write")
-async def accept_counter(booking_id: UUID, body: ConfirmIn, tx: Write, match: Match = None) -> Response:
+async def accept_counter(
+    booking_id: UUID, tx: Write, body: NoteIn | None = None, match: Match = None
+) -> Response:
     """The school accepts what the employer proposed: the booking is confirmed in that slot."""
-    step = service.Step(BookingAction.ACCEPT_COUNTER, note=body.note, expected=_version(match))
+    step = service.Step(
+        BookingAction.ACCEPT_COUNTER, note=body.note if body else None, expected=_version(match)
+    )
     return await _step(tx, booking_id, step)
 
 
@@ -292,8 +306,8 @@ async def list_participants(booking_id: UUID, tx: Write, request: Request) -> Re
 async def withdraw_participant(
     booking_id: UUID,
     participation_id: UUID,
-    body: ConfirmIn,  # noqa: ARG001
     tx: Write,
+    body: NoteIn | None = None,  # noqa: ARG001  (a body of no fields is taken, and may be left out)
 ) -> Response:
     """The school withdraws one pupil before the visit; the employer is told only that a place is without a name."""
     row = await naming.withdraw_participant(tx, booking_id, participation_id)

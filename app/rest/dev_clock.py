@@ -8,7 +8,7 @@ from math import ceil
 from typing import Annotated, Any
 
 from fastapi.responses import Response
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictInt
 
 from app.core import sql
 from app.core.clock import wall_now
@@ -32,7 +32,7 @@ class ClockIn(Body):
 
     now: datetime | None = Field(None, description="The domain time wanted, with an offset such as Z.")
     offset_seconds: Annotated[
-        int | None, Field(description="Seconds ahead of wall time instead; 0 puts the clock back.")
+        StrictInt | None, Field(description="Seconds ahead of wall time instead; 0 puts the clock back.")
     ] = None
 
 

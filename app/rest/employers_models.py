@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from app.rest.models import Body, Out
 from app.rules.words import ActivityBand, ApprovalState, CoverKind, ExperienceKind, Liability, SizeBand
@@ -213,7 +213,7 @@ class ContactIn(Body):
     role: Role
     email: Email | None = None
     phone: Phone | None = None
-    supervises: bool = Field(default=False, description="Supervises young people.")
+    supervises: StrictBool = Field(default=False, description="Supervises young people.")
 
 
 class ContactPatch(Body):
@@ -226,7 +226,7 @@ class ContactPatch(Body):
     role: Role | None = None
     email: Email | None = None
     phone: Phone | None = None
-    supervises: bool | None = Field(None, description="Supervises young people.")
+    supervises: StrictBool | None = Field(None, description="Supervises young people.")
 
 
 class ContactOut(Out):
@@ -301,9 +301,9 @@ class CoverIn(Body):
     liability: Liability
     insurer: Name | None = None
     policy_number: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    limit_pence: Annotated[int, Field(ge=0, le=10**15, description="Limit of indemnity in pence.")] | None = (
-        None
-    )
+    limit_pence: (
+        Annotated[StrictInt, Field(ge=0, le=10**15, description="Limit of indemnity in pence.")] | None
+    ) = None
     starts_on: date | None = Field(None, description="First day; today unless said.")
     expires_on: date | None = Field(None, description="Last day on which it is valid.")
     attested_on: date | None = Field(None, description="When the exemption was attested.")

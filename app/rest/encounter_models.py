@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from app.rest.attendance_models import FaultOut
 from app.rest.models import Body, Out
@@ -46,7 +46,7 @@ _ENCOUNTER: dict[str, Any] = {
     "updated_at": "2026-11-22T09:30:00Z",
 }
 
-Minutes = Annotated[int, Field(ge=0, le=1440, description="Whole minutes.")]
+Minutes = Annotated[StrictInt, Field(ge=0, le=1440, description="Whole minutes.")]
 
 
 class DayIn(Body):
@@ -140,7 +140,7 @@ class CorrectionIn(Body):
     )
 
     reason: Annotated[str, Field(min_length=1, max_length=1000, description="Kept with what it said before.")]
-    void: bool = Field(default=False, description="It did not take place: its minutes are taken back.")
+    void: StrictBool = Field(default=False, description="It did not take place: its minutes are taken back.")
     per_day: PerDay | None = None
     kind: ExperienceKind | None = Field(None, description="What it was.")
     mode: Mode | None = Field(None, description="Where it took place.")

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Protocol
@@ -18,13 +18,25 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from app.core.addresses import Policy
 from app.core.caller import Caller
 from app.core.db import Database, Reader, Row, Writer
-from app.core.errors import Forbidden, Missing, NotFound, Problem, Stale, TooMany, Unauthenticated, invalid
+from app.core.errors import (
+    Fault,
+    Forbidden,
+    Invalid,
+    Missing,
+    NotFound,
+    Problem,
+    Stale,
+    TooMany,
+    Unauthenticated,
+    invalid,
+)
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
 from app.core.secrets import Keyring
 from app.idempotency import service as idempotency
@@ -146,6 +158,7 @@ class FramedRoute(APIRoute):
             msg = f"{self.path} does not say which scope it needs"
             raise RuntimeError(msg)
         stated: Need = need
+        asked = frozenset(_query_names(self.dependant)) | {"school_id"}
 
         async def handle(request: Request) -> Response:
             house = house_of(request)
@@ -159,6 +172,8 @@ class FramedRoute(APIRoute):
                     "Too many requests.",
                     extra={"retry_after": wait, "headers": dict(headers)},
                 )
+            if request.query_params:
+                _refuse_unknown(request, asked)
             if request.method in {"GET", "HEAD"} and not _discloses(stated, caller):
                 response = await _read(request, house, caller, inner)
             else:
@@ -167,6 +182,22 @@ class FramedRoute(APIRoute):
             return response
 
         return handle
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    yield from (one.alias for one in dependant.query_params)
+    for below in dependant.dependencies:
+        yield from _query_names(below)
+
+
+def _refuse_unknown(request: Request, asked: frozenset[str]) -> None:
+    """A query parameter that a route does not know is refused by name: a filter misspelt must not answer everything."""
+    unknown = [name for name in request.query_params if name not in asked]
+    if unknown:
+        faults = [
+            Fault(f"?{name}", "unknown_parameter", "There is no such query parameter.") for name in unknown
+        ]
+        raise Invalid("invalid", "The request is not acceptable.", faults)
 
 
 def _discloses(need: Need, caller: Caller) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, SkipValidation
+from pydantic import AwareDatetime, Field, SkipValidation, StrictBool, StrictInt
 
 from app.rest.employers_models import Name, Next, Ref, SectorWord, Version, example, page_example
 from app.rest.models import Body, Out
@@ -32,7 +32,7 @@ YearGroup = Literal["7", "8", "9", "10", "11", "12", "13", "14", "X"]
 YearGroups = Annotated[
     list[YearGroup], Field(max_length=9, description="NC years it is for; none is every lawful one.")
 ]
-TierNo = Annotated[int, Field(ge=1, le=3, description="1 inspire, 2 explore roles, 3 apply.")]
+TierNo = Annotated[StrictInt, Field(ge=1, le=3, description="1 inspire, 2 explore roles, 3 apply.")]
 Description = Annotated[str, Field(max_length=5000)]
 Short = Annotated[str, Field(max_length=1000)]
 Audience = Annotated[
@@ -217,8 +217,8 @@ _SLOT = {
     "warnings": [],
     **_STAMPS,
 }
-Capacity = Annotated[int, Field(ge=1, le=10_000, description="Places.")]
-Reply = Annotated[int, Field(ge=1, le=720, description="Hours within which you answer a request.")]
+Capacity = Annotated[StrictInt, Field(ge=1, le=10_000, description="Places.")]
+Reply = Annotated[StrictInt, Field(ge=1, le=720, description="Hours within which you answer a request.")]
 
 
 class SittingIn(Body):
@@ -228,8 +228,8 @@ class SittingIn(Body):
 
     starts_at: AwareDatetime = Field(description="With an offset, such as Z.")
     ends_at: AwareDatetime = Field(description="With an offset, such as Z.")
-    break_minutes: Annotated[int, Field(ge=0, le=1440, description="Minutes of break in it.")] = 0
-    virtual: bool | None = Field(None, description="On a screen; as the offer's mode unless said.")
+    break_minutes: Annotated[StrictInt, Field(ge=0, le=1440, description="Minutes of break in it.")] = 0
+    virtual: StrictBool | None = Field(None, description="On a screen; as the offer's mode unless said.")
 
 
 Sittings = Annotated[list[SittingIn], Field(min_length=1, max_length=100)]

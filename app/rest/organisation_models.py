@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 
 from app.rest.models import Body, Out
 from app.rules.words import FieldGroup, OrganisationKind
@@ -225,7 +225,9 @@ class GrantIn(Body):
     except_school_ids: list[UUID] = Field(
         default_factory=list, max_length=500, description="Academies carved out."
     )
-    write: bool = Field(default=True, description="Whether the grantee may send these field groups, too.")
+    write: StrictBool = Field(
+        default=True, description="Whether the grantee may send these field groups, too."
+    )
     starts_on: date | None = Field(None, description="Today, if left out.")
 
 

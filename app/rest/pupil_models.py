@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from app.rest.booking_models import NcYear
 from app.rest.models import Body, Out
@@ -123,7 +123,7 @@ class PupilIn(Body):
         None, description="The first day on the roll; today for a new pupil, if left out."
     )
     ends_on: LastDay | None = None
-    identity_protected: bool = Field(
+    identity_protected: StrictBool = Field(
         default=False, description="Adopted or at risk: never matched to or moved from another school."
     )
     access_needs: AccessNeeds | None = None
@@ -148,7 +148,7 @@ class PupilChange(Body):
     kind: EnrolmentKind | None = None
     starts_on: date | None = None
     ends_on: LastDay | None = None
-    identity_protected: bool | None = None
+    identity_protected: StrictBool | None = None
     access_needs: AccessNeeds | None = None
     characteristics: CharacteristicsIn | None = None
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictInt
 
 from app.rest.models import Body, Out
 
@@ -73,11 +73,13 @@ class EndpointIn(Body):
     event_types: Types = ["*"]  # noqa: RUF012  (pydantic copies defaults)
     description: Annotated[str | None, Field(max_length=500, description="For your own eyes.")] = None
     signatures: Signatures = ["v1"]  # noqa: RUF012
-    rate_per_second: Annotated[int | None, Field(ge=1, description="At most so many posts a second.")] = None
-    concurrency: Annotated[int, Field(ge=1, description="At most so many posts at a time.")] = 8
+    rate_per_second: Annotated[
+        StrictInt | None, Field(ge=1, description="At most so many posts a second.")
+    ] = None
+    concurrency: Annotated[StrictInt, Field(ge=1, description="At most so many posts at a time.")] = 8
     school_id: UUID | None = Field(None, description="Limit it to one school; none: all you may see.")
     from_position: Annotated[
-        int | None,
+        StrictInt | None,
         Field(ge=0, description="Send what came after this position of the feed; none: from now on."),
     ] = None
 
@@ -91,8 +93,12 @@ class EndpointPatch(Body):
     event_types: Types | None = None
     description: Annotated[str | None, Field(max_length=500, description="For your own eyes.")] = None
     signatures: Signatures | None = None
-    rate_per_second: Annotated[int | None, Field(ge=1, description="At most so many posts a second.")] = None
-    concurrency: Annotated[int | None, Field(ge=1, description="At most so many posts at a time.")] = None
+    rate_per_second: Annotated[
+        StrictInt | None, Field(ge=1, description="At most so many posts a second.")
+    ] = None
+    concurrency: Annotated[StrictInt | None, Field(ge=1, description="At most so many posts at a time.")] = (
+        None
+    )
 
 
 class RotateIn(Body):
@@ -100,7 +106,7 @@ class RotateIn(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"grace_days": 1}]})
 
-    grace_days: Annotated[int, Field(ge=0, le=7, description="Days for which both secrets sign.")] = 1
+    grace_days: Annotated[StrictInt, Field(ge=0, le=7, description="Days for which both secrets sign.")] = 1
 
 
 class Nothing(Body):

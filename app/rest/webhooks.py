@@ -122,7 +122,7 @@ async def change_endpoint(
     operation_id="pause_endpoint",
 )
 @needs("webhooks:write")
-async def pause_endpoint(endpoint_id: UUID, body: Nothing, tx: Write) -> Response:  # noqa: ARG001
+async def pause_endpoint(endpoint_id: UUID, tx: Write, body: Nothing | None = None) -> Response:  # noqa: ARG001
     """Send nothing until it is resumed. Nothing is missed."""
     row = await service.pause(tx, tx.caller, endpoint_id)
     return one_answer(_shown(row), version=row["version"])
@@ -135,7 +135,7 @@ async def pause_endpoint(endpoint_id: UUID, body: Nothing, tx: Write) -> Respons
     operation_id="resume_endpoint",
 )
 @needs("webhooks:write")
-async def resume_endpoint(endpoint_id: UUID, body: Nothing, tx: Write) -> Response:  # noqa: ARG001
+async def resume_endpoint(endpoint_id: UUID, tx: Write, body: Nothing | None = None) -> Response:  # noqa: ARG001
     """Go on after a pause or a switch-off: all that happened meanwhile is delivered, in order."""
     row = await service.resume(tx, tx.caller, endpoint_id)
     return one_answer(_shown(row), version=row["version"])
@@ -161,7 +161,7 @@ async def rotate_secret(endpoint_id: UUID, body: RotateIn, tx: Write, house: InH
     operation_id="test_endpoint",
 )
 @needs("webhooks:write")
-async def test_endpoint(endpoint_id: UUID, body: Nothing, tx: Write) -> Response:  # noqa: ARG001
+async def send_test_event(endpoint_id: UUID, tx: Write, body: Nothing | None = None) -> Response:  # noqa: ARG001
     """Emit `webhook.test` to your organisation: it arrives at every endpoint of yours that wants it, and in the feed."""
     row = await endpoints.by_id(tx, tx.caller, endpoint_id)
     if row is None:
@@ -237,7 +237,7 @@ async def list_attempts(delivery_id: UUID, tx: Read) -> Response:
     operation_id="resend_delivery",
 )
 @needs("webhooks:write")
-async def resend_delivery(delivery_id: UUID, body: Nothing, tx: Write) -> Response:  # noqa: ARG001
+async def resend_delivery(delivery_id: UUID, tx: Write, body: Nothing | None = None) -> Response:  # noqa: ARG001
     """The same event with the same id and bytes once more, at once, outside of any order."""
     row = await service.resend(tx, tx.caller, delivery_id)
     return json_answer({name: row[name] for name in _DELIVERY}, 202)

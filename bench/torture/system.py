@@ -193,12 +193,14 @@ class Killer:
         self.kills: list[tuple[float, str]] = []
 
     async def work(self, seconds: float) -> Self:
-        """Kill for so many seconds. API, worker and Postgres come first, so that a short run has all of them."""
+        """Kill for so many seconds. API, worker and Postgres come first: until each of them was killed once it goes on, at
+        most twice as long.
+        """
         began = time.monotonic()
         pending = self._chance.sample(["api", "worker1", "postgres", "backend"], 4)
         while True:
             pause = self._chance.uniform(*self.PAUSES)
-            if time.monotonic() - began + pause > seconds:
+            if time.monotonic() - began + pause > (2 * seconds if pending else seconds):
                 return self
             await asyncio.sleep(pause)
             victim = pending[-1] if pending else self._chance.choice([*self._up.parts, *DATABASE])

@@ -61,3 +61,13 @@ CREATE TRIGGER organisations_shown AFTER UPDATE OF name, status ON organisations
   FOR EACH ROW WHEN (NEW.kind = 'employer' AND (OLD.name, OLD.status) IS DISTINCT FROM (NEW.name, NEW.status))
   EXECUTE FUNCTION app.employer_changed();
 REVOKE ALL ON FUNCTION app.employer_changed() FROM PUBLIC;
+
+-- Whom a change of a slot concerns beside its employer. Answered to its employer alone.
+CREATE FUNCTION app.schools_on_slot(p_slot uuid) RETURNS uuid[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT coalesce(array_agg(DISTINCT school_id), '{}') FROM bookings
+   WHERE slot_id = p_slot AND employer_id = app.org()
+     AND state IN ('waiting', 'requested', 'countered', 'confirmed', 'on_hold')
+$$;
+REVOKE ALL ON FUNCTION app.schools_on_slot(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.schools_on_slot(uuid) TO tendays_app;

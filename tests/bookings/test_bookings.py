@@ -114,3 +114,38 @@ async def test_neither_party_can_hand_a_booking_to_another(world: World) -> None
             await world.owner.execute(
                 f"UPDATE bookings SET {name} = $1 WHERE id = $2", world[stranger], booking["id"]
             )
+
+
+async def test_a_change_of_a_slot_is_told_to_the_schools_booked_in_it(world: World) -> None:
+    booking = await world.booking()
+    slot = (await world.get("employer_a", f"/v1/slots/{booking['slot_id']}")).headers["etag"]
+    path = f"/v1/slots/{booking['slot_id']}"
+    changed = await world.send("employer_a", "PATCH", path, {"capacity": 29}, If_Match=slot)
+    assert changed.status_code == 200, changed.text
+    told = await world.owner.fetch(
+        "SELECT audience, audience_id FROM events WHERE type = 'slot.changed' AND order_key = $1",
+        booking["slot_id"],
+    )
+    assert {(row["audience"], row["audience_id"]) for row in told} == {
+        ("employer", world["employer_a"]),
+        ("school", world["school_a"]),
+    }
+
+
+async def test_each_side_finds_a_booking_by_its_own_reference(world: World) -> None:
+    slot = await world.slot()
+    body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "external_ref": "ours-7"}
+    made = (await world.post("school_a", "/v1/bookings", body)).json()
+    path = f"/v1/bookings/{made['id']}/confirm"
+    confirmed = await world.post("employer_a", path, {"external_ref": "theirs-7"})
+    assert confirmed.json()["external_ref"] == "theirs-7"
+    for who, ref in (("school_a", "ours-7"), ("employer_a", "theirs-7")):
+        found = (await world.get(who, f"/v1/bookings?external_ref={ref}")).json()["data"]
+        assert [(one["id"], one["external_ref"]) for one in found] == [(made["id"], ref)]
+    assert (await world.get("employer_a", "/v1/bookings?external_ref=ours-7")).json()["data"] == []
+
+
+async def test_confirming_needs_no_body(world: World) -> None:
+    booking = await world.booking()
+    answer = await world.send("employer_a", "POST", f"/v1/bookings/{booking['id']}/confirm")
+    assert (answer.status_code, answer.json()["state"]) == (200, "confirmed")

@@ -267,6 +267,28 @@ async def test_a_client_revoked_meanwhile_is_unauthenticated(face: Face) -> None
     assert (response.status_code, response.json()["code"]) == (401, "client_revoked")
 
 
+# --- what is remembered -------------------------------------------------------------------------------
+
+
+async def test_a_change_shows_in_the_next_answer_with_what_is_withheld_for_it(face: Face) -> None:
+    query = "{ coverage(by: YEAR_GROUP) { edges { node { label figures { state pupils minutes } } } } }"
+
+    async def asked() -> dict[str, Any]:
+        found = by_label((await face.data("hub_b", query))["coverage"])
+        return {label: node["figures"] for label, node in found.items()}
+
+    before = await asked()
+    assert (await asked(), before["Year 8"]["pupils"]) == (before, 25)
+    for _ in range(5):
+        await face.counted.pupil("elm", "8", 600)
+    more = (await asked())["Year 8"]
+    assert (more["pupils"], more["minutes"]) == (30, before["Year 8"]["minutes"] + 3_000)
+    for _ in range(4):
+        await face.counted.pupil("elm", "9", 600)
+    withheld = {"state": "WITHHELD", "pupils": None, "minutes": None}
+    assert await asked() == {"Year 8": withheld, "Year 9": withheld}
+
+
 # --- statements ---------------------------------------------------------------------------------------
 
 

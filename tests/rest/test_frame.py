@@ -264,3 +264,14 @@ async def test_a_grant_for_reading_only_reads_and_writes_nothing(world: World) -
     finally:
         await world.owner.execute("UPDATE grants SET write = true WHERE grantee_id = $1", world["vendor"])
     assert (await world.post("vendor", f"{path}/cancel", {"reason_code": "cost"})).status_code == 200
+
+
+async def test_an_unknown_query_parameter_is_refused_by_name(world: World) -> None:
+    found = _code(await world.get("school_a", "/v1/bookings?stat=requested&limit=5"), 422, "invalid")
+    assert [(one["pointer"], one["code"]) for one in found["errors"]] == [("?stat", "unknown_parameter")]
+
+
+async def test_a_number_sent_as_text_is_refused_not_coerced(world: World) -> None:
+    body = {"school_id": world["school_a"], "slot_id": await world.slot(), "places": "3"}
+    found = _code(await world.post("school_a", "/v1/bookings", body), 422, "invalid")
+    assert [one["pointer"] for one in found["errors"]] == ["/places"]
