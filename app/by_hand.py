@@ -20,6 +20,7 @@ from app.rules.answers import Refusal
 from app.rules.words import OrganisationKind
 from app.settings import Settings, SettingsRefused
 
+_UNDEFINED_TABLE = "42P01"
 _AT_MOST = 3  # of the same name, to be shown
 
 
@@ -44,8 +45,16 @@ async def _owner(settings: Settings) -> AsyncIterator[Database]:
     db = await Database(settings.owner_database_url or "", pool=1).open()
     try:
         yield db
+    except Exception as error:
+        if _has_no_tables(error):
+            raise Refused("The database has not been migrated yet: `tendays migrate`.") from None
+        raise
     finally:
         await db.close()
+
+
+def _has_no_tables(error: Exception) -> bool:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _UNDEFINED_TABLE
 
 
 # --- the first client -----------------------------------------------------------------------------
@@ -85,7 +94,7 @@ async def make_client(settings: Settings, wanted: Wanted) -> dict[str, Any]:
 
 async def _organisation(tx: Writer, wanted: Wanted) -> Row | None:
     by_id = await sql.one(tx, "organisation", wanted.organisation_id) if wanted.organisation_id else None
-    by_urn = (await _active(tx, urn=_urn(wanted)) or [None])[0] if wanted.urn else None
+    by_urn = next(iter(await _active(tx, urn=_urn(wanted))), None) if wanted.urn else None
     if wanted.organisation_id and by_urn and by_urn["id"] != wanted.organisation_id:
         raise Refused(f"The URN {wanted.urn} is that of {by_urn['name']} ({by_urn['id']}).")
     found = by_id or by_urn
@@ -94,7 +103,9 @@ async def _organisation(tx: Writer, wanted: Wanted) -> Row | None:
             await _refuse_namesake(tx, wanted)
         return None
     if found["kind"] != wanted.kind or found["status"] != "active":
-        raise Refused(f"{found['name']} ({found['id']}) is of the kind {found['kind']}, and {found['status']}.")
+        raise Refused(
+            f"{found['name']} ({found['id']}) is of the kind {found['kind']}, and {found['status']}."
+        )
     return found
 
 
@@ -191,6 +202,10 @@ async def master_key_fits(settings: Settings) -> None:
         await _open(settings, db)
     except (OSError, Unavailable):  # said by who needs it
         return
+    except Exception as error:
+        if _has_no_tables(error):
+            raise Refused("The database has not been migrated yet: `tendays migrate`.") from None
+        raise
     finally:
         await db.close()
 

@@ -22,9 +22,9 @@ from app.by_hand import Refused, Wanted, list_keys, make_client, master_key_fits
 from app.core import logs
 from app.core.embedded import EmbeddedFailed, forget, running_dsns
 from app.core.roles import ensure_roles_and_database, new_passwords
+from app.rules.words import OrganisationKind
 from app.running import answers, bring_up_to_date, console, database, needed, run_everything, say, step
 from app.running import rebuild as rebuild_all
-from app.rules.words import OrganisationKind
 from app.settings import Settings, SettingsRefused, load
 from app.supervisor import GaveUp
 
@@ -41,9 +41,7 @@ cli = typer.Typer(
 )
 
 
-keys = typer.Typer(
-    help="The keys that sign tokens.", no_args_is_help=True, pretty_exceptions_enable=False
-)
+keys = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True, pretty_exceptions_enable=False)
 cli.add_typer(keys, name="keys")
 
 

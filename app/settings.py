@@ -138,7 +138,10 @@ class Settings(BaseSettings):
         self.require("secret_key")
         index = self.index_key.get_secret_value() if self.index_key else None
         text = self.secret_key.get_secret_value() if self.secret_key else _kept_master(self.data_dir)
-        return Keyring.from_text(text, index)
+        try:
+            return Keyring.from_text(text, index)
+        except ValueError as error:
+            raise SettingsRefused(f"TENDAYS_SECRET_KEY or TENDAYS_INDEX_KEY: {error}") from None
 
     def webhook_policy(self) -> Policy:
         """Which addresses of strangers may be called."""

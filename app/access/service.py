@@ -304,6 +304,37 @@ async def create_client(
     )
 
 
+async def begin_organisation(
+    tx: Writer,
+    *,
+    org_id: UUID,
+    org_kind: str,
+    name: str,
+    wanted: Collection[str] | None = None,
+    jwks: Mapping[str, Any] | None = None,
+    environment: Environment = "live",
+    development: bool = False,
+) -> NewClient:
+    """The first client of an organisation that the caller registered, and holds locked; every further one is its own.
+
+    `wanted` None is every scope its kind may have. Conflict `has_a_client` once there has been one: a registrar
+    must not come back as somebody else. Invalid as `register_client`. Three statements.
+    """
+    if not await sql.may_begin(tx, org_id):
+        raise Conflict("has_a_client", "The organisation has had a client: the next is its own to make.")
+    return await register_client(
+        tx,
+        org_id=org_id,
+        org_kind=org_kind,
+        name=name,
+        wanted=wanted,
+        jwks=jwks,
+        environment=environment,
+        development=development,
+        created_by=tx.caller.client_id,
+    )
+
+
 def _problems_with_scopes(wanted: Sequence[str], allowed: frozenset[str]) -> list[Fault]:
     return [
         Fault(f"/scopes/{at}", *_why(scope))

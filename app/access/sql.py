@@ -109,6 +109,11 @@ async def retire_signing_key(tx: Writer, kid: str) -> int:
 # --- clients: rows of the caller's own organisation, says row security ----------------------------
 
 
+async def may_begin(tx: Writer, org_id: UUID) -> bool:
+    """Whether the caller registered this organisation and it has never had a client."""
+    return bool(await tx.value(select(func.app.may_begin(literal(org_id, PG_UUID(as_uuid=True))))))
+
+
 async def add_client(tx: Writer, values: dict[str, Any]) -> None:
     """One new client."""
     await tx.run(insert(clients).values(**values))

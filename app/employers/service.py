@@ -315,7 +315,7 @@ async def _tell_of_approval(tx: Writer, row: Row) -> None:
 
 def _only(caller: Caller, kinds: Sequence[str], detail: str) -> None:
     if caller.org_kind not in kinds:
-        raise Forbidden("not_yours_to_do", detail)
+        raise Forbidden("not_yours", detail)
 
 
 # --- what a school decides for itself ---------------------------------------------------------

@@ -87,7 +87,7 @@ async def report_attendance(tx: Writer, booking_id: UUID, sitting_id: UUID, said
     """How it went, row by row; good rows are kept. When everything has an outcome the visit is settled.
 
     Refuses with NotFound `booking`, `sitting`, Conflict `not_from_this_state`, `nobody_named`. A row is refused with
-    `unknown_participation`, `duplicate`, `in_future`, and the codes of `rules.attendance.problem_with_report`.
+    `unknown_participation`, `duplicate`, `in_the_future`, and the codes of `rules.attendance.problem_with_report`.
     """
     day = await _begin(tx, booking_id)
     return await _report(tx, day, sitting_id, said, whole=True)
@@ -178,7 +178,7 @@ def _faults(tx: Writer, one: Said, row: Row | None, seen: set[UUID]) -> list[Fau
     times = (("/arrived_at", one.arrived_at), ("/left_at", one.left_at))
     late = tx.caller.now + AHEAD
     return [
-        _fault(one, where, "in_future", "This time has not come yet.")
+        _fault(one, where, "in_the_future", "This time has not come yet.")
         for where, at in times
         if at and at > late
     ]

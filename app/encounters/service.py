@@ -89,7 +89,7 @@ async def record(
     `places` are the rows' places in the body, where some were refused before; `pointer` is where a row stands in it.
     Good rows are kept unless `atomic`: then any fault refuses them all (Invalid). Refuses with NotFound `school` one
     that is not the caller's. Faults of a row: `unknown_pupil`, `not_enrolled`, `nc_year_unknown`, `unknown_employer`,
-    `employer_required`, `in_future`, `too_early`, `duplicate`, `two_academic_years`, `no_minutes`, `too_many_minutes`,
+    `employer_required`, `in_the_future`, `too_early`, `duplicate`, `two_academic_years`, `no_minutes`, `too_many_minutes`,
     `not_in_this_mode`, `placement_unlawful` (Education Act 1996 s.560), `external_ref_taken`.
     """
     by_place = dict(zip(places or range(len(told)), told, strict=True))
@@ -147,7 +147,7 @@ def days_faults(days: Sequence[Day], mode: Mode, where: str, today: date) -> lis
     for at, one in enumerate(days):
         here = f"{where}/per_day/{at}"
         if one.on > today:
-            faults.append(Fault(f"{here}/on", "in_future", "Only what has happened is recorded."))
+            faults.append(Fault(f"{here}/on", "in_the_future", "Only what has happened is recorded."))
         if one.on < first_day(FIRST_YEAR):
             faults.append(
                 Fault(f"{here}/on", "too_early", f"Nothing before {first_day(FIRST_YEAR)} is kept.")

@@ -1,6 +1,7 @@
 """The schema: the questions one can ask, and its SDL."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from graphql.validation.rules.max_introspection_depth_rule import MaxIntrospecti
 from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
+from strawberry.types.scalar import ScalarDefinition
 
+from app.core.clock import rfc3339
 from app.core.db import Row
 from app.core.errors import NotFound, Problem
 from app.core.paging import DEFAULT_LIMIT
@@ -217,6 +220,13 @@ class NamedOperation(SchemaExtension):
         yield
 
 
+_MOMENT: ScalarDefinition = strawberry.scalar(
+    name="DateTime",
+    description="RFC 3339 in UTC, with milliseconds and `Z`, as in REST",
+    serialize=rfc3339,
+    parse_value=datetime.fromisoformat,
+)
+
 # The rules' classes are the same for every request: see limits.py.
 schema = _Schema(
     query=Query,
@@ -228,7 +238,7 @@ schema = _Schema(
         lambda: ParserCache(maxsize=CACHED),
         lambda: ValidationCache(maxsize=CACHED),
     ],
-    config=StrawberryConfig(disable_field_suggestions=False),
+    config=StrawberryConfig(disable_field_suggestions=False, scalar_map={datetime: _MOMENT}),
 )
 
 

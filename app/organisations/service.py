@@ -84,6 +84,14 @@ async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], ve
     return await _kept(tx, sql.change(tx, "organisation", organisation_id, changes)) if changes else locked
 
 
+async def registered(tx: Writer, organisation_id: UUID) -> Row:
+    """An active organisation that the caller registered, locked. NotFound for any other."""
+    held = await sql.lock(tx, "organisation", organisation_id)
+    if held is None or held["registered_by"] != tx.caller.org_id or held["status"] != "active":
+        raise NotFound("organisation")
+    return held
+
+
 def _numbers(given: Mapping[str, Any], kind: str) -> dict[str, str | None]:
     read: dict[str, str | None] = {}
     faults: list[Fault] = []

@@ -1,4 +1,4 @@
-"""`/v1/clients`: an organisation's own API clients, their secrets (shown once) and their end."""
+"""`/v1/clients`: an organisation's own API clients, their secrets (shown once) and their end; how another one begins."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
@@ -11,10 +11,11 @@ from app.access import service, sql
 from app.access.service import Environment, NewSecret
 from app.core.db import Door, Row
 from app.core.errors import NotFound
+from app.organisations import service as organisations
 from app.rest.frame import House, InHouse, Paged, Read, Write, framed, needs, one_answer, page_of
 from app.rest.models import Body
 
-router = framed("/v1/clients", "clients")
+router = framed("/v1", "clients")
 _SCOPE: Final = "clients"  # what the cursor is bound to
 
 _ID: Final = "0198c0de-0000-7000-8000-000000000001"
@@ -36,6 +37,14 @@ _CLIENT: Final[dict[str, Any]] = {
     "created_at": "2026-11-22T09:00:00Z",
     "updated_at": "2026-11-22T09:00:00Z",
     "revoked_at": None,
+}
+_FIRST: Final[dict[str, Any]] = {
+    "id": _ID,
+    "organisation_id": "0198c0de-0000-7000-8000-000000000004",
+    "name": "HR system, production",
+    "scopes": ["bookings:write", "slots:write"],
+    "authenticates_by": "secret",
+    "client_secret": "tds_live_…",
 }
 _SECRET: Final[dict[str, Any]] = {
     "id": "0198c0de-0000-7000-8000-000000000002",
@@ -64,6 +73,22 @@ class NewClientBody(Body):
     ] = None
 
 
+class FirstClientBody(Body):
+    """The first client of an organisation. Without `scopes` it has all that the organisation's kind may have."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "HR system, production"}]})
+
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["HR system, production"])]
+    scopes: Annotated[
+        list[Annotated[str, Field(max_length=60)]] | None,
+        Field(min_length=1, max_length=100, examples=[["bookings:write", "slots:write"]]),
+    ] = None
+    jwks: Annotated[
+        dict[str, Any] | None,
+        Field(description="1 to 5 public keys: P-256, Ed25519, or RSA of 2,048 bits and more."),
+    ] = None
+
+
 class NewSecretBody(Body):
     """A secret to make. Those before it end after the overlap."""
 
@@ -79,7 +104,7 @@ def _answers(status: int, example: Any, text: str = "OK") -> dict[int | str, dic
 
 
 @router.post(
-    "",
+    "/clients",
     status_code=201,
     summary="Make a client",
     description="The secret is in this answer and in no other; a replay gives it for 24 hours.",
@@ -103,7 +128,7 @@ async def create(body: NewClientBody, tx: Write, house: InHouse) -> Response:
 
 
 @router.get(
-    "",
+    "/clients",
     summary="List your clients",
     operation_id="list_clients",
     responses=_answers(200, {"data": [_CLIENT], "next": None}),
@@ -116,7 +141,10 @@ async def index(tx: Read, turn: Paged) -> Response:
 
 
 @router.get(
-    "/{client_id}", summary="Read a client", operation_id="read_client", responses=_answers(200, _CLIENT)
+    "/clients/{client_id}",
+    summary="Read a client",
+    operation_id="read_client",
+    responses=_answers(200, _CLIENT),
 )
 @needs("clients:read")
 async def read(client_id: UUID, tx: Read) -> Response:
@@ -126,7 +154,7 @@ async def read(client_id: UUID, tx: Read) -> Response:
 
 
 @router.post(
-    "/{client_id}/revoke",
+    "/clients/{client_id}/revoke",
     summary="End a client",
     description="At once and for good, with every token it holds. To end it twice changes nothing.",
     operation_id="revoke_client",
@@ -141,7 +169,7 @@ async def revoke(client_id: UUID, tx: Write) -> Response:
 
 
 @router.post(
-    "/{client_id}/secrets",
+    "/clients/{client_id}/secrets",
     status_code=201,
     summary="Make a new secret",
     description="The secret is in this answer and in no other; a replay gives it for 24 hours.",
@@ -155,6 +183,40 @@ async def rotate(client_id: UUID, body: NewSecretBody, tx: Write, house: InHouse
         tx, client_id, overlap=timedelta(hours=body.overlap_hours), environment=_environment(house)
     )
     return one_answer(_new(made), location=f"/v1/clients/{client_id}", status=201)
+
+
+@router.post(
+    "/organisations/{organisation_id}/clients",
+    status_code=201,
+    summary="Make the first client of an organisation that you registered",
+    description="Hand id and secret to the organisation: they are in this answer and in no other (a replay gives them for "
+    "24 hours), and every further client is its own to make.",
+    operation_id="create_first_client",
+    responses=_answers(201, _FIRST, "Made."),
+)
+@needs("clients:write", secret=True)
+async def begin(organisation_id: UUID, body: FirstClientBody, tx: Write, house: InHouse) -> Response:
+    """Four statements, three for a client that signs."""
+    organisation = await organisations.registered(tx, organisation_id)
+    made = await service.begin_organisation(
+        tx,
+        org_id=organisation_id,
+        org_kind=organisation["kind"],
+        name=body.name,
+        wanted=body.scopes,
+        jwks=body.jwks,
+        environment=_environment(house),
+        development=house.development,
+    )
+    shown = {
+        "id": made.id,
+        "organisation_id": organisation_id,
+        "name": body.name,
+        "scopes": made.scopes,
+        "authenticates_by": "private_key_jwt" if made.secret is None else "secret",
+        "client_secret": made.secret.secret if made.secret else None,
+    }
+    return one_answer(shown, location=f"/v1/clients/{made.id}", status=201)
 
 
 def _environment(house: House) -> Environment:

@@ -126,6 +126,7 @@ def document(app: FastAPI, routers: Iterable[APIRouter], scopes: dict[str, str])
             schema["examples"] = [_whole(one, schema, schemas) for one in schema["examples"]]
     for path in made["paths"].values():
         for method, operation in path.items():
+            _name_what_may_be_left_out(operation)
             _show_a_page(operation, schemas)
             if method == "patch":
                 _leave_as_it_is(operation, schemas)
@@ -162,6 +163,14 @@ def _leave_as_it_is(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     for said in operation.get("requestBody", {}).get("content", {}).values():
         for field in _named(said.get("schema", {}), schemas).get("properties", {}).values():
             field.pop("default", None)
+
+
+def _name_what_may_be_left_out(operation: dict[str, Any]) -> None:
+    """A body that may be left out is one that is not required, not one that may be null."""
+    for said in operation.get("requestBody", {}).get("content", {}).values():
+        choices = [one for one in said.get("schema", {}).get("anyOf", ()) if one != {"type": "null"}]
+        if len(choices) == 1 and "$ref" in choices[0]:
+            said["schema"] = choices[0]
 
 
 def _show_a_page(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

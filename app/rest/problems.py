@@ -1,15 +1,16 @@
 """Every error as RFC 9457 problem+json: a stable code, a pointer to the field, nothing of the inside."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from app.core import errors
 from app.core.errors import Fault, Invalid, NotFound, Problem
@@ -33,10 +34,36 @@ _CODES = {
     "missing": "required",
     "json_invalid": "bad_json",
     "string_too_long": "too_long",
+    "too_long": "too_long",
+    "bytes_too_long": "too_long",
+    "url_too_long": "too_long",
     "string_too_short": "too_short",
+    "too_short": "too_short",
+    "bytes_too_short": "too_short",
     "enum": "not_one_of",
     "literal_error": "not_one_of",
+    "union_tag_invalid": "not_one_of",
+    "greater_than": "out_of_range",
+    "greater_than_equal": "out_of_range",
+    "less_than": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "multiple_of": "out_of_range",
+    "finite_number": "out_of_range",
+    "int_parsing_size": "out_of_range",
+    "string_pattern_mismatch": "pattern_mismatch",
+    "timezone_aware": "offset_required",
+    "date_past": "in_the_future",
+    "datetime_past": "in_the_future",
+    "date_future": "in_the_past",
+    "datetime_future": "in_the_past",
+    "int_from_float": "wrong_type",
+    "date_from_datetime_inexact": "wrong_type",
+    "uuid_version": "wrong_type",
 }
+"""The validator's words in ours, so that a code stays when the validator is replaced."""
+
+_WRONG_TYPES = ("_type", "_parsing")
+_UNFIT = "unfit_value"
 _log = structlog.get_logger("tendays.rest")
 
 
@@ -78,7 +105,7 @@ def answer(problem: Problem, instance: str | None = None) -> Response:
     if "retry_after" in problem.extra:
         headers["Retry-After"] = str(problem.extra["retry_after"])
     return Response(
-        orjson.dumps(body, default=str),
+        orjson.dumps(body, option=orjson.OPT_UTC_Z, default=str),
         status_code=status,
         media_type="application/problem+json",
         headers=headers,
@@ -98,9 +125,14 @@ def from_validation(error: RequestValidationError) -> Problem:
 def fault_of(found: Mapping[str, Any]) -> Fault:
     """One of pydantic's errors; its `loc` begins with the part of the request."""
     where, *rest = found["loc"]
-    code = _CODES.get(found["type"], str(found["type"]))
+    code = code_of(str(found["type"]))
     detail = "There is no such field." if code == "unknown_field" else str(found["msg"])
     return Fault(pointer(str(where), rest), code, detail)
+
+
+def code_of(said: str) -> str:
+    """Our code for one of the validator's own words: never its word itself."""
+    return _CODES.get(said) or ("wrong_type" if said.endswith(_WRONG_TYPES) else _UNFIT)
 
 
 def pointer(where: str, rest: list[Any]) -> str:
@@ -129,7 +161,11 @@ def install(app: FastAPI) -> None:
             error.status_code, str(error.detail)
         )
         made = refusal(error.status_code, code, detail)
-        made.extra["headers"] = dict(error.headers or {})
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {name: value for name, value in headers.items() if name.lower() != "allow"}
+            headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+        made.extra["headers"] = headers
         return answer(made, request.url.path)
 
     async def on_fault(request: Request, error: Exception) -> Response:
@@ -140,6 +176,23 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_fault)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Every method of a path (RFC 9110 section 15.5.6): the router itself names those of the first route that fits."""
+    return {method for route in _routes(request.app.router) for method in _methods_of(route, request)}
+
+
+def _routes(router: APIRouter) -> Iterator[BaseRoute]:
+    for route in router.routes:
+        included = getattr(route, "original_router", None)
+        yield from [route] if included is None else _routes(included)
+
+
+def _methods_of(route: BaseRoute, request: Request) -> Iterable[str]:
+    """Those of a route whose path fits, whatever its method."""
+    match, _ = route.matches(request.scope)
+    return getattr(route, "methods", None) or () if match is not Match.NONE else ()
 
 
 def _unknown() -> Problem:

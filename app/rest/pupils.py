@@ -175,7 +175,7 @@ async def index(
     known(nc_year, NC_YEARS, "?nc_year")
     if updated_after is not None and updated_after.tzinfo is None:
         raise invalid(
-            "?updated_after", "offset_missing", "A moment needs an offset, as in 2026-09-01T06:00:00Z."
+            "?updated_after", "offset_required", "A moment needs an offset, as in 2026-09-01T06:00:00Z."
         )
     pupils = await reading.page(
         tx,

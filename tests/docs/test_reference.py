@@ -4,21 +4,23 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 import typer.main
 from pydantic_core import PydanticUndefined
+from pydantic_core.core_schema import ErrorType
 
 from app.cli import cli
-from app.rest.problems import _CODES
+from app.rest.problems import _CODES, code_of
 from app.settings import Settings
 from app.webhooks.signing import HmacKey, PrivateKey, sign, signing_key
 from tests.docs.codes import codes
@@ -54,6 +56,12 @@ def test_every_code_of_the_source_is_explained_and_none_that_is_not_there() -> N
     listed = _listed()
     assert sorted(said - listed) == [], "codes without a line in docs/errors.md"
     assert sorted(listed - said) == [], "lines of docs/errors.md without a code in the source"
+
+
+def test_none_of_the_validators_own_words_is_said() -> None:
+    said = {code_of(word) for word in get_args(ErrorType)}
+    assert sorted(said - _listed()) == []
+    assert not said & {word for word in get_args(ErrorType) if word not in {"too_long", "too_short"}}
 
 
 def test_every_setting_is_in_the_operators_table_with_its_default() -> None:
@@ -184,18 +192,36 @@ async def test_the_operators_questions_are_answered(desk: Desk) -> None:
         assert all(row[0] in (None, 0, True) for row in rows), block.text
 
 
-async def test_the_operators_first_client_can_sign_in(world: World) -> None:
-    (program,) = blocks(DOCS / "operator.md", "python")
-    known = str(world["school_a"])
-    for asked in (["hub", "Another hub"], ["school", "Known already", known]):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program.text, *asked, cwd=ROOT, stdout=subprocess.PIPE,
-            env={**os.environ, "TENDAYS_OWNER_DATABASE_URL": world.dsns.owner, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        out, _ = await process.communicate()
-        assert process.returncode == 0
-        made = dict(line.split() for line in out.decode().splitlines())
+async def test_the_operators_first_clients_can_sign_in(world: World) -> None:
+    """Every `tendays client` of the guide, as it stands there."""
+    (script,) = (one.text for one in blocks(DOCS / "operator.md", "sh") if "tendays client" in one.text)
+    (shown,) = (one.text for one in blocks(DOCS / "operator.md", "json") if "client_secret" in one.text)
+    for line in script.strip().splitlines():
+        asked = shlex.split(line.replace("$ID", str(world["employer_a"])))
+        made = json.loads(await _tendays(world, *asked[1:]))
+        assert made.keys() == json.loads(shown).keys()
         proof = httpx.BasicAuth(made["client_id"], made["client_secret"])
         answer = await world.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=proof)
         assert answer.status_code == 200, answer.text
-    assert made["organisation"] == known
+    assert made["organisation_id"] == str(world["employer_a"])
+
+
+async def test_the_operators_keys_are_rotated_by_the_commands_of_the_guide(world: World) -> None:
+    named = re.findall(r"^\| `tendays (keys [^`]+)`", (DOCS / "operator.md").read_text(), re.MULTILINE)
+    assert len(named) == 4
+    first = json.loads(await _tendays(world, "keys", "list"))[-1]["kid"]
+    for line in named:
+        await _tendays(world, *line.replace("KID", first).split())
+    kids = [one["kid"] for one in json.loads(await _tendays(world, "keys", "list"))]
+    assert len(kids) == 2
+    assert first not in kids
+
+
+async def _tendays(world: World, *asked: str) -> str:
+    named = {"TENDAYS_OWNER_DATABASE_URL": world.dsns.owner, "TENDAYS_DATA_DIR": str(world.data_dir)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app.cli", *asked, cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, **named}
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, asked
+    return out.decode()

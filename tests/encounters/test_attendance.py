@@ -167,7 +167,7 @@ async def test_rows_are_answered_one_by_one_and_good_ones_are_kept(world: World)
         assert [row["result"] for row in rows] == ["recorded", "refused", "refused", "refused"]
         assert [(row["errors"][0]["pointer"], row["errors"][0]["code"]) for row in rows[1:]] == [
             ("/arrivals/1/participation_id", "unknown_participation"),
-            ("/arrivals/2/arrived_at", "in_future"),
+            ("/arrivals/2/arrived_at", "in_the_future"),
             ("/missing/0/participation_id", "duplicate"),
         ]
 

@@ -83,7 +83,7 @@ async def test_a_bulk_is_answered_row_by_row_with_a_pointer_for_each_fault(world
     assert faults == {
         1: ("/encounters/1/pupil_id", "unknown_pupil"),
         2: ("/encounters/2/kind", "placement_unlawful"),
-        3: ("/encounters/3/per_day/0/on", "in_future"),
+        3: ("/encounters/3/per_day/0/on", "in_the_future"),
         4: ("/encounters/4/external_ref", "duplicate"),
         5: ("/encounters/5/per_day", "nc_year_unknown"),
         6: ("/encounters/6/colour", "unknown_field"),

@@ -1,5 +1,6 @@
 """The GraphQL face over HTTP on a real Postgres: what it answers to whom, in which words and with which status."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ async def test_a_hub_reads_coverage_per_school_with_what_it_stands_on(face: Face
     assert lines["Ash"]["figures"]["hours"] == lines["Ash"]["figures"]["minutes"] / 60
     assert lines["Ash"]["standsOn"]["fieldGroups"] == ["enrolment", "identity", "sen"]
     assert lines["Ash"]["standsOn"]["attendanceOverdue"] == 2
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", lines["Ash"]["standsOn"]["newestSync"])
     assert lines["Dogwood"]["figures"]["state"] == "UNKNOWN"
     assert lines["Dogwood"]["figures"]["reached"]["percent"] is None
     assert found["total"]["standsOn"] == {"schools": 4, "schoolsUnknown": 1, "partial": True}

@@ -58,7 +58,34 @@ async def test_unknown_paths_and_methods_are_problems(world: World) -> None:
     _code(await world.get("school_a", "/v1/nothing"), 404, "not_found")
     answer = await world.send("school_a", "DELETE", "/v1/bookings")
     _code(answer, 405, "method_not_allowed")
-    assert "allow" in answer.headers
+    assert answer.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/v1/clients", "GET, POST"),
+        ("DELETE", "/v1/organisations/0198c0de-0000-7000-8000-000000000001", "GET, PATCH"),
+        ("GET", "/oauth/token", "POST"),
+        ("POST", "/health", "GET"),
+        ("DELETE", "/graphql", "GET, POST"),
+    ],
+)
+async def test_405_names_every_method_of_the_path(world: World, method: str, path: str, allow: str) -> None:
+    answer = await world.send("school_a", method, path)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == set(allow.split(", "))
+
+
+async def test_what_the_schema_alone_can_tell_is_said_in_codes_of_ours(world: World) -> None:
+    site = {"name": "x" * 300, "address": 5, "town": "", "postcode": "SG1 1AA"}
+    refused = await world.post("employer_a", "/v1/sites", site)
+    codes = {one["pointer"]: one["code"] for one in refused.json()["errors"]}
+    assert (codes["/name"], codes["/address"], codes["/town"]) == ("too_long", "wrong_type", "too_short")
+    booking = {"school_id": "x", "slot_id": 5, "places": 0}
+    refused = await world.post("school_a", "/v1/bookings", booking)
+    codes = {one["pointer"]: one["code"] for one in refused.json()["errors"]}
+    assert codes == {"/school_id": "wrong_type", "/slot_id": "wrong_type", "/places": "out_of_range"}
 
 
 async def test_an_id_that_is_not_an_id_is_not_found(world: World) -> None:

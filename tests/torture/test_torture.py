@@ -21,7 +21,7 @@ from bench.torture.run import torture
 
 pytestmark = pytest.mark.slow
 FOLDER = "tendays-torture-"
-SECONDS = float(os.environ.get("TENDAYS_TORTURE_SECONDS", "12"))
+SECONDS = float(os.environ.get("TENDAYS_TORTURE_SECONDS", "10"))
 SEED = int(os.environ.get("TENDAYS_TORTURE_SEED") or secrets.randbelow(1_000_000))
 
 
