@@ -6,6 +6,7 @@ each shape once and lets asyncpg run it (measured: about three times the request
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -165,7 +166,7 @@ class Database:
         return self._dsn
 
     async def open(self) -> "Database":
-        """Open both doors."""
+        """Open both doors. A server that is starting or recovering is waited for, up to RECOVERY_SECONDS."""
         self._engine = create_async_engine(
             self._dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=self._size,
@@ -177,7 +178,18 @@ class Database:
             hide_parameters=True,  # an error's text goes to the log, pupils' data does not
         )
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
-        self._pool = await asyncpg.create_pool(
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while self._pool is None:
+            try:
+                self._pool = await self._new_pool()
+            except (asyncpg.CannotConnectNowError, ConnectionError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+        return self
+
+    async def _new_pool(self) -> asyncpg.Pool:
+        return await asyncpg.create_pool(
             self._replica,
             min_size=1,
             max_size=self._size,
@@ -185,7 +197,6 @@ class Database:
             connection_class=_Connection,
             server_settings=_SERVER_SETTINGS,
         )
-        return self
 
     async def close(self) -> None:
         """Close both doors."""
@@ -255,6 +266,7 @@ def system(now: datetime | None = None) -> Caller:
     return Caller(SYSTEM, SYSTEM, "system", frozenset(), now or wall_now())
 
 
+RECOVERY_SECONDS = 60.0
 _SERVER_SETTINGS = {
     "timezone": "UTC",
     "statement_timeout": "30000",
