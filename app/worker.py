@@ -15,6 +15,7 @@ from app.core.egress import Egress
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
 from app.settings import Settings
+from app.webhooks import upkeep as webhooks
 from app.webhooks.sql.queue import keep_partitions
 from app.webhooks.voice import Pace, Worker
 
@@ -53,6 +54,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("raise_overdue", 10, encounters.raise_overdue),
     Chore("settle_due", 10, encounters.settle_due),
     Chore("expire_due", 15, bookings.expire_due),
+    Chore("watch_endpoints", 30, webhooks.watch_endpoints),
     Chore("promote_waiting", 15, bookings.promote_waiting),
     Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),
     Chore("forget_expired", 600, forget),

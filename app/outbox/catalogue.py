@@ -319,6 +319,20 @@ TYPES: Final[Mapping[str, EventType]] = {
             endpoint_id=UUID,
         ),
         EventType(
+            "endpoint.failing",
+            ("school", "employer", "hub"),
+            "endpoint",
+            "A webhook endpoint has only failed since `failing_since`; at a `share` of 100 % it is switched off.",
+            {"endpoint_id": UUID, "failing_since": TIME, "share": COUNT},
+        ),
+        EventType(
+            "endpoint.switched_off",
+            ("school", "employer", "hub"),
+            "endpoint",
+            "A webhook endpoint was switched off: `failing` for five days, or `gone`. Resume it; nothing is missed.",
+            {"endpoint_id": UUID, "reason": WORD},
+        ),
+        EventType(
             "delivery.undelivered",
             ("school", "employer", "hub"),
             "endpoint",

@@ -1,0 +1,70 @@
+"""What the worker looks for by itself: endpoints that only fail, and safety deliveries that do not arrive."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, func, literal, or_, select, update
+
+from app.core.db import Row, Writer
+from app.organisations.tables import organisations
+from app.webhooks.sql.endpoints import DELETED
+from app.webhooks.tables import attempts
+from app.webhooks.tables import webhook_endpoints as endpoints
+
+ALL_SAID = 100
+"""What `warned` holds when the owner has been told that the endpoint is off."""
+
+
+async def failing(
+    tx: Writer, before: datetime, warned_below: int, tried_after: datetime, most: int
+) -> Sequence[Row]:
+    """Active endpoints that have only failed since `before` or longer, warned of less, held until the end.
+
+    Only what was still tried after `tried_after` counts: an endpoint with nothing to send is not failing.
+    """
+    tried = exists(
+        select(literal(1)).where(
+            attempts.c.endpoint_id == endpoints.c.id,
+            attempts.c.org_id == endpoints.c.org_id,
+            attempts.c.id >= func.app.uuid7_floor(tried_after),
+        )
+    )
+    found = (
+        select(endpoints.c.id, endpoints.c.org_id, endpoints.c.failing_since, organisations.c.kind)
+        .join(organisations, organisations.c.id == endpoints.c.org_id)
+        .where(
+            endpoints.c.state == "active",
+            endpoints.c.failing_since <= before,
+            endpoints.c.warned < warned_below,
+            tried,
+        )
+    )
+    held = found.order_by(endpoints.c.id).limit(most)
+    return await tx.rows(held.with_for_update(of=endpoints, skip_locked=True, key_share=True))
+
+
+async def off_unsaid(tx: Writer, most: int) -> Sequence[Row]:
+    """Endpoints that we switched off and whose owners have not been told, held until the end."""
+    found = (
+        select(endpoints.c.id, endpoints.c.org_id, endpoints.c.off_reason, organisations.c.kind)
+        .join(organisations, organisations.c.id == endpoints.c.org_id)
+        .where(
+            endpoints.c.state == "off",
+            endpoints.c.warned < ALL_SAID,
+            or_(endpoints.c.off_reason.is_(None), endpoints.c.off_reason != DELETED),
+        )
+    )
+    held = found.order_by(endpoints.c.id).limit(most)
+    return await tx.rows(held.with_for_update(of=endpoints, skip_locked=True, key_share=True))
+
+
+async def note_warned(tx: Writer, endpoint_ids: Sequence[UUID], share: int) -> None:
+    """Their owners have been told of this share."""
+    stmt = update(endpoints).where(endpoints.c.id == func.any(list(endpoint_ids))).values(warned=share)
+    await tx.run(stmt)
+
+
+async def switch_off(tx: Writer, endpoint_id: UUID, reason: str) -> None:
+    """Switch it off where it stands, so that a way back misses nothing."""
+    await tx.run(select(func.app.switch_off_endpoint(endpoint_id, reason)))

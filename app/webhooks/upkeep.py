@@ -1,0 +1,69 @@
+"""What the house does by itself with webhooks: the worker's chores. All of it by wall time."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from app.core.clock import wall_now
+from app.core.db import Database, Row, system
+from app.outbox import service as outbox
+from app.webhooks.sql import watch
+
+PATIENCE: Final = timedelta(days=5)
+"""After so long of nothing but failures an endpoint is switched off."""
+WARNINGS: Final = (90, 70, 50)
+"""Per cent of it after which the owner is warned, once each."""
+TRIED_WITHIN: Final = timedelta(days=2)
+"""The longest pause of the schedule is a day and a tenth: what was not tried for longer has nothing to send."""
+MOST: Final = 200
+
+
+async def watch_endpoints(db: Database) -> int:
+    """Warn the owners of endpoints that only fail, switch those off whose time is up, and say so. Gives how many."""
+    done = await _switch_off(db)
+    for share in WARNINGS:
+        done += await _warn(db, share)
+    return done + await _say_off(db)
+
+
+async def _switch_off(db: Database) -> int:
+    now = wall_now()
+    async with db.write(system()) as tx:
+        due = await watch.failing(tx, now - PATIENCE, watch.ALL_SAID, now - TRIED_WITHIN, MOST)
+        for row in due:
+            await watch.switch_off(tx, row["id"], "failing")
+    return len(due)
+
+
+async def _warn(db: Database, share: int) -> int:
+    now = wall_now()
+    async with db.write(system()) as tx:
+        due = await watch.failing(tx, now - PATIENCE * share / 100, share, now - TRIED_WITHIN, MOST)
+        await watch.note_warned(tx, [row["id"] for row in due], share)
+        await outbox.emit(
+            tx,
+            _told(
+                "endpoint.failing", due, lambda row: {"failing_since": row["failing_since"], "share": share}
+            ),
+        )
+    return len(due)
+
+
+async def _say_off(db: Database) -> int:
+    async with db.write(system()) as tx:
+        due = await watch.off_unsaid(tx, MOST)
+        await watch.note_warned(tx, [row["id"] for row in due], watch.ALL_SAID)
+        await outbox.emit(
+            tx, _told("endpoint.switched_off", due, lambda row: {"reason": row["off_reason"] or "failing"})
+        )
+    return len(due)
+
+
+def _told(kind: str, rows: Iterable[Row], more: Any) -> list[outbox.Event]:  # noqa: ANN401
+    return [_to_owner(kind, row, row["id"], more(row)) for row in rows]
+
+
+def _to_owner(kind: str, row: Row, endpoint_id: Any, data: Mapping[str, Any]) -> outbox.Event:  # noqa: ANN401
+    """An operational event to the organisation whose endpoint it is."""
+    side = row["kind"] if row["kind"] in {"school", "employer"} else "hub"
+    return outbox.Event(kind, side, row["org_id"], endpoint_id, {"endpoint_id": endpoint_id, **data})

@@ -1,0 +1,132 @@
+"""What the house does by itself with endpoints and deliveries: warned, switched off, raised; each of it once."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+
+from app.webhooks import service, upkeep
+from tests.webhooks.test_voice import says
+
+
+@pytest.fixture
+def said(world):
+    """The operational events an organisation was told, oldest first, as (type, data)."""
+
+    async def of(caller):
+        rows = await world.owner.fetch(
+            "SELECT body FROM events WHERE audience_id = $1 AND (type LIKE 'endpoint.%' OR type LIKE 'delivery.%')"
+            " ORDER BY seq",
+            caller.org_id,
+        )
+        return [(one["type"], one["data"]) for one in (json.loads(row["body"]) for row in rows)]
+
+    return of
+
+
+async def _failing_for(world, endpoint, days):
+    await world.owner.execute(
+        "UPDATE webhook_endpoints SET failing_since = now() - $2::interval WHERE id = $1",
+        endpoint,
+        timedelta(days=days),
+    )
+
+
+async def test_an_owner_is_warned_at_50_70_and_90_per_cent_once_each_and_then_the_endpoint_is_off(
+    world, said
+):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a", event_types=["booking.*"])
+    world.receiver.answers["/a"] = says(500)
+    await world.emit(school)
+    await world.worker().step()
+    shares = []
+    for days in (2.4, 2.6, 2.7, 3.6, 4.6, 4.9, 5.1, 9.0):
+        await _failing_for(world, endpoint, days)
+        await upkeep.watch_endpoints(world.work)
+        await upkeep.watch_endpoints(world.work)
+        shares.append([data.get("share", data.get("reason")) for _, data in await said(school)])
+    assert shares == [
+        [],
+        [50],
+        [50],
+        [50, 70],
+        [50, 70, 90],
+        [50, 70, 90],
+        [50, 70, 90, "failing"],
+        [50, 70, 90, "failing"],
+    ]
+    row = await world.row(endpoint)
+    assert (row["state"], row["off_reason"]) == ("off", "failing")
+    assert [kind for kind, _ in await said(school)] == ["endpoint.failing"] * 3 + ["endpoint.switched_off"]
+
+
+async def test_the_way_back_from_five_days_of_failures_misses_nothing(world, said):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a", event_types=["booking.*"])
+    world.receiver.answers["/a"] = says(500)
+    before = await world.emit(school)
+    worker = world.worker()
+    await worker.step()
+    await _failing_for(world, endpoint, 6)
+    await upkeep.watch_endpoints(world.work)
+    meanwhile = await world.emit(school, count=20)
+    await worker.step()
+    assert len(world.receiver.got) == 1
+    world.receiver.answers.clear()
+    world.receiver.got.clear()
+    async with world.app.write(school) as tx:
+        await service.resume(tx, school, endpoint)
+    for _ in range(5):
+        await world.make_due(worker)
+    assert sorted(world.receiver.ids("/a")) == sorted(before + meanwhile)
+    assert await upkeep.watch_endpoints(world.work) == 0
+    row = await world.row(endpoint)
+    assert (row["state"], row["failing_since"], row["warned"]) == ("active", None, 0)
+
+
+async def test_a_success_takes_every_warning_back(world, said):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a", event_types=["booking.*"])
+    world.receiver.answers["/a"] = says(500)
+    await world.emit(school)
+    worker = world.worker()
+    await worker.step()
+    await _failing_for(world, endpoint, 4)
+    await upkeep.watch_endpoints(world.work)
+    world.receiver.answers["/a"] = lambda _got: web.Response(status=204)
+    await world.make_due(worker)
+    row = await world.row(endpoint)
+    assert (row["failing_since"], row["warned"]) == (None, 0)
+    assert len(await said(school)) == 1
+
+
+async def test_an_endpoint_with_nothing_to_send_for_days_is_not_switched_off(world, said):
+    """One failure and then silence: nothing was tried, so nothing failed."""
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a", event_types=["booking.*"])
+    await _failing_for(world, endpoint, 30)
+    assert await upkeep.watch_endpoints(world.work) == 0
+    assert (await world.row(endpoint))["state"] == "active"
+    assert await said(school) == []
+
+
+async def test_who_asked_to_be_switched_off_with_410_is_told_once_as_well(world, said):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a", event_types=["booking.*"])
+    world.receiver.answers["/a"] = says(410)
+    await world.emit(school)
+    await world.worker().step()
+    assert await upkeep.watch_endpoints(world.work) == 1
+    assert await upkeep.watch_endpoints(world.work) == 0
+    assert await said(school) == [("endpoint.switched_off", {"endpoint_id": str(endpoint), "reason": "gone"})]
+
+
+async def test_a_removed_endpoint_is_nobodys_news(world, said):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a")
+    async with world.app.write(school) as tx:
+        await service.delete(tx, school, endpoint)
+    assert await upkeep.watch_endpoints(world.work) == 0
+    assert await said(school) == []
