@@ -52,6 +52,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("hold_and_release", 1, bookings.hold_and_release),
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
     Chore("raise_overdue", 10, encounters.raise_overdue),
+    Chore("raise_undelivered", 5, webhooks.raise_undelivered),
     Chore("settle_due", 10, encounters.settle_due),
     Chore("expire_due", 15, bookings.expire_due),
     Chore("watch_endpoints", 30, webhooks.watch_endpoints),

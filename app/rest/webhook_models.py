@@ -30,6 +30,7 @@ _DELIVERY: dict[str, Any] = {
     "endpoint_id": _ENDPOINT["id"],
     "event_id": "01a2013a-9643-713b-a2d5-339b6a0a0c32",
     "event_type": "booking.confirmed",
+    "lane": "normal",
     "state": "delivered",
     "replay": False,
     "attempts": 1,
@@ -38,6 +39,7 @@ _DELIVERY: dict[str, Any] = {
     "last_error": None,
     "created_at": "2026-11-22T09:31:00Z",
     "ended_at": "2026-11-22T09:31:00Z",
+    "undelivered_raised_at": None,
 }
 _ATTEMPT: dict[str, Any] = {
     "no": 1,
@@ -162,6 +164,7 @@ class DeliveryOut(Out):
     endpoint_id: UUID
     event_id: UUID
     event_type: str
+    lane: Literal["normal", "safety"]
     state: Literal["pending", "delivered", "failed", "revoked", "cancelled"]
     replay: bool = Field(description="Sent again on request: outside of any order.")
     attempts: int
@@ -170,6 +173,9 @@ class DeliveryOut(Out):
     last_error: str | None
     created_at: datetime
     ended_at: datetime | None
+    undelivered_raised_at: datetime | None = Field(
+        description="When it was raised: a safety event without a 2xx for ten minutes."
+    )
 
 
 class DeliveryPage(Out):

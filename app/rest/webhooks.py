@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Query
 from fastapi.responses import Response
+from pydantic import AwareDatetime
 
 from app.core.db import Row
 from app.core.errors import NotFound
@@ -199,16 +200,28 @@ async def list_deliveries(
     state: Annotated[
         str | None, Query(description="pending, delivered, failed, revoked or cancelled.")
     ] = None,
+    event_type: Annotated[
+        str | None, Query(max_length=80, description="A name of the catalogue, or `booking.*`.")
+    ] = None,
+    created_from: Annotated[AwareDatetime | None, Query(description="Made from (inclusive).")] = None,
+    created_to: Annotated[AwareDatetime | None, Query(description="Made until (exclusive).")] = None,
+    undelivered: Annotated[
+        bool | None,
+        Query(description="Safety deliveries without a 2xx for ten minutes or more, to this day."),
+    ] = None,
 ) -> Response:
-    """What was and will be sent to your endpoints, the newest first."""
+    """What was and will be sent to your endpoints, the newest first. `state=failed` are the dead letters."""
     known(state, _STATES, "?state")
-    rows = await deliveries.page(
-        tx,
-        tx.caller,
+    wanted = deliveries.Wanted(
         endpoint_id=endpoint_id,
         state=state,
-        before=turn.after_id("deliveries"),
-        limit=turn.limit + 1,
+        event_type=event_type,
+        created_from=created_from,
+        created_to=created_to,
+        undelivered=undelivered,
+    )
+    rows = await deliveries.page(
+        tx, tx.caller, wanted, before=turn.after_id("deliveries"), limit=turn.limit + 1
     )
     return page_of(turn, "deliveries", rows, ("id",), lambda row: {name: row[name] for name in _DELIVERY})
 

@@ -89,6 +89,17 @@ deliveries = Table(
         postgresql_where=text("state = 'pending'"),
     ),
     Index("ix_deliveries_org_id", "org_id", "id"),
+    Index(
+        "ix_deliveries_unraised",
+        "created_at",
+        postgresql_where=text("lane = 'safety' AND state = 'pending' AND undelivered_raised_at IS NULL"),
+    ),
+    Index(
+        "ix_deliveries_undelivered",
+        "org_id",
+        "id",
+        postgresql_where=text("undelivered_raised_at IS NOT NULL"),
+    ),
     Index("ix_deliveries_endpoint_id", "endpoint_id", "id"),
     postgresql_partition_by="RANGE (id)",
 )

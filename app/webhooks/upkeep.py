@@ -15,6 +15,8 @@ WARNINGS: Final = (90, 70, 50)
 """Per cent of it after which the owner is warned, once each."""
 TRIED_WITHIN: Final = timedelta(days=2)
 """The longest pause of the schedule is a day and a tenth: what was not tried for longer has nothing to send."""
+UNDELIVERED_AFTER: Final = timedelta(minutes=10)
+"""After so long without a 2xx a safety delivery is raised."""
 MOST: Final = 200
 
 
@@ -24,6 +26,24 @@ async def watch_endpoints(db: Database) -> int:
     for share in WARNINGS:
         done += await _warn(db, share)
     return done + await _say_off(db)
+
+
+async def raise_undelivered(db: Database) -> int:
+    """List safety deliveries without a 2xx for ten minutes as undelivered, and tell their owners. Gives how many.
+
+    They go on being retried. Whatever holds them up counts: a receiver that fails, a pause, a switch-off.
+    """
+    async with db.write(system()) as tx:
+        due = await watch.overdue(tx, wall_now() - UNDELIVERED_AFTER, MOST)
+        if due:
+            await watch.note_raised(tx, [row["id"] for row in due])
+            await outbox.emit(tx, [_undelivered(row) for row in due])
+    return len(due)
+
+
+def _undelivered(row: Row) -> outbox.Event:
+    data = {"delivery_id": row["id"], "event_id": row["event_id"], "event_type": row["event_type"]}
+    return _to_owner("delivery.undelivered", row, row["endpoint_id"], data)
 
 
 async def _switch_off(db: Database) -> int:

@@ -1,14 +1,18 @@
 """Endpoints and deliveries as their owners, and strangers, see them."""
 
+from datetime import timedelta
+
 import pytest
 
 from app.core.addresses import Policy
+from app.core.clock import wall_now
 from app.core.errors import Conflict, Invalid, NotFound, Stale
 from app.core.ids import new_id
 from app.core.secrets import Keyring
 from app.webhooks import service
 from app.webhooks.signing import key_from_text
 from app.webhooks.sql import deliveries, endpoints
+from app.webhooks.sql.deliveries import Wanted
 
 
 def new(**more):
@@ -201,11 +205,11 @@ async def test_deliveries_are_listed_newest_first_by_page_and_filter_with_their_
     await world.worker().step()
     async with world.app.read(school) as tx:
         everything = await deliveries.page(tx, school)
-        first = await deliveries.page(tx, school, endpoint_id=one, limit=2)
-        rest = await deliveries.page(tx, school, endpoint_id=one, before=first[-1]["id"])
-        assert len(await deliveries.page(tx, school, state="delivered")) == 6
-        assert len(await deliveries.page(tx, school, state="failed")) == 0
-        assert len(await deliveries.page(tx, school, endpoint_id=two, event_id=events[0])) == 1
+        first = await deliveries.page(tx, school, Wanted(endpoint_id=one), limit=2)
+        rest = await deliveries.page(tx, school, Wanted(endpoint_id=one), before=first[-1]["id"])
+        assert len(await deliveries.page(tx, school, Wanted(state="delivered"))) == 6
+        assert len(await deliveries.page(tx, school, Wanted(state="failed"))) == 0
+        assert len(await deliveries.page(tx, school, Wanted(endpoint_id=two, event_id=events[0]))) == 1
         [attempt] = await deliveries.attempts_of(tx, school, everything[0]["id"])
     assert len(everything) == 6
     assert sorted(str(row["event_id"]) for row in [*first, *rest]) == sorted(events)
@@ -221,3 +225,26 @@ async def test_the_fifty_first_endpoint_is_refused(world):
     with pytest.raises(Conflict) as refused:
         await register(world, school)
     assert refused.value.code == "too_many_endpoints"
+
+
+async def test_dead_letters_are_found_by_type_and_time(world):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a")
+    await world.emit(school, count=2)
+    await world.emit(school, kind="hours.credited")
+    await world.worker().step()
+    await world.owner.execute("UPDATE deliveries SET state = 'failed'")
+    now = wall_now()
+
+    async def found(**more):
+        async with world.app.read(school) as tx:
+            return len(
+                await deliveries.page(tx, school, Wanted(endpoint_id=endpoint, state="failed", **more))
+            )
+
+    assert await found() == 3
+    assert await found(event_type="hours.credited") == 1
+    assert await found(event_type="booking.*") == 2
+    assert await found(created_from=now - timedelta(minutes=1), created_to=now + timedelta(minutes=1)) == 3
+    assert await found(created_to=now - timedelta(minutes=1)) == 0
+    assert await found(created_from=now + timedelta(minutes=1)) == 0

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from app.webhooks import service, upkeep
+from app.webhooks.sql import deliveries
 from tests.webhooks.test_voice import says
 
 
@@ -130,3 +131,65 @@ async def test_a_removed_endpoint_is_nobodys_news(world, said):
         await service.delete(tx, school, endpoint)
     assert await upkeep.watch_endpoints(world.work) == 0
     assert await said(school) == []
+
+
+# --- the safety lane ------------------------------------------------------------------------------
+
+
+async def _older(world, minutes):
+    await world.owner.execute(
+        "UPDATE deliveries SET created_at = created_at - $1::interval", timedelta(minutes=minutes)
+    )
+
+
+async def _undelivered(world, caller):
+    async with world.app.read(caller) as tx:
+        return [row["id"] for row in await deliveries.page(tx, caller, deliveries.Wanted(undelivered=True))]
+
+
+async def test_a_safety_delivery_without_a_2xx_for_ten_minutes_is_listed_and_raised_once(world, said):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a", event_types=["participation.*", "booking.*"])
+    world.receiver.answers["/a"] = says(500)
+    [urgent] = await world.emit(school, lane="safety", kind="participation.no_show")
+    await world.emit(school)
+    worker = world.worker()
+    await worker.step()
+    await _older(world, 9)
+    assert await upkeep.raise_undelivered(world.work) == 0
+    await _older(world, 2)
+    assert await _undelivered(world, school) == []
+    assert [await upkeep.raise_undelivered(world.work) for _ in range(3)] == [1, 0, 0]
+    [listed] = await _undelivered(world, school)
+    told = {
+        "endpoint_id": str(endpoint),
+        "delivery_id": str(listed),
+        "event_id": urgent,
+        "event_type": "participation.no_show",
+    }
+    assert await said(school) == [("delivery.undelivered", told)]
+    stranger = await world.org()
+    assert await _undelivered(world, stranger) == []
+    world.receiver.answers.clear()
+    await world.make_due(worker)
+    assert await _undelivered(world, school) == [], "it has arrived"
+
+
+async def test_a_child_is_not_forgotten_at_a_paused_endpoint_and_its_owners_other_endpoint_hears_of_it(
+    world, said
+):
+    vendor, school = await world.org("vendor"), await world.org()
+    await world.grant(school, vendor)
+    paused = await world.endpoint(vendor, "/paused", event_types=["participation.*"])
+    await world.endpoint(vendor, "/ops", event_types=["delivery.*"])
+    async with world.app.write(vendor) as tx:
+        await service.pause(tx, vendor, paused)
+    await world.emit(school, lane="safety", kind="participation.no_show")
+    worker = world.worker()
+    await worker.step()
+    await _older(world, 11)
+    assert await upkeep.raise_undelivered(world.work) == 1
+    assert await said(school) == [], "the school has no endpoint: it is the vendor's business"
+    await worker.step()
+    [got] = world.receiver.at("/ops")
+    assert (got.event["type"], got.event["audience"]["side"]) == ("delivery.undelivered", "hub")

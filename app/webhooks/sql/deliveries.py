@@ -1,10 +1,11 @@
 """Deliveries and their attempts, as their organisation reads them; and one more delivery of an event it has had."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, insert, literal, select
+from sqlalchemy import ColumnElement, and_, func, insert, literal, not_, or_, select
 
 from app.core.caller import Caller
 from app.core.db import Door, Row, Writer
@@ -16,6 +17,7 @@ _SHOWN = tuple(
     for name in (
         "id", "endpoint_id", "event_id", "event_type", "order_key", "sequence", "position", "lane", "state", "replay",
         "attempts", "due_at", "leased_until", "last_status", "last_error", "created_at", "ended_at",
+        "undelivered_raised_at",
     )
 )  # fmt: skip
 _TRIED = tuple(
@@ -26,24 +28,56 @@ _TRIED = tuple(
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which deliveries a list is to hold; what is None does not matter.
+
+    `undelivered`: safety deliveries that were raised and have no 2xx to this day (True), or all others (False).
+    `created_from` is inclusive, `created_to` exclusive; `event_type` is a name or `booking.*`.
+    """
+
+    endpoint_id: UUID | None = None
+    state: str | None = None
+    event_id: UUID | None = None
+    event_type: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    undelivered: bool | None = None
+
+    def filters(self) -> Iterator[ColumnElement[bool]]:
+        """As conditions."""
+        for name in ("endpoint_id", "state", "event_id"):
+            if (given := getattr(self, name)) is not None:
+                yield deliveries.c[name] == given
+        if self.event_type is not None:
+            family = self.event_type.removesuffix("*")
+            whole = self.event_type == family
+            yield (
+                deliveries.c.event_type == family
+                if whole
+                else func.starts_with(deliveries.c.event_type, family)
+            )
+        # By the id, which holds the moment it was made: so that old partitions are not looked into.
+        if self.created_from is not None:
+            yield deliveries.c.id >= func.app.uuid7_floor(self.created_from)
+        if self.created_to is not None:
+            yield deliveries.c.id < func.app.uuid7_floor(self.created_to)
+        if self.undelivered is not None:
+            raised = and_(
+                deliveries.c.undelivered_raised_at.is_not(None),
+                or_(deliveries.c.state == "pending", deliveries.c.state == "failed"),
+            )
+            yield raised if self.undelivered else not_(raised)
+
+
+EVERYTHING = Wanted()
+
+
 async def page(
-    tx: Door,
-    caller: Caller,
-    *,
-    endpoint_id: UUID | None = None,
-    state: str | None = None,
-    event_id: UUID | None = None,
-    before: UUID | None = None,
-    limit: int = 50,
+    tx: Door, caller: Caller, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50
 ) -> Sequence[Row]:
     """Up to `limit` deliveries of the caller's organisation, the newest first, below the id `before`."""
-    filters: list[Any] = [deliveries.c.org_id == caller.org_id]
-    if endpoint_id is not None:
-        filters.append(deliveries.c.endpoint_id == endpoint_id)
-    if state is not None:
-        filters.append(deliveries.c.state == state)
-    if event_id is not None:
-        filters.append(deliveries.c.event_id == event_id)
+    filters = [deliveries.c.org_id == caller.org_id, *wanted.filters()]
     if before is not None:
         filters.append(deliveries.c.id < before)
     return await tx.rows(select(*_SHOWN).where(*filters).order_by(deliveries.c.id.desc()).limit(limit))

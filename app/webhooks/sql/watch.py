@@ -9,7 +9,7 @@ from sqlalchemy import exists, func, literal, or_, select, update
 from app.core.db import Row, Writer
 from app.organisations.tables import organisations
 from app.webhooks.sql.endpoints import DELETED
-from app.webhooks.tables import attempts
+from app.webhooks.tables import attempts, deliveries
 from app.webhooks.tables import webhook_endpoints as endpoints
 
 ALL_SAID = 100
@@ -68,3 +68,39 @@ async def note_warned(tx: Writer, endpoint_ids: Sequence[UUID], share: int) -> N
 async def switch_off(tx: Writer, endpoint_id: UUID, reason: str) -> None:
     """Switch it off where it stands, so that a way back misses nothing."""
     await tx.run(select(func.app.switch_off_endpoint(endpoint_id, reason)))
+
+
+async def overdue(tx: Writer, before: datetime, most: int) -> Sequence[Row]:
+    """Safety deliveries made before this moment, without a 2xx and not raised yet, held until the end; oldest first.
+
+    What was sent again by hand is left out: its event has been raised already, or has arrived.
+    """
+    found = (
+        select(
+            deliveries.c.id,
+            deliveries.c.endpoint_id,
+            deliveries.c.org_id,
+            deliveries.c.event_id,
+            deliveries.c.event_type,
+            organisations.c.kind,
+        )
+        .join(organisations, organisations.c.id == deliveries.c.org_id)
+        .where(
+            deliveries.c.lane == "safety",
+            deliveries.c.state == "pending",
+            deliveries.c.undelivered_raised_at.is_(None),
+            deliveries.c.created_at <= before,
+            deliveries.c.replay.is_(False),
+        )
+    )
+    held = found.order_by(deliveries.c.created_at).limit(most)
+    return await tx.rows(held.with_for_update(of=deliveries, skip_locked=True, key_share=True))
+
+
+async def note_raised(tx: Writer, delivery_ids: Sequence[UUID]) -> None:
+    """They are listed as undelivered from now on."""
+    await tx.run(
+        update(deliveries)
+        .where(deliveries.c.id == func.any(list(delivery_ids)))
+        .values(undelivered_raised_at=func.clock_timestamp())
+    )
