@@ -53,6 +53,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
     Chore("raise_overdue", 10, encounters.raise_overdue),
     Chore("raise_undelivered", 5, webhooks.raise_undelivered),
+    Chore("go_on_with_replays", 1, webhooks.go_on_with_replays),
     Chore("settle_due", 10, encounters.settle_due),
     Chore("expire_due", 15, bookings.expire_due),
     Chore("watch_endpoints", 30, webhooks.watch_endpoints),

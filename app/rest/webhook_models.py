@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StrictInt
+from pydantic import AwareDatetime, ConfigDict, Field, StrictInt
 
 from app.rest.models import Body, Out
 
@@ -49,6 +49,21 @@ _ATTEMPT: dict[str, Any] = {
     "error": None,
     "request_headers": {"webhook-id": _DELIVERY["event_id"], "webhook-timestamp": "1795339860"},
     "response_body": "",
+}
+_REPLAY: dict[str, Any] = {
+    "id": "01a2013a-9643-713b-a2d5-339b6a0a0c33",
+    "endpoint_id": _ENDPOINT["id"],
+    "only": "missed",
+    "state": "running",
+    "done": 5000,
+    "total": 12345,
+    "queued": 310,
+    "from_position": 41,
+    "to_position": 12386,
+    "from_time": None,
+    "to_time": None,
+    "created_at": "2026-11-22T09:35:00Z",
+    "ended_at": None,
 }
 Types = Annotated[
     list[str], Field(min_length=1, max_length=100, description="Names of the catalogue, `booking.*`, or `*`.")
@@ -185,6 +200,50 @@ class DeliveryPage(Out):
 
     data: list[DeliveryOut]
     next: str | None
+
+
+class ReplayIn(Body):
+    """What to send once more: a range by position or by time, and which of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"only": "missed", "from_time": "2026-10-22T00:00:00Z"}]}
+    )
+
+    only: Literal["all", "failed", "missed"] = Field(
+        "missed",
+        description="`all` that it takes; `failed`: given up; `missed`: neither delivered nor under way.",
+    )
+    from_position: Annotated[
+        int | None,
+        Field(ge=0, description="After this position of the feed; none: where the endpoint began."),
+    ] = None
+    to_position: Annotated[
+        StrictInt | None, Field(ge=0, description="Up to this position; none: to now.")
+    ] = None
+    from_time: AwareDatetime | None = Field(None, description="From this moment (inclusive), instead.")
+    to_time: AwareDatetime | None = Field(None, description="Until this moment (exclusive), instead.")
+
+
+class ReplayOut(Out):
+    """A replay: how far it has come, in positions of the feed, and how many deliveries it has made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REPLAY]})
+
+    id: UUID
+    endpoint_id: UUID
+    only: Literal["all", "failed", "missed"]
+    state: Literal["running", "done", "cancelled"] = Field(
+        description="`done`: every delivery is made, not necessarily sent. `cancelled`: its endpoint went off."
+    )
+    done: int = Field(description="Positions looked through.")
+    total: int = Field(description="Positions in the range.")
+    queued: int = Field(description="Deliveries made.")
+    from_position: int
+    to_position: int
+    from_time: datetime | None
+    to_time: datetime | None
+    created_at: datetime
+    ended_at: datetime | None
 
 
 class AttemptOut(Out):

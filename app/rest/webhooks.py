@@ -33,10 +33,13 @@ from app.rest.webhook_models import (
     EndpointPatch,
     EndpointSecretOut,
     Nothing,
+    ReplayIn,
+    ReplayOut,
     RotateIn,
 )
-from app.webhooks import service
+from app.webhooks import replays, service
 from app.webhooks.sql import deliveries, endpoints
+from app.webhooks.sql import replays as jobs
 
 router = framed("/v1", "webhooks")
 _ENDPOINT = tuple(EndpointOut.model_fields)
@@ -254,3 +257,38 @@ async def resend_delivery(delivery_id: UUID, tx: Write, body: Nothing | None = N
     """The same event with the same id and bytes once more, at once, outside of any order."""
     row = await service.resend(tx, tx.caller, delivery_id)
     return json_answer({name: row[name] for name in _DELIVERY}, 202)
+
+
+@router.post(
+    "/webhook-endpoints/{endpoint_id}/replay",
+    response_model=ReplayOut,
+    status_code=202,
+    summary="Send a range once more",
+    operation_id="replay_endpoint",
+)
+@needs("webhooks:write")
+async def replay_endpoint(endpoint_id: UUID, body: ReplayIn, tx: Write) -> Response:
+    """A range of events, or all that was missed, once more: the same ids and bytes, outside of any order, as a job."""
+    row = await replays.start(tx, tx.caller, endpoint_id, replays.Range(**body.model_dump()))
+    return one_answer(_replay(row), location=f"/v1/webhook-replays/{row['id']}", status=202)
+
+
+@router.get(
+    "/webhook-replays/{replay_id}",
+    response_model=ReplayOut,
+    summary="The progress of a replay",
+    operation_id="read_replay",
+)
+@needs("webhooks:read")
+async def read_replay(replay_id: UUID, tx: Read) -> Response:
+    """How far a replay of yours has come."""
+    row = await jobs.by_id(tx, tx.caller, replay_id)
+    if row is None:
+        raise NotFound("replay")
+    return one_answer(_replay(row))
+
+
+def _replay(row: Row) -> dict[str, Any]:
+    first = row["from_position"]
+    counted = {"only": row["picks"], "done": row["reached"] - first, "total": row["to_position"] - first}
+    return {name: counted[name] if name in counted else row[name] for name in ReplayOut.model_fields}

@@ -125,6 +125,31 @@ attempts = Table(
     postgresql_partition_by="RANGE (id)",
 )
 
+webhook_replays = Table(
+    "webhook_replays",
+    metadata,
+    ident(),
+    uid("org_id", "organisations.id"),
+    uid("client_id"),
+    uid("endpoint_id"),
+    word("picks", ("all", "failed", "missed")),
+    word("state", ("running", "done", "cancelled"), default="running"),
+    big("from_position", least=0),
+    big("to_position", least=0),
+    when("from_time", null=True),
+    when("to_time", null=True),
+    big("reached", least=0),
+    whole("queued", default=0, least=0),
+    when("created_at", now=True),
+    when("worked_at", null=True),
+    when("ended_at", null=True),
+    Index("ix_webhook_replays_org_id", "org_id", "id"),
+    Index(
+        "ix_webhook_replays_running", "endpoint_id", unique=True, postgresql_where=text("state = 'running'")
+    ),
+)
+"""Jobs: `reached` is the position up to which the range has been looked through, `queued` what was made of it."""
+
 fanout = Table(
     "fanout",
     metadata,

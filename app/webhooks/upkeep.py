@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.core.clock import wall_now
 from app.core.db import Database, Row, system
 from app.outbox import service as outbox
-from app.webhooks.sql import watch
+from app.webhooks.sql import replays, watch
 
 PATIENCE: Final = timedelta(days=5)
 """After so long of nothing but failures an endpoint is switched off."""
@@ -18,6 +18,10 @@ TRIED_WITHIN: Final = timedelta(days=2)
 UNDELIVERED_AFTER: Final = timedelta(minutes=10)
 """After so long without a 2xx a safety delivery is raised."""
 MOST: Final = 200
+SLICE: Final = 500
+SLICES: Final = 20
+BACKLOG: Final = 1_000
+"""A replay looks through events in slices, and waits while its endpoint has so many deliveries due."""
 
 
 async def watch_endpoints(db: Database) -> int:
@@ -44,6 +48,15 @@ async def raise_undelivered(db: Database) -> int:
 def _undelivered(row: Row) -> outbox.Event:
     data = {"delivery_id": row["id"], "event_id": row["event_id"], "event_type": row["event_type"]}
     return _to_owner("delivery.undelivered", row, row["endpoint_id"], data)
+
+
+async def go_on_with_replays(db: Database, *, slice_of: int = SLICE, backlog: int = BACKLOG) -> int:
+    """Do up to 20 slices of the replays under way, each committed with its progress. Gives how many were done."""
+    for done in range(SLICES):
+        async with db.write(system()) as tx:
+            if await replays.take_slice(tx, slice_of, backlog) is None:
+                return done
+    return SLICES
 
 
 async def _switch_off(db: Database) -> int:

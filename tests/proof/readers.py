@@ -73,5 +73,6 @@ READERS: dict[str, frozenset[str]] = {
     "suspensions": frozenset({"hub_b"}),  # nobody else learns who suspended
     "targets": HUB,
     "webhook_endpoints": SCHOOL,
+    "webhook_replays": SCHOOL,
     "yearly_balances": SCHOOL_SIDE,
 }

@@ -64,6 +64,7 @@ THINGS: dict[str, Thing] = {
     "participation_ids": Thing("participations"),
     "programme_id": Thing("programmes"),
     "pupil_id": Thing("enrolments"),
+    "replay_id": Thing("webhook_replays"),
     "school_id": Thing("organisations", SCHOOL_SIDE),
     "site_id": Thing("sites"),
     "sitting_id": Thing("sittings"),

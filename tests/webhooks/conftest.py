@@ -208,7 +208,9 @@ async def doors(dsns: Dsns) -> AsyncIterator[World]:
 @pytest_asyncio.fixture
 async def world(doors: World) -> AsyncIterator[World]:
     """The module's world, emptied: nothing to send, nobody to send to."""
-    await doors.owner.execute("DELETE FROM attempts; DELETE FROM deliveries; DELETE FROM webhook_endpoints")
+    await doors.owner.execute(
+        "DELETE FROM attempts; DELETE FROM deliveries; DELETE FROM webhook_replays; DELETE FROM webhook_endpoints"
+    )
     doors.receiver.got.clear()
     doors.receiver.answers.clear()
     yield doors
