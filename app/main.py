@@ -16,7 +16,7 @@ from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
 from app.graphql.app import graphql_app
-from app.rest import contract, dev_clock, health, oauth, pages, problems
+from app.rest import contract, dev_clock, health, oauth, pages, problems, webhook_keys
 from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         processes=settings.processes,
     )
     app.include_router(oauth.router(oauth.Desk(house.db, tokens, attempts, settings.development)))
+    app.include_router(webhook_keys.router)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # an included router is matched twice at each request
     if settings.development:  # elsewhere the database would refuse it too: nobody may execute app.move_clock

@@ -161,6 +161,16 @@ class EndpointSecretOut(EndpointOut):
     secret: str = Field(description="`whsec_...`: the key of the `v1` signatures.")
 
 
+class PublicKeysOut(Out):
+    """The keys that verify an endpoint's `v1a` signatures at this moment, the newest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"keys": ["whpk_Z2gYsBVzbJPl1kbQNcLyrNvbMBQcvEzJDTIMpbT4yRA="]}]}
+    )
+
+    keys: list[str] = Field(description="`whpk_...`: ed25519; one fitting signature is enough.")
+
+
 class EndpointPage(Out):
     """A page of endpoints."""
 

@@ -145,6 +145,7 @@ async def rotate(
     old = {
         "old_secret_sealed": held["secret_sealed"] if grace_days else None,
         "old_private_key_sealed": held["private_key_sealed"] if grace_days else None,
+        "old_public_key": held["public_key"] if grace_days else None,
         "old_until": wall_now() + timedelta(days=grace_days) if grace_days else None,
     }
     row = await endpoints.change(tx, caller, endpoint_id, {**keys.columns(), **old})

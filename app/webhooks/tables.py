@@ -23,6 +23,7 @@ webhook_endpoints = Table(
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("private_key_sealed", LargeBinary, nullable=True),
     words("public_key", null=True),
+    words("old_public_key", null=True),
     Column("old_secret_sealed", LargeBinary, nullable=True),
     Column("old_private_key_sealed", LargeBinary, nullable=True),
     when("old_until", null=True),

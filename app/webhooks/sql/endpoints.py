@@ -106,3 +106,8 @@ async def reaches_school(tx: Door, caller: Caller, school_id: UUID) -> bool:
 async def wake_worker(tx: Writer) -> None:
     """Tell the workers, when this transaction commits, that something became due."""
     await tx.run(select(func.pg_notify("tendays_feed", "")))
+
+
+async def public_keys(tx: Door, endpoint_id: UUID) -> Sequence[str]:
+    """The keys that verify its `v1a` signatures now, for anybody; none if it is off, gone or signs otherwise."""
+    return await tx.value(select(cast(func.app.webhook_keys(endpoint_id), ARRAY(Text)))) or ()
