@@ -65,6 +65,29 @@ _REPLAY: dict[str, Any] = {
     "created_at": "2026-11-22T09:35:00Z",
     "ended_at": None,
 }
+_WINDOW: dict[str, Any] = {
+    "deliveries": {"pending": 2, "delivered": 480, "failed": 0, "revoked": 0, "cancelled": 0},
+    "attempts": {
+        "success": 480,
+        "redirect": 0,
+        "client_error": 0,
+        "server_error": 3,
+        "none": 1,
+        "other": 0,
+    },
+    "elapsed_ms": {"p50": 12, "p99": 240},
+    "commit_to_receipt_ms": {"p50": 14, "p99": 96},
+}
+_STATS: dict[str, Any] = {
+    "endpoint_id": _ENDPOINT["id"],
+    "state": "active",
+    "failing_since": None,
+    "warned": 0,
+    "last_success_at": "2026-11-22T09:31:00Z",
+    "oldest_pending_seconds": 4,
+    "last_24_hours": _WINDOW,
+    "last_7_days": _WINDOW,
+}
 Types = Annotated[
     list[str], Field(min_length=1, max_length=100, description="Names of the catalogue, `booking.*`, or `*`.")
 ]
@@ -159,6 +182,60 @@ class EndpointSecretOut(EndpointOut):
     model_config = ConfigDict(json_schema_extra={"examples": [_ENDPOINT | _SECRET]})
 
     secret: str = Field(description="`whsec_...`: the key of the `v1` signatures.")
+
+
+class DeliveryCounts(Out):
+    """Deliveries made in the window, by their state now."""
+
+    pending: int
+    delivered: int
+    failed: int
+    revoked: int
+    cancelled: int
+
+
+class AttemptCounts(Out):
+    """Attempts made in the window, by what came back; `none` is no answer at all."""
+
+    success: int = Field(description="2xx.")
+    redirect: int = Field(description="3xx.")
+    client_error: int = Field(description="4xx.")
+    server_error: int = Field(description="5xx.")
+    none: int = Field(description="No answer: refused, unreachable, timed out.")
+    other: int
+
+
+class Percentiles(Out):
+    """Milliseconds; null where there was none."""
+
+    p50: int | None
+    p99: int | None
+
+
+class WindowOut(Out):
+    """What happened in one window."""
+
+    deliveries: DeliveryCounts
+    attempts: AttemptCounts
+    elapsed_ms: Percentiles = Field(description="From the beginning of a post to its answer.")
+    commit_to_receipt_ms: Percentiles = Field(
+        description="From the writing of an event to the 2xx of the first attempt, where that was one."
+    )
+
+
+class StatsOut(Out):
+    """How an endpoint is doing."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_STATS]})
+
+    endpoint_id: UUID
+    state: Literal["active", "paused", "off"]
+    failing_since: datetime | None = Field(description="Since then every attempt has failed.")
+    warned: int = Field(description="Per cent of the time to the switch-off of which you were told.")
+    last_success_at: datetime | None
+    oldest_pending_seconds: int | None = Field(description="Age of the oldest delivery still to be sent.")
+    last_24_hours: WindowOut
+    last_7_days: WindowOut
 
 
 class PublicKeysOut(Out):

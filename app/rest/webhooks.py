@@ -36,8 +36,9 @@ from app.rest.webhook_models import (
     ReplayIn,
     ReplayOut,
     RotateIn,
+    StatsOut,
 )
-from app.webhooks import replays, service
+from app.webhooks import replays, service, stats
 from app.webhooks.sql import deliveries, endpoints
 from app.webhooks.sql import replays as jobs
 
@@ -100,6 +101,22 @@ async def read_endpoint(endpoint_id: UUID, tx: Read) -> Response:
     if row is None:
         raise NotFound("webhook endpoint")
     return one_answer(_shown(row), version=row["version"])
+
+
+@router.get(
+    "/webhook-endpoints/{endpoint_id}/stats",
+    response_model=StatsOut,
+    summary="How a receiver is doing",
+    operation_id="read_endpoint_stats",
+)
+@needs("webhooks:read")
+async def read_endpoint_stats(endpoint_id: UUID, tx: Read) -> Response:
+    """Deliveries, attempts and times of the last 24 hours and 7 days, and what is still to be sent. Wall time."""
+    row = await endpoints.by_id(tx, tx.caller, endpoint_id)
+    if row is None:
+        raise NotFound("webhook endpoint")
+    shown = {name: row[name] for name in ("state", "failing_since", "warned", "last_success_at")}
+    return json_answer({"endpoint_id": endpoint_id, **shown, **await stats.of(tx, tx.caller, endpoint_id)})
 
 
 @router.patch(

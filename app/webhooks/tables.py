@@ -122,7 +122,7 @@ attempts = Table(
     words("response_body", null=True),
     PrimaryKeyConstraint("id"),
     Index("ix_attempts_delivery_id", "delivery_id", "id"),
-    Index("ix_attempts_org_id", "org_id", "id"),
+    Index("ix_attempts_endpoint_id", "endpoint_id", "id"),
     postgresql_partition_by="RANGE (id)",
 )
 

@@ -86,6 +86,22 @@ async def test_a_replay_is_accepted_once_per_key_and_its_progress_is_read_by_its
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid")
 
 
+# --- statistics -----------------------------------------------------------------------------------
+
+
+async def test_an_owner_reads_the_figures_of_an_endpoint_and_a_stranger_does_not(
+    world: World, endpoint: dict[str, Any]
+) -> None:
+    path = f"/v1/webhook-endpoints/{endpoint['id']}/stats"
+    shown = (await world.get("school_a", path)).json()
+    assert (shown["state"], shown["failing_since"], shown["warned"]) == ("active", None, 0)
+    assert shown["oldest_pending_seconds"] is None
+    assert sum(shown["last_7_days"]["deliveries"].values()) == 0
+    assert shown["last_24_hours"]["elapsed_ms"] == {"p50": None, "p99": None}
+    assert (await world.get("school_b", path)).status_code == 404
+    assert (await world.get("school_a", f"/v1/webhook-endpoints/{new_id()}/stats")).status_code == 404
+
+
 # --- lists ----------------------------------------------------------------------------------------
 
 

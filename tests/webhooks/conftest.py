@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -178,6 +179,20 @@ class World:
 
     async def row(self, endpoint: UUID) -> Any:
         return await self.owner.fetchrow("SELECT * FROM webhook_endpoints WHERE id = $1", endpoint)
+
+    async def month(self, back: int) -> datetime:
+        """The beginning of the month so many months ago, for which there are partitions now."""
+        begins = await self.owner.fetchval(
+            "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - make_interval(months => $1)",
+            back,
+        )
+        for table in ("events", "deliveries", "attempts"):
+            await self.owner.execute(f"""
+                DO $$ DECLARE b timestamptz := '{begins.isoformat()}'; BEGIN
+                  EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF {table} FOR VALUES FROM (%L) TO (%L)',
+                    '{table}_{begins:%Y%m}', app.uuid7_floor(b), app.uuid7_floor(b + interval '1 month'));
+                END $$""")
+        return begins
 
     async def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):

@@ -19,7 +19,7 @@ _SHOWN = tuple(
     for name in (
         "id", "org_id", "client_id", "school_id", "url", "description", "event_types", "signatures", "state",
         "off_reason", "public_key", "old_until", "rate_per_second", "concurrency", "from_position", "filled_to",
-        "failing_since", "slow_until", "last_success_at", "version", "created_at", "updated_at",
+        "failing_since", "warned", "slow_until", "last_success_at", "version", "created_at", "updated_at",
     )
 )  # fmt: skip
 _KEPT = or_(endpoints.c.off_reason.is_(None), endpoints.c.off_reason != DELETED)
