@@ -48,7 +48,7 @@ async def forget(db: Database) -> int:
 
 
 CHORES: tuple[Chore, ...] = (
-    Chore("keep_partitions", 3600, make_partitions),
+    Chore("keep_partitions", 300, make_partitions),
     Chore("hold_and_release", 1, bookings.hold_and_release),
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
     Chore("raise_overdue", 10, encounters.raise_overdue),
@@ -62,6 +62,15 @@ CHORES: tuple[Chore, ...] = (
     Chore("forget_expired", 600, forget),
 )
 """What the house does by itself, and every how many seconds of wall time. What matters for a child comes first."""
+
+
+def retention(days: int) -> Chore:
+    """What is older than this in feed and deliveries goes, by whole months."""
+
+    async def drop(db: Database) -> int:
+        return await webhooks.drop_old(db, days)
+
+    return Chore("drop_old", 3600, drop)
 
 
 async def run(settings: Settings) -> None:
@@ -89,7 +98,8 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
         async with Egress(settings.webhook_policy()) as egress:
             pace = Pace(posts=settings.webhook_concurrency, poll=settings.poll_seconds)
             voice = Worker(db, egress, settings.keyring(), pace=pace)
-            await asyncio.gather(voice.run(stop), keep_house(db, stop, chores))
+            every = (*chores, retention(settings.event_days))
+            await asyncio.gather(voice.run(stop), keep_house(db, stop, every))
     finally:
         await db.close()
 

@@ -1,4 +1,4 @@
-"""The domain clock's one row: read, and moved where the database lets us."""
+"""The domain clock's one row: read, and moved where the database lets us; and how far ahead there are partitions."""
 
 from sqlalchemy import BigInteger, cast, func, select
 
@@ -21,3 +21,8 @@ async def clock_door_open(tx: Writer) -> bool:
 async def move_clock(tx: Writer, seconds: int) -> None:
     """Set the offset. The transaction's own `now` stays as it was; the next one reads the new time."""
     await tx.run(select(func.app.move_clock(cast(seconds, BigInteger))))
+
+
+async def periods_ahead(tx: Door) -> int:
+    """For how many whole months (or years) after the present one everything partitioned is ready. Asks for no caller."""
+    return int(await tx.value(select(func.app.periods_ahead())) or 0)

@@ -301,7 +301,7 @@ class ReplayIn(Body):
         description="`all` that it takes; `failed`: given up; `missed`: neither delivered nor under way.",
     )
     from_position: Annotated[
-        int | None,
+        StrictInt | None,
         Field(ge=0, description="After this position of the feed; none: where the endpoint began."),
     ] = None
     to_position: Annotated[

@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+import structlog
+
 from app.core.clock import wall_now
 from app.core.db import Database, Row, system
 from app.outbox import service as outbox
-from app.webhooks.sql import replays, watch
+from app.webhooks.sql import queue, replays, watch
+
+_log = structlog.get_logger("tendays.upkeep")
 
 PATIENCE: Final = timedelta(days=5)
 """After so long of nothing but failures an endpoint is switched off."""
@@ -57,6 +61,21 @@ async def go_on_with_replays(db: Database, *, slice_of: int = SLICE, backlog: in
             if await replays.take_slice(tx, slice_of, backlog) is None:
                 return done
     return SLICES
+
+
+async def drop_old(db: Database, days: int) -> int:
+    """Drop the partitions of events, deliveries and attempts that are older than what is kept. Gives how many.
+
+    Each in a transaction of its own; one that readers hold raises Conflict, and the next turn tries again.
+    """
+    done = 0
+    while True:
+        async with db.write(system()) as tx:
+            name = await queue.drop_old_partition(tx, days)
+        if name is None:
+            return done
+        _log.info("worker.partition_dropped", partition=name)
+        done += 1
 
 
 async def _switch_off(db: Database) -> int:

@@ -131,3 +131,26 @@ async def test_deliveries_are_filtered_over_http(world: World, endpoint: dict[st
         assert [one["id"] for one in answer.json()["data"]] == [str(made)] * count, query
         assert (await world.get("school_b", f"/v1/webhook-deliveries?{query}")).json()["data"] == []
     assert (await world.get("school_a", "/v1/webhook-deliveries?created_to=soon")).status_code == 422
+
+
+# --- health ---------------------------------------------------------------------------------------
+
+
+async def test_upkeep_is_ill_when_partitions_run_short_while_the_process_can_still_serve(
+    world: World,
+) -> None:
+    answer = await world.get(None, "/health/upkeep")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    last = await world.owner.fetchval(
+        "SELECT to_char(now() AT TIME ZONE 'UTC' + interval '3 months', 'YYYYMM')"
+    )
+    await world.owner.execute(f"DROP TABLE events_{last}")
+    try:
+        answer = await world.get(None, "/health/upkeep")
+        assert (answer.status_code, answer.json()) == (
+            503,
+            {"status": "partitions_short", "periods_ahead": 2},
+        )
+        assert (await world.get(None, "/health")).status_code == 200
+    finally:
+        await world.owner.execute("SELECT app.keep_partitions()")

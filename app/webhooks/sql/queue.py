@@ -147,3 +147,9 @@ class Queue:
 async def keep_partitions(tx: Writer) -> int:
     """Make the partitions of the periods ahead; how many were made."""
     return int(await tx.value(select(func.app.keep_partitions())) or 0)
+
+
+async def drop_old_partition(tx: Writer, days: int) -> str | None:
+    """Drop the oldest partition of what is older than so many days and needed no more; its name, None without one."""
+    name: str | None = await tx.value(select(func.app.drop_old_partition(days)))
+    return name
