@@ -1,6 +1,6 @@
 """What the safety lane could not deliver is found by an index of its own.
 
-Revises 20261122_0359; written 2026-11-22 05:00 UTC.
+Revises 20261122_0410; written 2026-11-22 05:00 UTC.
 """
 
 from alembic import op
@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261122_0500"
-down_revision = "20261122_0359"
+down_revision = "20261122_0410"
 branch_labels = None
 depends_on = None
 
