@@ -80,13 +80,13 @@ def problems_with(asked: Range, newest: int) -> Iterator[Fault]:
     for end in ("from", "to"):
         position, moment = getattr(asked, f"{end}_position"), getattr(asked, f"{end}_time")
         if position is not None and moment is not None:
-            yield Fault(f"/{end}_time", "one_of_two", f"Send {end}_position or {end}_time, not both.")
+            yield Fault(f"/{end}_time", "not_here", f"Send {end}_position or {end}_time, not both.")
         if position is not None and not 0 <= position <= newest:
             yield Fault(f"/{end}_position", "out_of_range", "Between 0 and the newest position of the feed.")
     if asked.only not in PICKS:
         yield Fault("/only", "not_one_of", f"One of: {', '.join(PICKS)}.")
     first, last = asked.from_position, asked.to_position
     if first is not None and last is not None and first > last:
-        yield Fault("/to_position", "before_from", "Not before from_position.")
+        yield Fault("/to_position", "out_of_order", "Not before from_position.")
     if asked.from_time and asked.to_time and asked.from_time >= asked.to_time:
-        yield Fault("/to_time", "before_from", "After from_time.")
+        yield Fault("/to_time", "out_of_order", "After from_time.")
