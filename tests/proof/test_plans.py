@@ -227,7 +227,7 @@ async def test_bookings_are_listed_by_the_index_of_the_side_that_asks(
     world: World, large: Database, who: str, index: str
 ) -> None:
     sides = {"school_id": None, "employer_id": None} | {index: world[who]}
-    rest = dict.fromkeys(("state", "slot_id", "starts_from", "starts_to", "after"))
+    rest = dict.fromkeys(("state", "slot_id", "external_ref", "starts_from", "starts_to", "after"))
     plan = await _plan(large, world, who, lambda tx: bookings.page(tx, **sides, **rest, limit=50))
     assert f"ix_bookings_{index}" in _indexes(plan), _indexes(plan)
     assert not _is_walked(plan, "bookings")
