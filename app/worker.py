@@ -15,6 +15,7 @@ from app.core.egress import Egress
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
 from app.settings import Settings
+from app.webhooks.certifier import Certifier
 from app.webhooks.sql.queue import keep_partitions
 from app.webhooks.voice import Pace, Worker
 
@@ -84,8 +85,15 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
     try:
         async with Egress(settings.webhook_policy()) as egress:
             pace = Pace(posts=settings.webhook_concurrency, poll=settings.poll_seconds)
-            voice = Worker(db, egress, settings.keyring(), pace=pace)
-            await asyncio.gather(voice.run(stop), keep_house(db, stop, chores))
+            voice, certifier = (
+                Worker(db, egress, settings.keyring(), pace=pace),
+                Certifier(egress, settings.keyring()),
+            )
+            certify = Chore("certify", 1, certifier.turn)
+            try:
+                await asyncio.gather(voice.run(stop), keep_house(db, stop, (*chores, certify)))
+            finally:
+                await certifier.close(db)
     finally:
         await db.close()
 
