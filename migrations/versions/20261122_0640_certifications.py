@@ -1,6 +1,6 @@
 """Certifications of receivers: a graded suite that was asked for, and what came of it.
 
-Revises the clock door; written 2026-11-22 06:40 UTC.
+Revises the first clients; written 2026-11-22 06:40 UTC.
 """
 
 from alembic import op
@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261122_0640"
-down_revision = "20261122_0359"
+down_revision = "20261122_0410"
 branch_labels = None
 depends_on = None
 
