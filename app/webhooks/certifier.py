@@ -103,20 +103,18 @@ class Certifier:
 
     async def _play(self, db: Database, candidate: Candidate) -> None:
         try:
-            results = await self.play(candidate)
-        except SealError:
-            state, grade, results = (
-                "cancelled",
-                None,
-                [],
-            )  # its keys were sealed under a master key that is gone
-        else:
-            state, grade = "done", grade_of(results)
-        try:
+            state, grade, results = await self._outcome(candidate)
             async with db.write(system()) as tx:
                 await certifications.end(tx, candidate.id, state, grade, results)
         except Exception:  # noqa: BLE001  (its lease ends, and it is played again)
-            _log.exception("certifier.unrecorded", certification=str(candidate.id))
+            _log.exception("certifier.fault", certification=str(candidate.id))
+
+    async def _outcome(self, candidate: Candidate) -> tuple[str, str | None, list[dict[str, Any]]]:
+        try:
+            results = await self.play(candidate)
+        except SealError:
+            return "cancelled", None, []  # its keys were sealed under a master key that is gone
+        return "done", grade_of(results), results
 
     async def play(self, candidate: Candidate) -> list[dict[str, Any]]:
         """Send the whole suite, one post after the other; each case as it is reported. Raises SealError."""
@@ -124,7 +122,7 @@ class Certifier:
         suite = cases(candidate.endpoint_id, candidate.org_id, candidate.side, wall_now())
         return [await self._case(candidate, case, genuine) for case in suite]
 
-    async def _case(self, candidate: Candidate, case: Case, genuine: "list[SigningKey]") -> dict[str, Any]:
+    async def _case(self, candidate: Candidate, case: Case, genuine: list[SigningKey]) -> dict[str, Any]:
         said = []
         for post in case.posts:
             said.append(await self._post(candidate, post, genuine))
@@ -132,7 +130,7 @@ class Certifier:
                 await asyncio.sleep(1 / candidate.rate_per_second)
         return result_of(case, said)
 
-    async def _post(self, candidate: Candidate, post: Post, genuine: "list[SigningKey]") -> Said:
+    async def _post(self, candidate: Candidate, post: Post, genuine: list[SigningKey]) -> Said:
         keys = strangers_keys(candidate.signatures) if post.forged else genuine
         at = wall_now() - timedelta(seconds=post.seconds_ago)
         signed = signed_headers(str(post.msg_id), int(at.timestamp()), post.body, keys)
