@@ -29,7 +29,7 @@ def _shown(row: Row) -> dict[str, Any]:
     operation_id="certify_endpoint",
 )
 @needs("webhooks:write")
-async def certify_endpoint(endpoint_id: UUID, body: Nothing, tx: Write) -> Response:  # noqa: ARG001
+async def certify_endpoint(endpoint_id: UUID, tx: Write, body: Nothing | None = None) -> Response:  # noqa: ARG001
     """Play a graded suite against the receiver, in the background: read the certification until it is `done`.
 
     Nine posts, one after the other: genuine ones (plain, again, of an unknown type, out of order, 20 kB, trickled over
