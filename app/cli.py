@@ -141,6 +141,37 @@ def story(
     )
 
 
+@cli.command()
+def listen(
+    port: Annotated[int, typer.Option(help="The local port; 0 is a free one.", min=0, max=65535)] = 9000,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="whsec_... or whpk_... to verify with; may be given again.", envvar="TENDAYS_LISTEN_SECRET"
+        ),
+    ] = None,
+    credentials: Annotated[
+        bool,
+        typer.Option(
+            "--credentials", help="Register an endpoint for the time being, as a demonstration client."
+        ),
+    ] = False,
+    client: Annotated[str, typer.Option(help="Which client of the credentials file.")] = "vendor",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON object per line, with headers and bytes.")
+    ] = False,
+) -> None:
+    """Print and verify the webhooks that arrive on a local port, until Ctrl-C."""
+    from app.demo.ears import REFUSALS as UNHEARD  # noqa: PLC0415 - as in `served`
+    from app.demo.ears import listen as hear  # noqa: PLC0415 - as in `served`
+
+    file = load().credentials_path if credentials else None
+    try:
+        asyncio.run(_until_told(hear(port, secret or [], file, client, as_json=as_json)))
+    except UNHEARD as refusal:
+        raise SettingsRefused(str(refusal)) from None
+
+
 # --- the database ---------------------------------------------------------------------------------
 
 

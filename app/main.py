@@ -16,7 +16,7 @@ from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
 from app.graphql.app import graphql_app
-from app.rest import contract, dev_clock, health, oauth, pages, problems, webhook_keys
+from app.rest import contract, dev_clock, health, metrics, oauth, pages, problems, webhook_keys
 from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
@@ -58,6 +58,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.development:  # elsewhere the database would refuse it too: nobody may execute app.move_clock
         app.include_router(dev_clock.router)
     health.install(app)
+    if settings.metrics:
+        metrics.install(app)
     pages.install(app)
     _publish(app, (*ROUTERS, dev_clock.router))
     return app

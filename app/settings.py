@@ -81,6 +81,12 @@ class Settings(BaseSettings):
 
     # --- what is written --------------------------------------------------------------------------------
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics: bool = Field(
+        default=False, description="the API answers GET /metrics, to anybody who reaches it"
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="where the worker tells its metrics"
+    )
     log_json: bool | None = Field(default=None, description="none: unless a person reads")
 
     @field_validator("database_url", "worker_database_url", "owner_database_url", "replica_url")

@@ -10,12 +10,15 @@ import structlog
 
 from app.access import sql as access
 from app.bookings import upkeep as bookings
+from app.core import metrics
 from app.core.db import Database, system
 from app.core.egress import Egress
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
 from app.settings import Settings
 from app.webhooks import upkeep as webhooks
+from app.webhooks.certifier import Certifier
+from app.webhooks.sql import measures
 from app.webhooks.sql.queue import keep_partitions
 from app.webhooks.voice import Pace, Worker
 
@@ -39,6 +42,12 @@ async def make_partitions(db: Database) -> int:
     """Keep three periods ahead; without them nothing could be written when the month ends."""
     async with db.write(system()) as tx:
         return await keep_partitions(tx)
+
+
+async def measure(db: Database) -> None:
+    """Look how the queue stands, for the metrics."""
+    async with db.write(system()) as tx:
+        metrics.state_of_queue(await measures.lanes(tx), await measures.endpoints(tx))
 
 
 async def forget(db: Database) -> int:
@@ -94,14 +103,28 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
     db = await Database(
         settings.worker_database_url or "", development=settings.development, pool=settings.database_pool
     ).open()
+    port = None if settings.with_worker else settings.metrics_port  # beside an API its /metrics tells all
     try:
-        async with Egress(settings.webhook_policy()) as egress:
-            pace = Pace(posts=settings.webhook_concurrency, poll=settings.poll_seconds)
-            voice = Worker(db, egress, settings.keyring(), pace=pace)
-            every = (*chores, retention(settings.event_days))
-            await asyncio.gather(voice.run(stop), keep_house(db, stop, every))
+        with metrics.serve(port, settings.host):
+            async with Egress(settings.webhook_policy()) as egress:
+                await _work(settings, db, egress, stop, (*chores, retention(settings.event_days)))
     finally:
         await db.close()
+
+
+async def _work(
+    settings: Settings, db: Database, egress: Egress, stop: asyncio.Event, chores: Sequence[Chore]
+) -> None:
+    pace = Pace(posts=settings.webhook_concurrency, poll=settings.poll_seconds)
+    voice = Worker(db, egress, settings.keyring(), pace=pace)
+    certifier = Certifier(egress, settings.keyring())
+    own = [Chore("certify", 1, certifier.turn)]
+    if settings.metrics or settings.metrics_port:
+        own.append(Chore("measure", 10, measure))
+    try:
+        await asyncio.gather(voice.run(stop), keep_house(db, stop, (*chores, *own)))
+    finally:
+        await certifier.close(db)
 
 
 async def keep_house(db: Database, stop: asyncio.Event, chores: Sequence[Chore]) -> None:

@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ IDLE_SECONDS = 15.0  # shorter than most servers keep a line, so that few posts 
 MOST_ADDRESSES = 8
 MOST_AGAIN = 3
 LOOK_UPS = 32
+PIECES = 20
 
 # A name that is not there and a name that points inside are told alike: the difference would map our network.
 _NOWHERE = ("address", "The host has no public address that we may call.")
@@ -206,23 +207,32 @@ class Egress:
             self._transport = None
 
     async def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, *, timeouts: Timeouts = Timeouts()
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        timeouts: Timeouts = Timeouts(),
+        over_seconds: float = 0.0,
     ) -> Answer:
         """Post `body` and bring back the answer, whatever its status. Raises EgressError if none came.
 
         `headers` cannot set the host, the framing, the user agent or what is accepted: those are ours.
         On a kept connection that the receiver had closed meanwhile the post is sent again at once, so a
-        receiver may see it twice: at least once is the promise of webhooks anyway.
+        receiver may see it twice: at least once is the promise of webhooks anyway. With `over_seconds` the
+        body is sent in small pieces over that time, which counts into `timeouts.total`.
         """
         started = time.monotonic()
         faults = faults_in(url, self.policy)
         if faults:
             raise EgressError(faults[0].kind, 0)
         attempt = _Attempt(host_of(url), timeouts.dns)
+        stream = _Trickle(body, over_seconds) if over_seconds else None
         mark = _attempt.set(attempt)
         try:
             async with asyncio.timeout(timeouts.total) as limit:
-                return await self._exchange(_request(url, headers, body, timeouts), attempt, started)
+                request = _request(url, headers, body, timeouts, stream)
+                return await self._exchange(request, attempt, started)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
             kind = Kind.TIMEOUT_TOTAL if limit.expired() else _kind_of(error, attempt)
             raise EgressError(kind, _since(started)) from error
@@ -252,12 +262,32 @@ def _public_trust() -> ssl.SSLContext:
     return context
 
 
-def _request(url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts) -> httpx.Request:
+def _request(
+    url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts, stream: "_Trickle | None"
+) -> httpx.Request:
     # "identity": what we store of an answer should be readable without unpacking a stranger's parcel.
     ours = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     given = {name.lower(): value for name, value in headers.items() if name.lower() not in _FRAMING}
     limits = {"connect": timeouts.connect, "read": timeouts.read, "pool": None}
-    return httpx.Request("POST", url, headers={**given, **ours}, content=body, extensions={"timeout": limits})
+    sent, more = {**given, **ours}, {"timeout": limits}
+    if stream is None:
+        return httpx.Request("POST", url, headers=sent, content=body, extensions=more)
+    sent["content-length"] = str(len(body))  # not chunked: the same message, only slower
+    return httpx.Request("POST", url, headers=sent, stream=stream, extensions=more)
+
+
+class _Trickle(httpx.AsyncByteStream):
+    """A body that is sent in pieces, evenly over so many seconds; each pass begins anew."""
+
+    def __init__(self, body: bytes, seconds: float) -> None:
+        self._body = body
+        self._seconds = seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = -(-len(self._body) // PIECES)
+        for at in range(0, len(self._body), size or 1):
+            yield self._body[at : at + size]
+            await asyncio.sleep(self._seconds / PIECES)
 
 
 async def _read(response: httpx.Response) -> tuple[bytes, bool]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 from app.core.secrets import Keyring, new_webhook_key_pair, new_webhook_secret
-from app.webhooks.outcomes import Claimed
-from app.webhooks.signing import HmacKey, PrivateKey, SigningKey, key_from_text
+from app.webhooks.signing import HmacKey, PrivateKey, SigningKey, key_from_text, signing_key
 
 _SECRET, _PRIVATE = "webhook secret", "webhook private key"  # purposes of the keyring
 
@@ -41,7 +41,35 @@ def new_keys(keyring: Keyring, endpoint_id: UUID) -> Keys:
     )
 
 
-def signing_keys(keyring: Keyring, claimed: Claimed) -> Sequence[SigningKey]:
+class Signs(Protocol):
+    """An endpoint with its sealed keys, as far as signing needs it."""
+
+    @property
+    def endpoint_id(self) -> UUID:
+        """Beside which its keys are sealed."""
+
+    @property
+    def signatures(self) -> list[str]:
+        """`v1`, `v1a` or both."""
+
+    @property
+    def secret_sealed(self) -> bytes:
+        """The secret of `v1`."""
+
+    @property
+    def private_key_sealed(self) -> bytes | None:
+        """The key of `v1a`."""
+
+    @property
+    def old_secret_sealed(self) -> bytes | None:
+        """The one before, while the grace of a rotation lasts."""
+
+    @property
+    def old_private_key_sealed(self) -> bytes | None:
+        """As above."""
+
+
+def signing_keys(keyring: Keyring, claimed: Signs) -> list[SigningKey]:
     """The keys that sign an attempt: new ones first, then those of a rotation in its grace. Raises SealError."""
     sealed = {
         "v1": ((_SECRET, claimed.secret_sealed), (_SECRET, claimed.old_secret_sealed)),
@@ -57,3 +85,11 @@ def signing_keys(keyring: Keyring, claimed: Claimed) -> Sequence[SigningKey]:
             if isinstance(key, HmacKey | PrivateKey):
                 found.append(key)
     return found
+
+
+def strangers_keys(signatures: Sequence[str]) -> list[SigningKey]:
+    """Keys that no receiver of ours has, one for each way of signing: to see whether it looks."""
+    return [
+        signing_key(new_webhook_secret() if version == "v1" else new_webhook_key_pair().secret)
+        for version in signatures
+    ]

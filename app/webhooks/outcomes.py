@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.core import metrics
 from app.core.clock import rfc3339
-from app.core.ids import new_id
+from app.core.ids import new_id, time_of
 from app.webhooks.schedule import Verdict
 
 KEPT_CHARACTERS = 2_000
+LATE_SECONDS = 60.0  # a delivery made so long after its event is a replay, or an endpoint catching up
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,17 @@ class Outcome:
             "slow": self.verdict.slow,
             "gone": self.verdict.gone,
         }
+
+
+def count(outcome: Outcome) -> None:
+    """Into the metrics: every attempt by what came of it; and the time to the receipt, if it is the event's first."""
+    claimed = outcome.claimed
+    metrics.attempted(claimed.lane, outcome.verdict.fate)
+    made = time_of(claimed.event_id)
+    fanned_out_late = (outcome.at - made).total_seconds() - claimed.age > LATE_SECONDS
+    if outcome.verdict.fate == "delivered" and claimed.attempts == 0 and not fanned_out_late:
+        seconds = (outcome.at - made).total_seconds() + outcome.elapsed_ms / 1000
+        metrics.received(claimed.lane, max(0.0, seconds))
 
 
 def kept_text(body: bytes) -> str | None:

@@ -151,6 +151,26 @@ webhook_replays = Table(
 )
 """Jobs: `reached` is the position up to which the range has been looked through, `queued` what was made of it."""
 
+certifications = Table(
+    "certifications",
+    metadata,
+    ident(),
+    uid("org_id", "organisations.id"),
+    uid("endpoint_id", "webhook_endpoints.id"),
+    word("side", ("school", "employer", "hub")),
+    word("state", ("queued", "running", "done", "cancelled"), default="queued"),
+    word("grade", ("A", "B", "C", "F"), null=True),
+    Column("cases", JSONB, nullable=False, server_default="[]"),
+    when("leased_until", null=True),
+    when("created_at", now=True),
+    when("started_at", null=True),
+    when("ended_at", null=True),
+    Index("ix_certifications_org_id", "org_id", "id"),
+    Index("ix_certifications_endpoint_id", "endpoint_id", "id"),
+    Index("ix_certifications_open", "id", postgresql_where=text("state IN ('queued', 'running')")),
+)
+"""A graded suite that was asked for, and what came of it; `cases` are as `certification.result_of` gives them."""
+
 fanout = Table(
     "fanout",
     metadata,

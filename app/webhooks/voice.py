@@ -16,7 +16,7 @@ from app.core.db import Database
 from app.core.egress import Egress
 from app.core.ids import new_id
 from app.core.secrets import Keyring
-from app.webhooks.outcomes import Claimed, Outcome
+from app.webhooks.outcomes import Claimed, Outcome, count
 from app.webhooks.sender import Sender
 from app.webhooks.sql.queue import FIRST, OUTBOX, Queue, QueueDown, QueueRefused, Step
 
@@ -135,7 +135,9 @@ class Worker:
 
     async def deliver(self, claimed: Claimed) -> Outcome:
         """One attempt; nothing is recorded yet."""
-        return await self.sender.attempt(claimed)
+        outcome = await self.sender.attempt(claimed)
+        count(outcome)
+        return outcome
 
     async def flush(self) -> Sequence[Outcome]:
         """Record the attempts that have ended, together; what cannot be recorded now is kept for the next time."""

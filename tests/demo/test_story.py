@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -21,6 +22,8 @@ from rich.console import Console
 
 from app.core.roles import Dsns, set_clock_door
 from app.demo.loader import load
+from app.demo.party import Party
+from app.demo.stage import http_to
 from app.demo.story import play
 from app.demo.welcome import requests_to_copy
 from app.running import answers
@@ -165,6 +168,30 @@ async def test_the_three_requests_to_copy_work_as_they_stand(running: Running) -
         assert process.returncode == 0
         assert answer["data"], line
         assert "errors" not in answer
+
+
+async def test_listening_with_the_credentials_registers_verifies_both_ways_and_leaves_nothing(
+    running: Running,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app.cli", "listen", "--port", "0", "--credentials", "--client", "employer",
+        env=os.environ | {"TENDAYS_DATA_DIR": str(running.settings.data_dir)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    said = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
+    assert ", endpoint " in said, said
+    endpoint = said.partition(", endpoint ")[2].split()[0]
+    async with http_to(running.url) as http:
+        clients = orjson.loads(running.settings.credentials_path.read_bytes())["clients"]
+        employer = Party(http, "employer", clients["employer"])
+        await employer.sign_in()
+        await employer.post(f"/v1/webhook-endpoints/{endpoint}/test")
+        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        assert line.startswith("✓  webhook.test")
+        assert "verified v1+v1a" in line
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+        assert (await employer.get("/v1/webhook-endpoints"))["data"] == []
 
 
 async def test_credentials_are_for_their_owner_alone_and_loading_again_changes_nothing(

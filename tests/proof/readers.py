@@ -23,6 +23,7 @@ READERS: dict[str, frozenset[str]] = {
     "balances": SCHOOL_SIDE,
     "booking_moves": BOTH,
     "bookings": BOTH,
+    "certifications": SCHOOL,
     "characteristics": SCHOOL_SIDE,
     "client_secrets": SCHOOL,
     "clients": SCHOOL,

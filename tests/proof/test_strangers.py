@@ -45,6 +45,7 @@ THINGS: dict[str, Thing] = {
     "approval_id": Thing("approvals"),
     "approver_id": Thing("approvals", column="approver_id"),
     "booking_id": Thing("bookings"),
+    "certification_id": Thing("certifications"),
     "client_id": Thing("clients"),
     "contact_id": Thing("contacts"),
     "controller_id": Thing("agreements", column="controller_id"),

@@ -1,0 +1,40 @@
+"""How the queue stands, for the metrics: read by the worker from the partial indexes of what is pending."""
+
+from sqlalchemy import Float, case, cast, func, select
+
+from app.core.db import Writer
+from app.webhooks.sql.endpoints import DELETED
+from app.webhooks.tables import deliveries, webhook_endpoints
+
+LANES = ("normal", "safety")
+STATES = ("active", "failing", "paused", "off")
+
+
+async def lanes(tx: Writer) -> dict[str, tuple[int, float, float]]:
+    """Per lane: how many are pending, the age of the oldest, the delay of the most overdue, in seconds."""
+    now = func.clock_timestamp()
+    due = case((deliveries.c.due_at < now, deliveries.c.due_at))
+    found = await tx.rows(
+        select(
+            deliveries.c.lane,
+            func.count().label("depth"),
+            cast(func.extract("epoch", now - func.min(deliveries.c.created_at)), Float).label("oldest"),
+            cast(func.extract("epoch", now - func.min(due)), Float).label("overdue"),
+        )
+        .where(deliveries.c.state == "pending")
+        .group_by(deliveries.c.lane)
+    )
+    nothing = dict.fromkeys(LANES, (0, 0.0, 0.0))
+    return nothing | {
+        row["lane"]: (row["depth"], max(0.0, row["oldest"]), max(0.0, row["overdue"] or 0.0)) for row in found
+    }
+
+
+async def endpoints(tx: Writer) -> dict[str, int]:
+    """How many endpoints are in each state; those that are active and failing count as `failing`."""
+    each = webhook_endpoints.c
+    state = case(((each.state == "active") & each.failing_since.is_not(None), "failing"), else_=each.state)
+    kept = each.off_reason.is_(None) | (each.off_reason != DELETED)
+    inner = select(state.label("state")).where(kept).subquery()
+    found = await tx.rows(select(inner.c.state, func.count().label("number")).group_by(inner.c.state))
+    return dict.fromkeys(STATES, 0) | {row["state"]: row["number"] for row in found}
