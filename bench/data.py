@@ -106,7 +106,7 @@ async def _pupils(owner: asyncpg.Connection) -> None:
     year = "(extract(year FROM now() - interval '8 months'))::integer"
     await owner.execute(
         "INSERT INTO nc_years (enrolment_id, academic_year, school_id, nc_year)"
-        f" SELECT id, {year}, school_id, (7 + person_no % 5)::text FROM enrolments"
+        f" SELECT id, {year}, school_id, (7 + (person_no / 50) % 5)::text FROM enrolments"
     )
     await owner.execute(
         "INSERT INTO balances (enrolment_id, school_id, person_no, minutes, activity_minutes, days, encounters, bm5)"
@@ -115,7 +115,7 @@ async def _pupils(owner: asyncpg.Connection) -> None:
     )
     await owner.execute(
         "INSERT INTO yearly_balances (enrolment_id, academic_year, school_id, person_no, nc_year, kind, minutes,"
-        f" encounters, days) SELECT id, {year}, school_id, person_no, (7 + person_no % 5)::text, 'workplace_tour',"
+        f" encounters, days) SELECT id, {year}, school_id, person_no, (7 + (person_no / 50) % 5)::text, 'workplace_tour',"
         " (person_no % 30) * 120, person_no % 30, person_no % 30 FROM enrolments WHERE person_no % 4 > 0"
     )
 

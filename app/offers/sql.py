@@ -273,6 +273,7 @@ async def slots_page(
 # --- what schools search ----------------------------------------------------------------------
 
 _O = open_slots.c
+_SHOWN = tuple(column for column in _O if column.name not in {"restricted", "year_mask"})
 _LETTERS_OF_OUTCODE = func.regexp_replace(_O.postcode_area, "[0-9].*$", "")
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "kind": _O.kind == bindparam("kind", type_=Text),
@@ -306,7 +307,7 @@ def search_statement(asked: frozenset[str]) -> Select[Any]:
     `places`, `most`, and one for each condition.
     """
     return (
-        select(open_slots)
+        select(*_SHOWN)
         .where(
             _O.starts_at >= bindparam("from", type_=_MOMENT),
             _O.book_by > bindparam("now", type_=_MOMENT),
@@ -359,7 +360,7 @@ async def search(
 
 _OPEN = (
     select(
-        open_slots,
+        *_SHOWN,
         slots.c.name_by,
         slots.c.reply_within_hours,
         _sittings().label("sittings"),

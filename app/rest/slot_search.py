@@ -23,16 +23,12 @@ router = framed("/v1", "open-slots")
 _SCOPE = "open-slots"
 _AREA = re.compile(r"[A-Z]{1,2}")
 _YEARS = range(2000, 2101)
-_INSIDE = ("restricted", "year_mask")
 Moment = AwareDatetime | date
 
 
 def shown(row: Row) -> dict[str, Any]:
     """One result: what a school it is shown to may see."""
-    view = dict(row)
-    for name in _INSIDE:
-        del view[name]
-    return view
+    return dict(row)
 
 
 def _when(name: str, value: datetime | date | None, *, days: int = 0) -> datetime | None:

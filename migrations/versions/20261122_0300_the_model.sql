@@ -1312,7 +1312,8 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'This client or token has been revoked.' USING ERRCODE = 'TD401';
   END IF;
-  v_schools := app.schools_of(v_org);
+  v_schools := CASE v_kind WHEN 'school' THEN ARRAY[v_org] WHEN 'trust' THEN app.schools_of(v_org)
+                           WHEN 'vendor' THEN app.schools_of(v_org) ELSE '{}'::uuid[] END;
   v_writes := v_schools;
   IF v_kind = 'vendor' AND EXISTS (SELECT 1 FROM grants WHERE grantee_id = v_org AND NOT write) THEN
     v_writes := app.schools_of(v_org, true);
