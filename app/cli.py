@@ -273,7 +273,8 @@ def keys_rotate(
     _quietly(rotate)
 
 
-@keys.command("retire")
+# A key's id may begin with a hyphen: what looks like an option here is one.
+@keys.command("retire", context_settings={"ignore_unknown_options": True})
 def keys_retire(kid: Annotated[str, typer.Argument(help="The key's id.")]) -> None:
     """End a key that leaked, and within half a minute every token it signed. Prints the key made in its place, if any."""
 
