@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from app.core.caller import Caller
-from app.core.clock import school_day
+from app.core.clock import school_day, wall_now
 from app.core.db import Door
 from app.core.errors import invalid
 from app.dashboards import figures, sql
@@ -22,13 +23,21 @@ _FIRST_YEAR = 2000
 _WEEK = 1_500  # 25 hours
 
 
+SETTLED: Final = timedelta(minutes=1)
+"""What was recorded longer ago than this will not change any more: no write of a request lasts so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Whose NC year, and on which day the roll and the memberships are read; `year_only` limits what counts."""
+    """Whose NC year, and on which day the roll, the memberships and the characteristics are read; nothing that
+    happened after `on` counts. `year_only` limits what counts to the academic year `year`; `known`, if given, to what
+    was recorded by that moment (UTC).
+    """
 
     on: date
     year: int
     year_only: bool
+    known: datetime | None = None
 
 
 def rounds(caller: Caller) -> bool:
@@ -36,18 +45,28 @@ def rounds(caller: Caller) -> bool:
     return caller.org_kind not in COUNTS_OWN
 
 
-def period(caller: Caller, year: int | None) -> Period:
+def period(
+    caller: Caller, year: int | None, as_at: date | None = None, known_at: datetime | None = None
+) -> Period:
     """All years so far for the pupils of today, or one academic year for the pupils of its last day (or today).
 
-    `year` 2026 is 2026/27. A year that has not begun, or before 2000, is Invalid at `/academicYear`.
+    `year` 2026 is 2026/27. `as_at` is the day of which is asked, instead of today; `known_at` leaves out what was
+    recorded later: the same pair gives the same answer for good. Invalid: a year that has not begun or before 2000
+    (`/academicYear`), a day in the future or before the year (`/asAt`), and a moment that is not over for a minute
+    (`/knownAt`), as what is being recorded just then may still come in under it.
     """
     today = school_day(caller.now)
-    present = academic_year(today)
+    if as_at is not None and not date(_FIRST_YEAR, 9, 1) <= as_at <= today:
+        raise invalid("/asAt", "out_of_range", f"A day from 1 September {_FIRST_YEAR} to {today}.")
+    if known_at is not None and known_at > wall_now() - SETTLED:
+        raise invalid("/knownAt", "too_recent", "A moment that has been over for a minute, or leave it out.")
+    day = as_at or today
+    present = academic_year(day)
     if year is None:
-        return Period(today, present, year_only=False)
+        return Period(day, present, year_only=False, known=known_at)
     if not _FIRST_YEAR <= year <= present:
         raise invalid("/academicYear", "out_of_range", f"An academic year from {_FIRST_YEAR} to {present}.")
-    return Period(min(today, last_day(year)), year, year_only=True)
+    return Period(min(day, last_day(year)), year, year_only=True, known=known_at)
 
 
 async def table(

@@ -38,6 +38,22 @@ AcademicYear = Annotated[
 ]
 
 
+AsAt = Annotated[
+    date | None,
+    strawberry.argument(
+        description="The day of which is asked (Europe/London): the pupils, memberships and characteristics of that "
+        "day, and what had happened by then. Today without it."
+    ),
+]
+KnownAt = Annotated[
+    datetime | None,
+    strawberry.argument(
+        description="Only what had been recorded by this moment (UTC, over for at least a minute). With the same "
+        "`asAt` and `knownAt` the answer stays the same for good, whatever is corrected later. Everything without it."
+    ),
+]
+
+
 @strawberry.type(
     description="How many pupils of how many. For hubs both are rounded to 5 and the rate follows from them."
 )

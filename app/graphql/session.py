@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from datetime import date
+from datetime import date, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -64,10 +64,12 @@ class Session:
         async with self._lock:
             return school_day((await self._open()).caller.now)
 
-    async def period(self, year: int | None) -> service.Period:
-        """The period that an academic year (or its absence) stands for; Invalid for one that has not begun."""
+    async def period(
+        self, year: int | None, as_at: date | None = None, known_at: datetime | None = None
+    ) -> service.Period:
+        """The period that an academic year (or its absence), a day and a moment of knowledge stand for."""
         async with self._lock:
-            return service.period((await self._open()).caller, year)
+            return service.period((await self._open()).caller, year, as_at, known_at)
 
     def require(self, scope: str) -> None:
         """Forbidden without the scope."""
