@@ -26,6 +26,7 @@ STATUS: Mapping[type[Problem], int] = {
     errors.Invalid: 422,
     errors.TooMany: 429,
     errors.Unavailable: 503,
+    errors.Overloaded: 503,
 }
 """The status of each kind; a Problem may carry its own in `extra["status"]` (400, 408, 413, 415)."""
 
