@@ -176,6 +176,8 @@ def _part(name: str, settings: Settings) -> Part:
     """A process of its own. It gets the addresses of its roles only: never the owner's."""
     environment = {
         "TENDAYS_SUPERVISED": "1",
+        # A person reads what is said here: not a line for each request, unless they asked for it.
+        "TENDAYS_LOG_LEVEL": settings.log_level if "log_level" in settings.model_fields_set else "warning",
         "TENDAYS_DATA_DIR": str(settings.data_dir),
         "TENDAYS_DATABASE_URL": settings.database_url or "",
         "TENDAYS_WORKER_DATABASE_URL": (settings.worker_database_url or "") if name == "worker" else "",

@@ -13,6 +13,7 @@ from app.bookings import upkeep as bookings
 from app.core import metrics
 from app.core.db import Database, system
 from app.core.egress import Egress
+from app.core.errors import Overloaded, Unavailable
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
 from app.settings import Settings
@@ -136,6 +137,11 @@ async def _keep(db: Database, stop: asyncio.Event, chore: Chore) -> None:
     while not stop.is_set():
         try:
             await chore.run(db)
+        except (
+            Unavailable,
+            Overloaded,
+        ) as away:  # said once a turn, and without a traceback: it is no fault of ours
+            _log.warning("worker.waits", chore=chore.name, why=away.code)
         except Exception:  # noqa: BLE001  (a chore that fails once is done again, not given up)
             _log.exception("worker.chore", chore=chore.name)
         # Two workers drift apart instead of meeting at every turn.
