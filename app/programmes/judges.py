@@ -236,13 +236,15 @@ class Targets(Judge):
     @classmethod
     async def load(cls, tx: Writer, programme: Row, given: Sequence[Mapping[str, Any]]) -> Self:
         """Three statements."""
-        del given
         standing = await sql.standing(tx, "targets", programme["id"])
         strands = await sql.standing(tx, "strands", programme["id"])
-        reached = await sql.reached(tx, programme["id"], [None, *(row["id"] for row in strands)])
-        made = cls(programme, standing, reached, rounds=tx.caller.org_kind in OVERSEERS)
+        codes = {row["code"]: row["id"] for row in strands}
+        named = {codes.get(row["strand_id"], row["strand_id"]) for row in given if row.get("strand_id")}
+        asked = [None, *named.intersection(codes.values())]
+        rounds = tx.caller.org_kind in OVERSEERS
+        made = cls(programme, standing, await sql.reached(tx, programme["id"], asked), rounds=rounds)
         made.strands = {row["id"]: row for row in strands}
-        made.codes = {row["code"]: row["id"] for row in strands}
+        made.codes = codes
         return made
 
     def key(self, row: Row) -> Hashable:
