@@ -74,7 +74,12 @@ class Pilot:
         )  # fmt: skip
 
     async def cost(self, name: str, school: str, pence: int, **more: Any) -> None:
-        values = {"kind": "coach", "stage": "spend", "paid_by": "programme", "on_date": TODAY - timedelta(days=8)}
+        values = {
+            "kind": "coach",
+            "stage": "spend",
+            "paid_by": "programme",
+            "on_date": TODAY - timedelta(days=8),
+        }
         self.rows[name] = await self.insert(
             "costs", programme_id=self.id, owner_id=self.world.ids[self.owner], school_id=self.world.ids[school],
             amount_pence=pence, **{"created_at": RECORDED, **values, **more},
@@ -201,7 +206,12 @@ async def begin(world: Counted, owner: str, name: str, **more: Any) -> Pilot:
         employer,
     )
     pilot.rows["site"] = await world.insert(
-        "sites", employer_id=employer, name="Works", address="1 Mill Lane", town="Stevenage", postcode="SG1 1AA"
+        "sites",
+        employer_id=employer,
+        name="Works",
+        address="1 Mill Lane",
+        town="Stevenage",
+        postcode="SG1 1AA",
     )
     pilot.rows["offer"] = await world.insert(
         "offers", employer_id=employer, site_id=pilot.rows["site"], title="A look", kind="workplace_tour",

@@ -19,7 +19,16 @@ from tests.programme_counted import Pilot, add_pilot, add_trust_pilot
 from tests.pupils_counted import TODAY, Counted, build
 
 KNOWN, WITHHELD, UNKNOWN = FigureState.KNOWN, FigureState.WITHHELD, FigureState.UNKNOWN
-STRANGERS = ("hub_a", "hub_b", "other_trust", "authority", "ash", "rowan", "pilot_employer", "stranger_vendor")
+STRANGERS = (
+    "hub_a",
+    "hub_b",
+    "other_trust",
+    "authority",
+    "ash",
+    "rowan",
+    "pilot_employer",
+    "stranger_vendor",
+)
 
 
 @dataclass
@@ -111,7 +120,9 @@ async def test_the_cost_of_an_hour_is_that_of_the_schools_with_a_recorded_cost(s
     project = await seen.strand("pilot_trust", "project")
     assert project.cost == Measure(KNOWN, 100, 1)
     visit = await seen.strand("pilot_trust", "visit")
-    assert visit.cost == visit.cost_to_programme == Measure(UNKNOWN), "a commitment is not spent, and no cost is not 0"
+    assert visit.cost == visit.cost_to_programme == Measure(UNKNOWN), (
+        "a commitment is not spent, and no cost is not 0"
+    )
     assert (await whole(seen, "pilot_trust")).cost.value == 410
 
 
@@ -139,7 +150,9 @@ async def test_a_trust_that_runs_a_programme_over_its_academies_reads_it_exactly
     assert (sheet.whole.part, sheet.whole.rounded) == (Part.WHOLE, False)
     assert (sheet.whole.young_people, sheet.whole.minutes, sheet.whole.schools) == (4, 400, 1)
     only = sheet.strands[seen.trusts.strands["only"]]
-    assert (only.young_people, only.schools) == (4, 1), "a school enrolled as a whole is of the strand it books"
+    assert (only.young_people, only.schools) == (4, 1), (
+        "a school enrolled as a whole is of the strand it books"
+    )
     assert only.cost.state is UNKNOWN
     assert only.no_shows == Share(KNOWN, 0, 4, 0, 0.0, 49.0)
 
@@ -251,7 +264,12 @@ async def test_the_owner_reads_whether_the_forecast_meets_the_target(seen: Seen)
     assert (minutes.reached, minutes.lower, minutes.upper, minutes.expected) == (7_200, 7_200, 9_000, 9_000)
     assert minutes.outlook is Outlook.ON_COURSE
     project = found["young_people", seen.pilot.strands["project"]]
-    assert (project.state, project.reached, project.upper, project.outlook) == (WITHHELD, None, None, Outlook.UNKNOWN)
+    assert (project.state, project.reached, project.upper, project.outlook) == (
+        WITHHELD,
+        None,
+        None,
+        Outlook.UNKNOWN,
+    )
     assert found["share", None].state is WITHHELD, "eight are fewer than ten"
 
 
@@ -323,7 +341,9 @@ async def test_what_was_known_stays_the_same_whatever_is_corrected_later(seen: S
         "UPDATE programme_schools SET state = 'left', left_on = $2 WHERE id = $1",
         pilot.rows["oak visit"], TODAY - timedelta(days=3),
     )  # fmt: skip
-    await owner.execute("UPDATE programme_schools SET own_budget = 'sufficient' WHERE id = $1", pilot.rows["oak tour"])
+    await owner.execute(
+        "UPDATE programme_schools SET own_budget = 'sufficient' WHERE id = $1", pilot.rows["oak tour"]
+    )
     await owner.execute(
         "UPDATE characteristics SET superseded_at = now() WHERE enrolment_id = $1", pilot.pupils["pine"][0]
     )
