@@ -123,7 +123,8 @@ class Pilot:
             "booking_moves", booking_id=booking["id"], school_id=booking["school_id"], places=booking["places"],
             employer_id=booking["employer_id"], no=booking["moves"] + 1, action=action, actor=actor,
             client_id=booking["requested_by"], from_state=before, to_state=after, from_slot_id=booking["slot_id"],
-            to_slot_id=booking["slot_id"], at=when, recorded_at=recorded,
+            to_slot_id=booking["slot_id"], at=when, recorded_at=recorded, programme_id=booking["programme_id"],
+            strand_id=booking["strand_id"],
         )  # fmt: skip
 
     async def name(self, name: str, school: str, number: int, days: list[int], minutes: int) -> UUID:

@@ -32,6 +32,12 @@ CREATE POLICY programme_schools_read ON programme_schools FOR SELECT TO tendays_
   owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.schools())::uuid[])
   OR owner_id = ANY ((SELECT app.owners_below())::uuid[]));
 
+-- A booking's moves say which programme it was part of: those made before they did are given it now.
+UPDATE booking_moves m SET programme_id = b.programme_id, strand_id = b.strand_id FROM bookings b
+ WHERE b.id = m.booking_id AND b.programme_id IS NOT NULL AND m.programme_id IS NULL AND m.action <> 'assign'
+   AND NOT EXISTS (SELECT 1 FROM booking_moves o WHERE o.booking_id = m.booking_id AND o.action = 'assign');
+CREATE INDEX ix_booking_moves_programme_id ON booking_moves (programme_id, booking_id) WHERE programme_id IS NOT NULL;
+
 -- The academic year of a moment, by its day in London.
 CREATE FUNCTION app.academic_year_of(p_at timestamptz) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT (extract(year FROM p_at AT TIME ZONE 'Europe/London')
@@ -41,7 +47,7 @@ $$;
 -- Which of these programmes the caller may count, and whose part: `whole` for the owner and those over it, with all
 -- schools that ever took part; else the caller's own schools among them. `exact`: it holds the rows of all of these
 -- schools itself; a hub does not, and a trust not those of a school that is none of its academies.
--- Not granted to anyone, as the next three: only the functions below use them.
+-- Not granted to anyone, as the next four: only the functions below use them.
 CREATE FUNCTION app.programmes_counted(p_programmes uuid[])
 RETURNS TABLE (programme_id uuid, owned boolean, whole boolean, exact boolean, schools uuid[], starts_on date, ends_on date)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public ROWS 10 AS $$
@@ -63,6 +69,44 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public ROWS 1
     FROM part WHERE whole OR schools <> '{}'
 $$;
 
+-- The bookings of the programmes, each with the programme and strand it was said to be part of at the last that is known:
+-- a booking that is made part of another is, for all days, a booking of that other from when this is known.
+CREATE FUNCTION app.programme_bookings(p_programmes uuid[], p_known timestamptz)
+RETURNS TABLE (programme_id uuid, strand_id uuid, school_id uuid, id uuid, slot_id uuid, places integer,
+               starts_at timestamptz, ends_at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+  IF p_known IS NULL THEN
+    RETURN QUERY
+      SELECT b.programme_id, b.strand_id, b.school_id, b.id, b.slot_id, b.places, b.starts_at, b.ends_at
+        FROM app.programmes_counted(p_programmes) c
+        JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools);
+    RETURN;
+  END IF;
+  RETURN QUERY
+    WITH counted AS MATERIALIZED (SELECT * FROM app.programmes_counted(p_programmes)),
+    ever AS (
+      SELECT b.id FROM counted c JOIN bookings b ON b.programme_id = c.programme_id
+       UNION
+      SELECT m.booking_id FROM counted c JOIN booking_moves m ON m.programme_id = c.programme_id
+    )
+    SELECT said.programme_id, said.strand_id, b.school_id, b.id, b.slot_id, b.places, b.starts_at, b.ends_at
+      FROM ever e JOIN bookings b ON b.id = e.id
+     CROSS JOIN LATERAL (
+       SELECT x.programme_id, x.strand_id
+         FROM (SELECT 1 AS rank, -m.no AS no, m.programme_id, m.strand_id FROM booking_moves m
+                WHERE m.booking_id = b.id AND m.action = 'assign' AND m.recorded_at <= p_known
+               UNION ALL  -- not said otherwise yet: as it was asked for
+               SELECT 2, m.no, m.programme_id, m.strand_id FROM booking_moves m
+                WHERE m.booking_id = b.id AND m.no = 1
+                  AND EXISTS (SELECT 1 FROM booking_moves o WHERE o.booking_id = b.id AND o.action = 'assign')
+               UNION ALL  -- never said otherwise
+               SELECT 3, 0, b.programme_id, b.strand_id) x
+        ORDER BY x.rank, x.no LIMIT 1) said
+      JOIN counted c ON c.programme_id = said.programme_id AND b.school_id = ANY (c.schools);
+END $$;
+
 -- What each encounter of the programmes' bookings comes to on each day, reversals taken off. Minutes as attended, before
 -- the policy's cap on a day. Every step follows an index; the planner, which cannot know how few rows there are,
 -- would else read the whole country's ledger to hash it.
@@ -75,8 +119,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
          sum(l.in_person_minutes + l.virtual_minutes)::integer,
          sum(CASE l.entry WHEN 'reversal' THEN -1 ELSE 1 END * l.bm5::integer) > 0,
          sum(CASE l.entry WHEN 'reversal' THEN -1 ELSE 1 END * l.bm6::integer) > 0
-    FROM app.programmes_counted(p_programmes) c
-    JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools)
+    FROM app.programme_bookings(p_programmes, p_known) b
     JOIN encounters e ON e.booking_id = b.id AND e.school_id = b.school_id
      AND e.academic_year BETWEEN app.academic_year_of(b.starts_at) AND app.academic_year_of(b.ends_at)
     JOIN ledger_entries l ON l.encounter_id = e.id AND l.enrolment_id = e.enrolment_id AND l.entry <> 'transferred_in'
@@ -121,11 +164,10 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
          (array_agg(m.to_state ORDER BY m.no DESC))[1],
          coalesce((array_agg(m.to_slot_id ORDER BY m.no DESC))[1], b.slot_id),
          coalesce(nullif((array_agg(m.places ORDER BY m.no DESC))[1], 0), b.places)
-    FROM app.programmes_counted(p_programmes) c
-    JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools)
+    FROM app.programme_bookings(p_programmes, p_known) b
     JOIN booking_moves m ON m.booking_id = b.id
    WHERE (m.at AT TIME ZONE 'Europe/London')::date <= p_on AND (p_known IS NULL OR m.recorded_at <= p_known)
-   GROUP BY b.id
+   GROUP BY b.programme_id, b.strand_id, b.school_id, b.id, b.slot_id, b.places
 $$;
 
 -- The figures of each strand, of what was booked without one (grouped 'none'), and of the programme ('all').
@@ -141,6 +183,7 @@ RETURNS TABLE (programme_id uuid, grouped text, strand_id uuid, whole boolean, e
                costed_minutes bigint[], spent bigint[], spent_by_programme bigint[], lapsed integer, seconds bigint[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   WITH counted AS MATERIALIZED (SELECT * FROM app.programmes_counted(p_programmes)),
+  booking AS MATERIALIZED (SELECT * FROM app.programme_bookings(p_programmes, p_known)),
   earned AS MATERIALIZED (SELECT * FROM app.programme_earnings(p_programmes, p_on, p_known)),
   standing AS MATERIALIZED (SELECT * FROM app.programme_standing(p_programmes, p_on, p_known)),
   enrolled AS MATERIALIZED (
@@ -200,9 +243,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
                       AND (r.reported_at AT TIME ZONE 'Europe/London')::date <= p_on
                       AND (p_known IS NULL OR r.recorded_at <= p_known)) AS reported,
            came.participation_id IS NOT NULL AS came
-      FROM counted c
-      JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools)
-      JOIN participation_sittings s ON s.booking_id = b.id
+      FROM booking b JOIN participation_sittings s ON s.booking_id = b.id
       LEFT JOIN came ON came.participation_id = s.participation_id
                     AND came.on_date = (lower(s.during) AT TIME ZONE 'Europe/London')::date
      WHERE (lower(s.during) AT TIME ZONE 'Europe/London')::date <= p_on
@@ -221,7 +262,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
            coalesce(sum(k.amount_pence) FILTER (WHERE k.paid_by = 'programme'), 0)::bigint AS spent_by_programme
       FROM counted c
       JOIN costs k ON k.programme_id = c.programme_id AND k.school_id = ANY (c.schools) AND k.stage = 'spend'
-      LEFT JOIN bookings b ON b.id = k.booking_id AND b.programme_id = k.programme_id
+      LEFT JOIN booking b ON b.id = k.booking_id AND b.programme_id = k.programme_id
      CROSS JOIN LATERAL (SELECT coalesce(k.strand_id, b.strand_id) AS strand_id) own
      CROSS JOIN LATERAL (VALUES (CASE WHEN own.strand_id IS NULL THEN 'none' ELSE 'strand' END, own.strand_id),
                                 ('all', NULL::uuid)) g (grouped, strand_id)
@@ -426,6 +467,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 $$;
 
 REVOKE ALL ON FUNCTION app.owners_below(), app.academic_year_of(timestamptz), app.programmes_counted(uuid[]),
+  app.programme_bookings(uuid[], timestamptz),
   app.programme_earnings(uuid[], date, timestamptz), app.programme_enrolled(uuid[], date, timestamptz),
   app.programme_standing(uuid[], date, timestamptz), app.programme_figures(uuid[], date, timestamptz),
   app.programme_targets(uuid[], date, timestamptz), app.programme_budgets(uuid[], date, timestamptz) FROM PUBLIC;

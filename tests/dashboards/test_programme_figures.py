@@ -351,6 +351,10 @@ async def test_what_was_known_stays_the_same_whatever_is_corrected_later(seen: S
         "UPDATE participations SET state = 'withdrawn', updated_at = now() WHERE id = $1", pilot.rows["F1 15"]
     )
     await pilot.move("F2", "cancel", "school", "confirmed", "cancelled", datetime.now(UTC), datetime.now(UTC))
+    await owner.execute(
+        "UPDATE bookings SET strand_id = $2 WHERE id = $1", pilot.bookings["V1"], pilot.strands["talk"]
+    )
+    await pilot.move("V1", "assign", "school", "completed", "completed", datetime.now(UTC), datetime.now(UTC))
     assert await asked(known) == before
     corrected = await asked(None)
     assert all(one != other for one, other in zip(corrected, before, strict=True))
@@ -360,10 +364,15 @@ async def test_what_was_known_stays_the_same_whatever_is_corrected_later(seen: S
 
 
 async def test_a_school_that_left_counts_until_the_day_it_did(seen: Seen) -> None:
-    visit = await seen.strand("pilot_trust", "visit")
-    assert visit.schools == 0
+    assert (await seen.strand("pilot_trust", "visit")).schools == 0
     assert (await seen.strand("pilot_trust", "visit", TODAY - timedelta(days=4))).schools == 1
-    assert visit.young_people == 14, "what its pupils did stays done"
+
+
+async def test_a_booking_that_was_made_part_of_another_strand_is_so_for_all_days(seen: Seen) -> None:
+    known = datetime.now(UTC) - timedelta(hours=1)
+    assert (await seen.strand("pilot_trust", "talk")).young_people == 14
+    assert (await seen.strand("pilot_trust", "visit")).young_people is None
+    assert (await seen.strand("pilot_trust", "visit", known=known)).young_people == 14
 
 
 def test_what_a_target_measures_is_what_the_model_allows() -> None:
