@@ -123,7 +123,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     JOIN encounters e ON e.booking_id = b.id AND e.school_id = b.school_id
      AND e.academic_year BETWEEN app.academic_year_of(b.starts_at) AND app.academic_year_of(b.ends_at)
     JOIN ledger_entries l ON l.encounter_id = e.id AND l.enrolment_id = e.enrolment_id AND l.entry <> 'transferred_in'
-     AND l.academic_year BETWEEN app.academic_year_of(b.starts_at) AND app.academic_year_of(b.ends_at)
+     AND l.academic_year BETWEEN e.academic_year AND e.academic_year + 1  -- of the encounter alone, so that partitions are left out
    WHERE l.on_date <= p_on AND (p_known IS NULL OR l.known_at <= p_known)
    GROUP BY 1, 2, 3, 4, 5, 6, 7, e.id
   HAVING sum(l.in_person_minutes + l.virtual_minutes) > 0
@@ -233,17 +233,19 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
       FROM taking t LEFT JOIN without_data w ON w.school_id = t.school_id GROUP BY 1, 2, 3
   ),
   came AS (SELECT DISTINCT e.participation_id, e.on_date FROM earned e WHERE e.participation_id IS NOT NULL),
+  missed AS (
+    SELECT DISTINCT n.participation_sitting_id AS id FROM booking b JOIN no_shows n ON n.booking_id = b.id
+     WHERE (n.opened_at AT TIME ZONE 'Europe/London')::date <= p_on AND (p_known IS NULL OR n.recorded_at <= p_known)
+  ),
   sitting AS (
-    SELECT b.programme_id, b.strand_id, s.person_no, s.id,
-           EXISTS (SELECT 1 FROM no_shows n WHERE n.booking_id = b.id AND n.participation_sitting_id = s.id
-                      AND (n.opened_at AT TIME ZONE 'Europe/London')::date <= p_on
-                      AND (p_known IS NULL OR n.recorded_at <= p_known)) AS missed,
-           EXISTS (SELECT 1 FROM attendance_reports r WHERE r.participation_sitting_id = s.id
-                      AND r.status NOT IN ('expected', 'closed', 'excused')
-                      AND (r.reported_at AT TIME ZONE 'Europe/London')::date <= p_on
-                      AND (p_known IS NULL OR r.recorded_at <= p_known)) AS reported,
-           came.participation_id IS NOT NULL AS came
+    SELECT b.programme_id, b.strand_id, s.person_no, missed.id IS NOT NULL AS missed,
+           CASE WHEN missed.id IS NOT NULL OR came.participation_id IS NOT NULL THEN true
+                ELSE EXISTS (SELECT 1 FROM attendance_reports r WHERE r.participation_sitting_id = s.id
+                                AND r.status NOT IN ('expected', 'closed', 'excused')
+                                AND (r.reported_at AT TIME ZONE 'Europe/London')::date <= p_on
+                                AND (p_known IS NULL OR r.recorded_at <= p_known)) END AS settled
       FROM booking b JOIN participation_sittings s ON s.booking_id = b.id
+      LEFT JOIN missed ON missed.id = s.id
       LEFT JOIN came ON came.participation_id = s.participation_id
                     AND came.on_date = (lower(s.during) AT TIME ZONE 'Europe/London')::date
      WHERE (lower(s.during) AT TIME ZONE 'Europe/London')::date <= p_on
@@ -254,7 +256,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
       FROM sitting s
      CROSS JOIN LATERAL (VALUES (CASE WHEN s.strand_id IS NULL THEN 'none' ELSE 'strand' END, s.strand_id),
                                 ('all', NULL::uuid)) g (grouped, strand_id)
-     WHERE s.missed OR s.reported OR s.came
+     WHERE s.settled
      GROUP BY 1, 2, 3
   ),
   cost AS (
@@ -270,24 +272,29 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
        ELSE k.created_at <= p_known AND (k.removed_at IS NULL OR k.removed_at > p_known) END
      GROUP BY 1, 2, 3, 4
   ),
-  earned_at AS (
-    SELECT e.programme_id, g.grouped, g.strand_id, e.school_id, sum(e.minutes)::bigint AS minutes,
-           array_agg(DISTINCT e.person_no) AS people
+  person_at AS (
+    SELECT e.programme_id, g.grouped, g.strand_id, e.school_id, e.person_no, sum(e.minutes)::bigint AS minutes
       FROM earned e
      CROSS JOIN LATERAL (VALUES (CASE WHEN e.strand_id IS NULL THEN 'none' ELSE 'strand' END, e.strand_id),
                                 ('all', NULL::uuid)) g (grouped, strand_id)
-     GROUP BY 1, 2, 3, 4
+     GROUP BY 1, 2, 3, 4, 5
   ),
   costed AS (
-    SELECT k.programme_id, k.grouped, k.strand_id, array_agg(coalesce(a.minutes, 0) ORDER BY k.school_id) AS minutes,
+    SELECT k.programme_id, k.grouped, k.strand_id, array_agg(k.minutes ORDER BY k.school_id) AS minutes,
            array_agg(k.spent ORDER BY k.school_id) AS spent,
-           array_agg(k.spent_by_programme ORDER BY k.school_id) AS spent_by_programme,
-           (SELECT count(DISTINCT p)::integer FROM earned_at x, unnest(x.people) p
-             WHERE x.programme_id = k.programme_id AND x.grouped = k.grouped AND x.strand_id IS NOT DISTINCT FROM k.strand_id
-               AND x.school_id = ANY (array_agg(k.school_id))) AS people
-      FROM cost k
-      LEFT JOIN earned_at a ON a.programme_id = k.programme_id AND a.grouped = k.grouped AND a.school_id = k.school_id
-                           AND a.strand_id IS NOT DISTINCT FROM k.strand_id
+           array_agg(k.spent_by_programme ORDER BY k.school_id) AS spent_by_programme
+      FROM (SELECT c.*, coalesce(a.minutes, 0)::bigint AS minutes
+              FROM cost c
+              LEFT JOIN (SELECT programme_id, grouped, strand_id, school_id, sum(minutes) AS minutes
+                           FROM person_at GROUP BY 1, 2, 3, 4) a
+                ON a.programme_id = c.programme_id AND a.grouped = c.grouped AND a.school_id = c.school_id
+               AND a.strand_id IS NOT DISTINCT FROM c.strand_id) k
+     GROUP BY 1, 2, 3
+  ),
+  payers AS (
+    SELECT a.programme_id, a.grouped, a.strand_id, count(DISTINCT a.person_no)::integer AS people
+      FROM person_at a JOIN cost k ON k.programme_id = a.programme_id AND k.grouped = a.grouped
+       AND k.school_id = a.school_id AND k.strand_id IS NOT DISTINCT FROM a.strand_id
      GROUP BY 1, 2, 3
   ),
   answered AS (
@@ -304,13 +311,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT g.programme_id, g.grouped, g.strand_id, c.whole, c.exact, coalesce(s.schools, 0), coalesce(s.unknown, 0),
          coalesce(p.young_people, 0), coalesce(p.minutes, 0), coalesce(p.squares, 0), coalesce(p.days, 0),
          coalesce(p.bm5, 0), coalesce(p.bm6, 0), coalesce(a.expected_people, 0), coalesce(a.expected, 0),
-         coalesce(a.no_shows, 0), coalesce(k.people, 0), coalesce(k.minutes, '{}'), coalesce(k.spent, '{}'),
+         coalesce(a.no_shows, 0), coalesce(y.people, 0), coalesce(k.minutes, '{}'), coalesce(k.spent, '{}'),
          coalesce(k.spent_by_programme, '{}'), coalesce(r.lapsed, 0), coalesce(r.seconds, '{}')
     FROM groups g JOIN counted c ON c.programme_id = g.programme_id
     LEFT JOIN people p ON p.programme_id = g.programme_id AND p.grouped = g.grouped AND p.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN schools s ON s.programme_id = g.programme_id AND s.grouped = g.grouped AND s.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN attended a ON a.programme_id = g.programme_id AND a.grouped = g.grouped AND a.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN costed k ON k.programme_id = g.programme_id AND k.grouped = g.grouped AND k.strand_id IS NOT DISTINCT FROM g.strand_id
+    LEFT JOIN payers y ON y.programme_id = g.programme_id AND y.grouped = g.grouped AND y.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN answered r ON r.programme_id = g.programme_id AND r.grouped = g.grouped AND r.strand_id IS NOT DISTINCT FROM g.strand_id
 $$;
 
