@@ -67,13 +67,13 @@ async def assign(tx: Writer, booking_id: UUID, to: Assignment) -> Row:
     NotFound, Forbidden `not_yours` for the employer, Stale, Conflict `not_from_this_state`, and as `fit`. Nothing
     happens, and nobody is told, where it is so already. Emits booking.assigned to the school's side.
     """
-    if tx.caller.side != "school":
-        raise Forbidden("not_yours", "Only a school's side says what a booking is part of.")
     held = await sql.lock(tx, booking_id)
     if held is None:
         if await sql.by_id(tx, booking_id) is None:
             raise NotFound("booking")
         raise Forbidden("grant_read_only", "The grant you hold is for reading only.")
+    if tx.caller.side != "school":
+        raise Forbidden("not_yours", "Only a school's side says what a booking is part of.")
     if to.expected is not None and to.expected != held["version"]:
         raise Stale
     if held["state"] in _OFF:
