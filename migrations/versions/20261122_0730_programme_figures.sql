@@ -8,6 +8,7 @@
 -- the same pair gives the same answer for good.
 
 -- Whose programmes the caller may count beside its own: an authority's hubs', the national body's authorities' and hubs'.
+-- Not granted to anyone.
 CREATE FUNCTION app.owners_below() RETURNS uuid[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   WITH RECURSIVE below AS (
@@ -19,18 +20,20 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT coalesce(array_agg(id), '{}') FROM below
 $$;
 
-DROP POLICY programmes_read ON programmes;
-CREATE POLICY programmes_read ON programmes FOR SELECT TO tendays_app USING (
-  owner_id = (SELECT app.org()) OR id = ANY ((SELECT app.programmes_joined())::uuid[])
-  OR owner_id = ANY ((SELECT app.owners_below())::uuid[]));
-DROP POLICY strands_read ON strands;
-CREATE POLICY strands_read ON strands FOR SELECT TO tendays_app USING (
-  owner_id = (SELECT app.org()) OR programme_id = ANY ((SELECT app.programmes_joined())::uuid[])
-  OR owner_id = ANY ((SELECT app.owners_below())::uuid[]));
-DROP POLICY programme_schools_read ON programme_schools;
-CREATE POLICY programme_schools_read ON programme_schools FOR SELECT TO tendays_app USING (
-  owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.schools())::uuid[])
-  OR owner_id = ANY ((SELECT app.owners_below())::uuid[]));
+-- The programmes that an authority or the national body may count, their strands and their schools. Row security shows it
+-- its own alone, and REST is run by owners and schools; these are for the dashboards.
+CREATE FUNCTION app.programmes_below() RETURNS SETOF programmes
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT p.* FROM programmes p WHERE p.owner_id = ANY (app.owners_below())
+$$;
+CREATE FUNCTION app.strands_below() RETURNS SETOF strands
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT s.* FROM strands s WHERE s.owner_id = ANY (app.owners_below())
+$$;
+CREATE FUNCTION app.programme_schools_below() RETURNS SETOF programme_schools
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT s.* FROM programme_schools s WHERE s.owner_id = ANY (app.owners_below())
+$$;
 
 -- A booking's moves say which programme it was part of: those made before they did are given it now.
 UPDATE booking_moves m SET programme_id = b.programme_id, strand_id = b.strand_id FROM bookings b
@@ -474,10 +477,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
    ORDER BY 3 NULLS FIRST, 2
 $$;
 
-REVOKE ALL ON FUNCTION app.owners_below(), app.academic_year_of(timestamptz), app.programmes_counted(uuid[]),
+REVOKE ALL ON FUNCTION app.owners_below(), app.programmes_below(), app.strands_below(), app.programme_schools_below(),
+  app.academic_year_of(timestamptz), app.programmes_counted(uuid[]),
   app.programme_bookings(uuid[], timestamptz),
   app.programme_earnings(uuid[], date, timestamptz), app.programme_enrolled(uuid[], date, timestamptz),
   app.programme_standing(uuid[], date, timestamptz), app.programme_figures(uuid[], date, timestamptz),
   app.programme_targets(uuid[], date, timestamptz), app.programme_budgets(uuid[], date, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.owners_below(), app.programme_figures(uuid[], date, timestamptz),
+GRANT EXECUTE ON FUNCTION app.programmes_below(), app.strands_below(), app.programme_schools_below(),
+  app.programme_figures(uuid[], date, timestamptz),
   app.programme_targets(uuid[], date, timestamptz), app.programme_budgets(uuid[], date, timestamptz) TO tendays_app;

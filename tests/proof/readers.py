@@ -58,8 +58,8 @@ READERS: dict[str, frozenset[str]] = {
     "participations": BOTH,
     "persons": NOBODY,
     "programme_changes": HUB | SCHOOL_SIDE,
-    "programme_schools": HUB | SCHOOL_SIDE | {"authority"},  # over the hub that runs it
-    "programmes": HUB | SCHOOL_SIDE | {"authority"},
+    "programme_schools": HUB | SCHOOL_SIDE,
+    "programmes": HUB | SCHOOL_SIDE,
     "pupil_refs": SCHOOL,
     "revoked_tokens": SCHOOL,
     "school_states": SCHOOL_SIDE,
@@ -70,7 +70,7 @@ READERS: dict[str, frozenset[str]] = {
     "sitting_marks": BOTH,
     "sittings": BOTH,
     "slots": BOTH,
-    "strands": HUB | SCHOOL_SIDE | {"authority"},
+    "strands": HUB | SCHOOL_SIDE,
     "summaries": SCHOOL_SIDE,
     "suspensions": frozenset({"hub_b"}),  # nobody else learns who suspended
     "targets": HUB,
