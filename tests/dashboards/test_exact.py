@@ -64,6 +64,7 @@ class History:
             "school_id": self.world[school],
             "pupil_id": pupil,
             "kind": kind,
+            "mode": "virtual" if kind == "virtual_experience" else "hybrid",
             "employer_name": "Bakery",
             "per_day": [
                 self._day(first + timedelta(days=at), kind) for at in range(self.chance.randint(1, 5))
@@ -72,7 +73,8 @@ class History:
         }
         body["per_day"] = [one for one in body["per_day"] if one["on"] <= await self.today()]
         made = await self.world.post(school, "/v1/encounters", body)
-        assert made.status_code in {201, 422}, made.text  # a placement below Year 10 is refused
+        refusal = made.json().get("errors", [{}])[0].get("code")
+        assert made.status_code == 201 or refusal == "placement_unlawful", made.text
         if made.status_code == 201:
             self.encounters.append((school, made.headers["location"]))
 
@@ -91,7 +93,8 @@ class History:
         if self.chance.random() < 0.3:
             body["void"] = True
         else:
-            body["per_day"] = [self._day(date.fromisoformat(one.json()["starts_on"]), "workplace_visit")]
+            was = one.json()
+            body["per_day"] = [self._day(date.fromisoformat(was["starts_on"]), was["kind"])]
         done = await self.world.post(school, f"{where}/corrections", body, If_Match=one.headers["etag"])
         assert done.status_code in {200, 409}, done.text
 
