@@ -167,13 +167,45 @@ class History:
     async def step(self) -> None:
         acts = (
             (self.encounter, 20), (self.correction, 5), (self.nc_year, 3), (self.registered_twice, 1), (self.accepted, 1),
-            (self.moves, 2), (self.membership, 1), (self.keep, 6),
+            (self.moves, 2), (self.membership, 2), (self.keep, 3),
         )  # fmt: skip
         act = self.chance.choices([one for one, _ in acts], [weight for _, weight in acts])[0]
+        if self.chance.random() < 0.5:
+            await self.keep()  # so that what the act alone does not mark would be missed
         await act()
         self.states.append(await recount.state_of(self.world.owner))
+        await self.agree_now(self.states[-1])
 
     # --- what is asked --------------------------------------------------------------------------------
+
+    async def agree_now(self, state: State) -> None:
+        """Each school's cells of today are those of its ledger, right after whatever happened."""
+        ledger, day = await recount.ledger_of(self.world.owner), await self.today()
+        year = academic_year(day)
+        for who in SCHOOLS:
+            for only in (False, True):
+                found = recount.pupils(state, ledger, {self.world[who]}, day, year, only=only)
+                async with self.db.read(self._caller(who)) as tx:
+                    cells = await sql.cells(tx, None, day, year, service.marks(day), year_only=only)
+                assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (who, only)
+
+    async def known(self) -> None:
+        """The hub's cells of some days before, as known at moments before."""
+        ledger, today = await recount.ledger_of(self.world.owner), await self.today()
+        for before in self.chance.sample(self.states, 3):
+            on = today - timedelta(days=self.chance.choice((21, 25, 60, 150)))
+            hub = recount.schools_of(before, self.world["hub_a"], "hub", on)
+            found = recount.pupils(
+                before, ledger, hub, on, academic_year(on), only=False, known=before.moment
+            )
+            async with self.db.read(self._caller("hub_a")) as tx:
+                cells = await sql.cells(
+                    tx, None, on, academic_year(on), service.marks(on), year_only=False, known=before.moment
+                )
+            assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (
+                on,
+                before.moment,
+            )
 
     async def agree(self, state: State, on: date, year: int | None, known: datetime | None) -> None:
         """Whatever is asked of a day, as known at a moment, is what the ledger comes to."""
@@ -227,6 +259,7 @@ class History:
         before = self.chance.choice(self.states)
         on = min(school_day(before.moment), today) - timedelta(days=self.chance.choice((0, 4, 60, 150)))
         await self.agree(before, on, self.chance.choice((None, academic_year(on))), before.moment)
+        await self.known()
 
 
 @pytest_asyncio.fixture
