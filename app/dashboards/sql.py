@@ -1,7 +1,7 @@
 """What dashboards read: aggregates through functions that count for the caller, and the lists around them."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -186,3 +186,34 @@ def _past(after: Sequence[Any]) -> ColumnElement[bool]:
     name, key = after
     o = organisations.c
     return or_(o.name > name, and_(o.name == name, o.id > UUID(key)))
+
+
+# --- by characteristic --------------------------------------------------------------------------------
+
+_TRAITS = select(
+    func.app.coverage_traits(
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("year_only"),
+        bindparam("known"),
+        bindparam("activity"),
+        bindparam("placement"),
+        bindparam("week"),
+        bindparam("total"),
+    ).table_valued(
+        "school_id", "nc_year", "settled_year", "field_group", "value", "pupils", "reached", "minutes", "days",
+        "at_activity", "at_placement", "at_week", "at_total", "bm5", "bm6",
+    )
+)  # fmt: skip
+
+
+async def traits(
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Row, *, year_only: bool,
+    known: datetime | None
+) -> Sequence[Row]:  # fmt: skip
+    """Counts by school, NC year, field group and value, of the schools that stand on the group. `marks` in minutes."""
+    asked = {
+        "schools": schools, "day": day, "year": year, "year_only": year_only, "known": known, **marks
+    }  # fmt: skip
+    return await tx.rows(_TRAITS, asked)
