@@ -79,11 +79,12 @@ async def table(
     """
     on_whole = rounds(tx.caller)
     found = known.schools if known else {
-        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on))
+        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on, asked.known))
     }  # fmt: skip
     cells = await sql.cells(
-        tx, None if on_whole else schools, asked.on, asked.year, _marks(asked.on), year_only=asked.year_only
-    )
+        tx, None if on_whole else schools, asked.on, asked.year, _marks(asked.on), year_only=asked.year_only,
+        known=asked.known,
+    )  # fmt: skip
     groups = [figures.group_of(row) for row in cells]
     held = figures.hidden(groups, found) if on_whole else frozenset()
     return Table(found, figures.by_school(groups), {}, held, on_whole)
@@ -91,7 +92,7 @@ async def table(
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:
     """The same table with its counts by kind: one more statement."""
-    rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only)
+    rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only, known=asked.known)
     return replace(counts, kinds=figures.kinds_of(rows))
 
 
