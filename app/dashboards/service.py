@@ -10,7 +10,7 @@ from app.core.caller import Caller
 from app.core.clock import school_day, wall_now
 from app.core.db import Door
 from app.core.errors import invalid
-from app.dashboards import figures, sql
+from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Table
 from app.rules.entitlement import Policy, policy_on
 from app.rules.school_calendar import academic_year, last_day
@@ -94,6 +94,20 @@ async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[U
     """The same table with its counts by kind: one more statement."""
     rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only, known=asked.known)
     return replace(counts, kinds=figures.kinds_of(rows))
+
+
+async def by_characteristic(
+    tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None
+) -> gaps.Table:
+    """The same pupils by characteristic, with what is withheld of it: one more statement.
+
+    `counts` is the table of the same period and schools. Where figures are rounded all schools are always read.
+    """
+    rows = await sql.traits(
+        tx, None if counts.rounds else schools, asked.on, asked.year, _marks(asked.on),
+        year_only=asked.year_only, known=asked.known,
+    )  # fmt: skip
+    return gaps.table(counts, map(gaps.trait_of, rows))
 
 
 def _marks(day: date) -> dict[str, int]:

@@ -208,7 +208,7 @@ _TRAITS = select(
         bindparam("day"),
         bindparam("year"),
         bindparam("year_only"),
-        bindparam("known"),
+        cast(bindparam("known"), _MOMENT),
         bindparam("activity"),
         bindparam("placement"),
         bindparam("week"),

@@ -149,20 +149,20 @@ class _Grid:
         unseen = [at for at in self._rolls if f"{at[0]}|{at[1]}" in self._hidden]
         number = {at: len(self.pieces) + no for no, at in enumerate(unseen)}
         moved = move(self._equations(held, number), len(self.pieces) + len(unseen))
-        going: set[str] = set()
-        for pieces in self._still(moved, held, number):
-            going |= self._least(pieces, held)
-        return frozenset(going)
+        return frozenset(
+            name for near in self._still(moved, held, number) for name in self._least(near, held)
+        )
 
     def _equations(self, held: frozenset[str], number: Mapping[tuple[str, str], int]) -> Iterator[Equation]:
-        for (school, group, part), pieces in self._rows().items():
-            parts = [part] if part else [other for at, other in self._rolls if at == school]
-            rest = {number[school, one]: -1 % PRIME for one in parts if (school, one) in number}
-            yield dict.fromkeys(pieces, 1) | rest
-        yield from (dict.fromkeys(unseen, 1) for unseen in self._unseen_sums(number).values())
-        yield from map(lambda one: dict.fromkeys(one, 1), {
-            tuple(pieces) for name, pieces in self._of.items() if name not in held
-        })  # fmt: skip
+        unseen: defaultdict[str, list[str]] = defaultdict(list)
+        for school, part in number:
+            unseen[school].append(part)
+        for (school, _, year), pieces in self._rows().items():
+            parts = [one for one in unseen[school] if year in {None, one}]
+            yield dict.fromkeys(pieces, 1) | {number[school, one]: PRIME - 1 for one in parts}
+        yield from (dict.fromkeys(some, 1) for some in self._unseen_sums(number).values())
+        shown = {tuple(pieces) for name, pieces in self._of.items() if name not in held}
+        yield from (dict.fromkeys(pieces, 1) for pieces in sorted(shown))
 
     def _rows(self) -> Mapping[tuple[str, FieldGroup, str | None], list[int]]:
         """The pieces of each pupil group of coverage, for each field group."""
@@ -183,26 +183,32 @@ class _Grid:
 
     def _still(
         self, moved: Sequence[int], held: frozenset[str], number: Mapping[tuple[str, str], int]
-    ) -> Iterator[list[int]]:
-        """Of each thing that must not be known and does not move: the pieces that it is among."""
+    ) -> Iterator[set[str]]:
+        """Of each thing that must not be known and does not move: the figures that split the same pupils."""
         for at, one in enumerate(self.pieces):
             if one.sensitive and not moved[at]:
-                yield [at]
+                yield self._near(one)
         for name in held:
             if self._bases[name] < SMALLEST_BASE and not sum(moved[at] for at in self._of[name]) % PRIME:
-                yield self._of[name]
-        for at, unknown in number.items():
-            if self._rolls[at].pupils < SMALLEST_BASE and not moved[unknown]:
-                yield [no for no, one in enumerate(self.pieces) if one.places[0] == at[0]]
+                yield set().union(*(self._near(self.pieces[at]) for at in self._of[name]))
+        for where, unknown in number.items():
+            roll = self._rolls[where]
+            if roll.pupils < SMALLEST_BASE and not moved[unknown]:
+                for group in FieldGroup:
+                    yield self._beside(roll, group)
 
-    def _least(self, pieces: Sequence[int], held: frozenset[str]) -> set[str]:
-        """The figure of least interest that is shown and splits the pupils that these pieces are of."""
-        near: set[str] = set()
-        for at in pieces:
-            one = self.pieces[at]
-            for place in one.places:
-                for value in VALUES[one.group]:
-                    near |= {key(place, one.group, value), key(place, one.group, value, one.year)}
+    def _near(self, one: _Piece) -> set[str]:
+        values = VALUES[one.group]
+        years = {None, one.year}
+        return {key(place, one.group, value, year) for place in one.places for value in values for year in years}
+
+    def _beside(self, roll: Roll, group: FieldGroup) -> set[str]:
+        """What tells how many of the others there are, and so of these: the difference between coverage and its split."""
+        values, years = VALUES.get(group, ()), (None, roll.year)
+        return {key(place, group, value, year) for place in roll.places[1:] for value in values for year in years}
+
+    def _least(self, near: set[str], held: frozenset[str]) -> set[str]:
+        """The figure of least interest among those that are shown."""
         shown = [name for name in near if name in self._ranks and name not in held]
         return {min(shown, key=lambda name: (self._ranks[name], self._bases[name], name))} if shown else set()
 

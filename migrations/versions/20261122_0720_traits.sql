@@ -1,18 +1,5 @@
 -- Coverage by characteristic: who has had nothing, and how far that is from their peers.
 
--- (until the branch `kept` is merged) who is counted, with what they have attained
-CREATE FUNCTION app.counted_pupils(p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz,
-  p_activity integer)
-RETURNS TABLE (enrolment_id uuid, person_id uuid, school_id uuid, nc_year text, settled_year text, minutes bigint,
-               days bigint, activity bigint, placement bigint, bm5 bigint, bm6 bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-  SELECT r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year, coalesce(b.minutes, 0)::bigint,
-         coalesce(b.days, 0)::bigint, coalesce(b.activity_minutes, 0)::bigint, coalesce(b.placement_minutes, 0)::bigint,
-         coalesce(b.bm5, 0)::bigint, coalesce(b.bm6, 0)::bigint
-    FROM app.counted_roll(p_schools, p_on, p_year) r LEFT JOIN balances b ON b.enrolment_id = r.enrolment_id
-$$;
-REVOKE ALL ON FUNCTION app.counted_pupils(uuid[], date, integer, boolean, timestamptz, integer) FROM PUBLIC;
-
 -- Counts by school, NC year and what is told of a characteristic, with the columns of app.coverage_cells. A group counts
 -- only at schools that stand on it (school_states.field_groups): there each pupil is in exactly one row of the group,
 -- with a null value if nothing was told of them (a "no" is stored as such: nothing told is not "no"). Values are those
@@ -26,7 +13,7 @@ RETURNS TABLE (school_id uuid, nc_year text, settled_year text, field_group text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_schools uuid[];
 BEGIN
-  SELECT coalesce(array_agg(c.school_id), '{}') INTO v_schools FROM app.schools_counted(p_on) c
+  SELECT coalesce(array_agg(c.school_id), '{}') INTO v_schools FROM app.schools_counted(p_on, p_known) c
    WHERE p_schools IS NULL OR c.school_id = ANY (p_schools);
   RETURN QUERY
     WITH pupil AS MATERIALIZED (
