@@ -214,7 +214,7 @@ def _hidden(sizes: tuple[Size, ...]) -> frozenset[str]:
     sums: defaultdict[str, set[str]] = defaultdict(set)
     for places, parts, _ in sizes:
         _relate(sums, places, parts)
-    return Sums(bases, ranks).held(sums.values())
+    return Sums(bases, ranks).held_together(sums.values())
 
 
 _RANKS = ((4, 1, 0), (5, 3, 2), (6, 3, 2))

@@ -1,5 +1,6 @@
 """Coverage for a caller: reads the counts, and makes them into figures that this caller may be shown."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -107,7 +108,8 @@ async def by_characteristic(
         tx, None if counts.rounds else schools, asked.on, asked.year, _marks(asked.on),
         year_only=asked.year_only, known=asked.known,
     )  # fmt: skip
-    return gaps.table(counts, map(gaps.trait_of, rows))
+    # What is withheld takes a while of a large hub, and others are waiting.
+    return await asyncio.to_thread(gaps.table, counts, [gaps.trait_of(row) for row in rows])
 
 
 def _marks(day: date) -> dict[str, int]:

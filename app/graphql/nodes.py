@@ -8,11 +8,12 @@ import strawberry
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT
-from app.dashboards import figures, sql
+from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Cut, Line, Place, Table
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
-from app.graphql.figures import AcademicYear, Basis, By, Figures, basis_of
+from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
+from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import node_id
 from app.graphql.session import Info, Session
 from app.rules.words import ExperienceKind, KeyStage
@@ -80,10 +81,7 @@ class Coverage:
     @answers("The school, where the line is one school's.")
     def school(self) -> "School | None":
         """By its id, without another question."""
-        found = self.line.school
-        if found is None:
-            return None
-        return School(id=node_id("School", found.id), uuid=found.id, name=found.name, urn=found.urn)
+        return school_shown(self.line.school) if self.line.school else None
 
     def _named(self, cut: Cut) -> str | None:
         return self.line.key if self.line.cut is cut and self.line.key != figures.NO_YEAR else None
@@ -139,6 +137,26 @@ class School(Node):
         table = await asked.table(info.context, self.uuid)
         return await asked.answer(info.context, table, figures.at_school(table, self.uuid))
 
+    @answers(
+        "The school's pupils by characteristic, and who of them has had nothing. For hubs not by YEAR_GROUP."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Loaded for all schools of the document at once."""
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked, self.uuid)
+        place = figures.at_school(table.coverage, self.uuid)
+        return await asked.answer(info.context, place, table, school_shown)
+
     async def _parents(self, info: Info, relation: str) -> list[Row]:
         return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
 
@@ -179,13 +197,38 @@ class Hub(Node):
             info.context, academic_year, figures.whole(table, figures.at_hub(table, self.uuid))
         )
 
+    @answers(
+        "The hub's pupils by characteristic, and who of them has had nothing. For the hub itself and those above it."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Of all its schools together."""
+        self._counted_by(info)
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked)
+        return await asked.answer(
+            info.context, figures.at_hub(table.coverage, self.uuid), table, school_shown
+        )
+
     async def _table(self, info: Info, asked: "Asked") -> Table:
+        self._counted_by(info)
+        return await asked.table(info.context)
+
+    def _counted_by(self, info: Info) -> None:
         caller = info.context.caller
         if caller.org_kind not in {"authority", "national"} and caller.org_id != self.uuid:
             raise NotFound(
                 "coverage"
             )  # a school knows its hub by name, and would see its own figures as the hub's
-        return await asked.table(info.context)
 
 
 @strawberry.type(description="A multi-academy trust.")
@@ -221,6 +264,28 @@ class Trust(Node):
         """Of all its academies together."""
         table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
         return await line_of(info.context, academic_year, figures.whole(table, figures.everywhere(table)))
+
+    @answers(
+        "The pupils of the trust's academies by characteristic, and who of them has had nothing; exact. For the trust "
+        "itself."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Of all its academies together."""
+        if info.context.caller.org_id != self.uuid:
+            raise NotFound("coverage")
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked)
+        return await asked.answer(info.context, figures.everywhere(table.coverage), table, school_shown)
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
         if info.context.caller.org_id != self.uuid:
@@ -321,6 +386,11 @@ def school_of(row: Row) -> School:
     return School(id=node_id("School", row["id"]), uuid=row["id"], name=row["name"], urn=row["urn"])
 
 
+def school_shown(found: figures.School) -> School:
+    """A school that was counted."""
+    return School(id=node_id("School", found.id), uuid=found.id, name=found.name, urn=found.urn)
+
+
 def hub_of(row: Row) -> Hub:
     """A hub's row."""
     return Hub(id=node_id("Hub", row["id"]), uuid=row["id"], name=row["name"])
@@ -403,6 +473,12 @@ class Asked:
         )
         total = Coverage(line=figures.whole(table, place), on=on, year=self.year)
         return CoverageConnection(edges=edges, page_info=where, total_count=len(found), total=total)
+
+
+async def gap_table(session: Session, asked: GapsAsked, school: UUID | None = None) -> gaps.Table:
+    """The counts by characteristic: of one school (loaded with the others of the document), or of all."""
+    session.require(COVERAGE)
+    return await session.gaps.load((asked.period, school))
 
 
 async def line_of(session: Session, year: int | None, line: Line) -> Coverage:

@@ -16,13 +16,15 @@ from app.core.clock import school_day
 from app.core.db import Database, Door, Reader, Row
 from app.core.errors import Forbidden
 from app.core.paging import Cursors
-from app.dashboards import service, sql
+from app.dashboards import gaps, service, sql
 from app.dashboards.figures import Table, merged
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Key = tuple[int | None, UUID | None]
 """An academic year (None: all of them) and a school (None: all that the caller may count)."""
+When = tuple[int | None, date | None, datetime | None]
+"""An academic year (None: all of them), the day of which is asked, and the moment of knowledge."""
 
 
 class Session:
@@ -43,6 +45,7 @@ class Session:
         self._known: dict[date, Table] = {}
         self.tables: DataLoader[Key, Table] = DataLoader(self._tables)
         self.kinds: DataLoader[Key, Table] = DataLoader(self._tables_with_kinds)
+        self.gaps: DataLoader[tuple[When, UUID | None], gaps.Table] = DataLoader(self._gaps)
         self.parents: DataLoader[UUID, Sequence[Row]] = DataLoader(self._parents)
         self.strands: DataLoader[UUID, Sequence[Row]] = DataLoader(self._strands)
         self.enrolled: DataLoader[UUID, Sequence[Row]] = DataLoader(self._enrolled)
@@ -82,7 +85,7 @@ class Session:
         """Give the connection back, and let go of what was read: loaders know their session, and would keep it."""
         await self._stack.aclose()
         self._known.clear()
-        for loader in (self.tables, self.kinds, self.parents, self.strands, self.enrolled):
+        for loader in (self.tables, self.kinds, self.gaps, self.parents, self.strands, self.enrolled):
             loader.clear_all()
 
     async def _open(self) -> Reader:
@@ -110,6 +113,15 @@ class Session:
             found[year] = await self.ask(service.with_kinds, asked, merged(parts), schools)
         return [found[year] for year, _ in keys]
 
+    async def _gaps(self, keys: list[tuple[When, UUID | None]]) -> list[gaps.Table]:
+        found = {when: await self._split(when, schools) for when, schools in _by_when(keys).items()}
+        return [found[when] for when, _ in keys]
+
+    async def _split(self, when: When, schools: Sequence[UUID] | None) -> gaps.Table:
+        asked = await self.period(*when)
+        counts = await self.ask(service.table, asked, schools)
+        return await self.ask(service.by_characteristic, asked, counts, schools)
+
     async def _parents(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.parents, keys, await self.today()), "member_id", keys)
 
@@ -131,6 +143,16 @@ def _by_year(keys: Sequence[Key]) -> dict[int | None, list[UUID] | None]:
         if school is not None:
             found[year].append(school)
     return {year: None if year in every else found[year] for year, _ in keys}
+
+
+def _by_when(keys: Sequence[tuple[When, UUID | None]]) -> dict[When, list[UUID] | None]:
+    """The schools wanted of each period; None where all are."""
+    every = {when for when, school in keys if school is None}
+    found: defaultdict[When, list[UUID]] = defaultdict(list)
+    for when, school in keys:
+        if school is not None:
+            found[when].append(school)
+    return {when: None if when in every else found[when] for when, _ in keys}
 
 
 def _grouped(rows: Sequence[Row], column: str, keys: Sequence[UUID]) -> list[Sequence[Row]]:
