@@ -138,11 +138,13 @@ class Query:
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """The caller's whole scope."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context)
         return await asked.answer(info.context, table, figures.everywhere(table))
 
