@@ -1,9 +1,42 @@
 -- Coverage by characteristic: who has had nothing, and how far that is from their peers.
 
--- Counts by school, NC year and what is told of a characteristic, with the columns of app.coverage_cells. A group counts
--- only at schools that stand on it (school_states.field_groups): there each pupil is in exactly one row of the group,
--- with a null value if nothing was told of them (a "no" is stored as such: nothing told is not "no"). Values are those
--- valid on p_on and, if p_known is given, recorded by then and not yet superseded.
+-- Counts by school, NC year and what is told of a characteristic, live, of any schools. A group counts only at schools that
+-- stand on it (school_states.field_groups): there each pupil is in exactly one row of the group, with a null value if
+-- nothing was told of them (a "no" is stored as such: nothing told is not "no"). Values are those valid on p_on and, if
+-- p_known is given, recorded by then and not yet superseded. Not granted to anyone.
+CREATE FUNCTION app.traits_of(
+  p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz,
+  p_activity integer, p_placement integer, p_week integer, p_total integer)
+RETURNS TABLE (school_id uuid, nc_year text, settled_year text, field_group text, value text, pupils integer,
+               reached integer, minutes bigint, days bigint, at_activity integer, at_placement integer, at_week integer,
+               at_total integer, bm5 integer, bm6 integer)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  WITH pupil AS MATERIALIZED (
+    SELECT * FROM app.counted_pupils(p_schools, p_on, p_year, p_year_only, p_known, p_activity)
+  ),
+  stands AS (
+    SELECT s.school_id, f AS field_group FROM school_states s, unnest(s.field_groups) f
+     WHERE s.school_id = ANY (p_schools) AND f NOT IN ('identity', 'enrolment', 'access_needs')
+  ),
+  told AS (
+    SELECT c.enrolment_id, c.field_group, c.value FROM characteristics c
+     WHERE c.school_id = ANY (p_schools) AND c.valid_from <= p_on AND (c.valid_to IS NULL OR c.valid_to > p_on)
+       AND CASE WHEN p_known IS NULL THEN c.superseded_at IS NULL
+                ELSE c.recorded_at <= p_known AND (c.superseded_at IS NULL OR c.superseded_at > p_known) END
+  )
+  SELECT p.school_id, p.nc_year, p.settled_year, s.field_group, t.value, count(*)::integer,
+         (count(*) FILTER (WHERE p.minutes > 0))::integer, sum(p.minutes)::bigint, sum(p.days)::bigint,
+         (count(*) FILTER (WHERE p.activity >= p_activity))::integer,
+         (count(*) FILTER (WHERE p.placement >= p_placement))::integer,
+         (count(*) FILTER (WHERE p.minutes >= p_week))::integer,
+         (count(*) FILTER (WHERE p.minutes >= p_total))::integer,
+         (count(*) FILTER (WHERE p.bm5 > 0))::integer, (count(*) FILTER (WHERE p.bm6 > 0))::integer
+    FROM pupil p JOIN stands s ON s.school_id = p.school_id
+    LEFT JOIN told t ON t.enrolment_id = p.enrolment_id AND t.field_group = s.field_group
+   GROUP BY p.school_id, p.nc_year, p.settled_year, s.field_group, t.value
+$$;
+
+-- The same for a caller, of the schools whose figures it may see; from kept rows where there are any.
 CREATE FUNCTION app.coverage_traits(
   p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz,
   p_activity integer, p_placement integer, p_week integer, p_total integer)
@@ -11,37 +44,81 @@ RETURNS TABLE (school_id uuid, nc_year text, settled_year text, field_group text
                reached integer, minutes bigint, days bigint, at_activity integer, at_placement integer, at_week integer,
                at_total integer, bm5 integer, bm6 integer)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-DECLARE v_schools uuid[];
+DECLARE v_schools uuid[]; v_kept uuid[]; v_live uuid[];
 BEGIN
   SELECT coalesce(array_agg(c.school_id), '{}') INTO v_schools FROM app.schools_counted(p_on, p_known) c
    WHERE p_schools IS NULL OR c.school_id = ANY (p_schools);
+  v_kept := app.kept_of(v_schools, p_on, p_year, p_year_only, p_known, ARRAY[p_activity, p_placement, p_week, p_total]);
   RETURN QUERY
-    WITH pupil AS MATERIALIZED (
-      SELECT * FROM app.counted_pupils(v_schools, p_on, p_year, p_year_only, p_known, p_activity)
-    ),
-    stands AS (
-      SELECT s.school_id, f AS field_group FROM school_states s, unnest(s.field_groups) f
-       WHERE s.school_id = ANY (v_schools) AND f NOT IN ('identity', 'enrolment', 'access_needs')
-    ),
-    told AS (
-      SELECT c.enrolment_id, c.field_group, c.value FROM characteristics c
-       WHERE c.school_id = ANY (v_schools) AND c.valid_from <= p_on AND (c.valid_to IS NULL OR c.valid_to > p_on)
-         AND CASE WHEN p_known IS NULL THEN c.superseded_at IS NULL
-                  ELSE c.recorded_at <= p_known AND (c.superseded_at IS NULL OR c.superseded_at > p_known) END
-    )
-    SELECT p.school_id, p.nc_year, p.settled_year, s.field_group, t.value, count(*)::integer,
-           (count(*) FILTER (WHERE p.minutes > 0))::integer, sum(p.minutes)::bigint, sum(p.days)::bigint,
-           (count(*) FILTER (WHERE p.activity >= p_activity))::integer,
-           (count(*) FILTER (WHERE p.placement >= p_placement))::integer,
-           (count(*) FILTER (WHERE p.minutes >= p_week))::integer,
-           (count(*) FILTER (WHERE p.minutes >= p_total))::integer,
-           (count(*) FILTER (WHERE p.bm5 > 0))::integer, (count(*) FILTER (WHERE p.bm6 > 0))::integer
-      FROM pupil p JOIN stands s ON s.school_id = p.school_id
-      LEFT JOIN told t ON t.enrolment_id = p.enrolment_id AND t.field_group = s.field_group
-     GROUP BY p.school_id, p.nc_year, p.settled_year, s.field_group, t.value;
+    SELECT k.school_id, k.nc_year, k.settled_year, k.field_group, k.value, k.pupils, k.reached, k.minutes, k.days,
+           k.at_activity, k.at_placement, k.at_week, k.at_total, k.bm5, k.bm6
+      FROM kept_cells k
+     WHERE k.school_id = ANY (v_kept) AND k.period = CASE WHEN p_year_only THEN p_year ELSE 0 END AND k.cut = 'trait';
+  SELECT array_agg(s) INTO v_live FROM unnest(v_schools) s WHERE s <> ALL (v_kept);
+  IF v_live IS NOT NULL THEN
+    RETURN QUERY
+      SELECT * FROM app.traits_of(v_live, p_on, p_year, p_year_only, p_known, p_activity, p_placement, p_week, p_total);
+  END IF;
 END $$;
 
-REVOKE ALL ON FUNCTION app.coverage_traits(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer)
-  FROM PUBLIC;
+-- As before (0711), with the splits by characteristic beside the cells: one statement, one snapshot.
+CREATE OR REPLACE FUNCTION app.keep_cells(
+  p_school uuid, p_on date, p_year integer, p_activity integer, p_placement integer, p_week integer, p_total integer)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+  IF p_on < app.today() OR NOT pg_try_advisory_xact_lock(7310004, hashtext(p_school::text)) THEN
+    RETURN false;
+  END IF;
+  PERFORM set_config('app.moved', '', true);
+  WITH seen AS MATERIALIZED (SELECT m.id FROM moved_schools m WHERE m.school_id = p_school),
+  asked (period, on_day, year, year_only) AS (
+    VALUES (0, p_on, p_year, false), (p_year, p_on, p_year, true), (p_year - 1, make_date(p_year, 8, 31), p_year - 1, true)
+  ),
+  cells AS MATERIALIZED (
+    SELECT a.period, c.* FROM asked a CROSS JOIN LATERAL app.cells_of(
+      ARRAY[p_school], a.on_day, a.year, a.year_only, NULL, p_activity, p_placement, p_week, p_total) c
+  ),
+  kinds AS MATERIALIZED (
+    SELECT a.period, k.* FROM asked a
+     CROSS JOIN LATERAL app.kinds_of(ARRAY[p_school], a.on_day, a.year, a.year_only, NULL) k
+  ),
+  traits AS MATERIALIZED (
+    SELECT a.period, t.* FROM asked a CROSS JOIN LATERAL app.traits_of(
+      ARRAY[p_school], a.on_day, a.year, a.year_only, NULL, p_activity, p_placement, p_week, p_total) t
+  ),
+  gone AS (DELETE FROM kept_cells k WHERE k.school_id = p_school),
+  by_year AS (
+    INSERT INTO kept_cells (school_id, period, cut, nc_year, settled_year, pupils, reached, minutes, days, at_activity,
+                            at_placement, at_week, at_total, bm5, bm6)
+    SELECT c.school_id, c.period, 'cell', c.nc_year, c.settled_year, c.pupils, c.reached, c.minutes, c.days, c.at_activity,
+           c.at_placement, c.at_week, c.at_total, c.bm5, c.bm6 FROM cells c
+  ),
+  by_trait AS (
+    INSERT INTO kept_cells (school_id, period, cut, nc_year, settled_year, field_group, value, pupils, reached, minutes,
+                            days, at_activity, at_placement, at_week, at_total, bm5, bm6)
+    SELECT t.school_id, t.period, 'trait', t.nc_year, t.settled_year, t.field_group, t.value, t.pupils, t.reached,
+           t.minutes, t.days, t.at_activity, t.at_placement, t.at_week, t.at_total, t.bm5, t.bm6 FROM traits t
+  ),
+  by_kind AS (
+    INSERT INTO kept_cells (school_id, period, cut, kind, reached, minutes, days, bm5, bm6)
+    SELECT k.school_id, k.period, 'kind', k.kind, k.reached, k.minutes, k.days, k.bm5, k.bm6 FROM kinds k
+  ),
+  cleared AS (DELETE FROM moved_schools m USING seen s WHERE m.id = s.id)
+  INSERT INTO kept_schools AS k (school_id, from_day, until_day, academic_year, marks, kept_at)
+  SELECT p_school, p_on, app.stays_until(p_school, p_on, p_year), p_year,
+         ARRAY[p_activity, p_placement, p_week, p_total], clock_timestamp()
+  ON CONFLICT (school_id) DO UPDATE
+     SET from_day = excluded.from_day, until_day = excluded.until_day, academic_year = excluded.academic_year,
+         marks = excluded.marks, kept_at = excluded.kept_at;
+  RETURN true;
+END $$;
+
+-- What is kept already has no splits: count it anew.
+INSERT INTO moved_schools (school_id) SELECT k.school_id FROM kept_schools k;
+
+REVOKE ALL ON FUNCTION
+  app.traits_of(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer),
+  app.coverage_traits(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   app.coverage_traits(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer) TO tendays_app;

@@ -264,3 +264,37 @@ async def test_a_hub_cannot_ask_the_counts_of_a_pupil(db: Database, counted: Cou
             assert rows == []
     finally:
         await connection.close()
+
+
+async def test_kept_rows_say_what_the_pupils_say_until_something_moves(
+    db: Database, counted: Counted, dsns: Dsns
+) -> None:
+    async def found() -> list[tuple[object, ...]]:
+        lines = (await lines_for(db, counted, "trust", Cut.SCHOOL)).items()
+        return [(name, line.figures, line.gap, line.schools_told) for name, line in lines]
+
+    async def kept() -> int:
+        number = await counted.owner.fetchval(
+            "SELECT count(*) FROM kept_cells WHERE school_id = $1 AND cut = 'trait' AND period = 0",
+            counted.ids["elm"],
+        )
+        return int(number)
+
+    live = await found()
+    worker = await Database(dsns.worker).open()
+    async with worker.write(None) as tx:
+        for name in ("ash", "elm"):
+            assert await service.keep(tx, counted.ids[name])
+    await worker.close()
+    assert await kept()
+    assert await found() == live
+    await counted.owner.execute(
+        "UPDATE kept_cells SET pupils = 999 WHERE cut = 'trait' AND school_id = $1", counted.ids["elm"]
+    )
+    assert await found() != live  # so it was read from there
+    await counted.owner.execute(
+        "UPDATE characteristics SET value = 'E' WHERE field_group = 'sen' AND enrolment_id = $1",
+        (await pupils_of(counted, "elm"))[10],
+    )
+    changed = dict(await lines_for(db, counted, "trust", Cut.SCHOOL))
+    assert (changed["Elm", "K"].figures.pupils, changed["Elm", "E"].figures.pupils) == (14, 11)
