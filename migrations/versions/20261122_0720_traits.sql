@@ -18,25 +18,51 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     SELECT s.school_id, f AS field_group FROM school_states s, unnest(s.field_groups) f
      WHERE s.school_id = ANY (p_schools) AND f NOT IN ('identity', 'enrolment', 'access_needs')
   ),
-  told AS (
-    SELECT c.enrolment_id, c.field_group, c.value FROM characteristics c
+  told AS MATERIALIZED (
+    SELECT p.school_id, p.nc_year, p.settled_year, c.field_group, c.value, count(*) AS pupils,
+           count(*) FILTER (WHERE p.minutes > 0) AS reached, sum(p.minutes) AS minutes, sum(p.days) AS days,
+           count(*) FILTER (WHERE p.activity >= p_activity) AS at_activity,
+           count(*) FILTER (WHERE p.placement >= p_placement) AS at_placement,
+           count(*) FILTER (WHERE p.minutes >= p_week) AS at_week, count(*) FILTER (WHERE p.minutes >= p_total) AS at_total,
+           count(*) FILTER (WHERE p.bm5 > 0) AS bm5, count(*) FILTER (WHERE p.bm6 > 0) AS bm6
+      FROM pupil p JOIN characteristics c ON c.enrolment_id = p.enrolment_id
      WHERE c.school_id = ANY (p_schools) AND c.valid_from <= p_on AND (c.valid_to IS NULL OR c.valid_to > p_on)
        AND CASE WHEN p_known IS NULL THEN c.superseded_at IS NULL
                 ELSE c.recorded_at <= p_known AND (c.superseded_at IS NULL OR c.superseded_at > p_known) END
+     GROUP BY p.school_id, p.nc_year, p.settled_year, c.field_group, c.value
+  ),
+  cells AS (
+    SELECT p.school_id, p.nc_year, p.settled_year, count(*) AS pupils, count(*) FILTER (WHERE p.minutes > 0) AS reached,
+           sum(p.minutes) AS minutes, sum(p.days) AS days, count(*) FILTER (WHERE p.activity >= p_activity) AS at_activity,
+           count(*) FILTER (WHERE p.placement >= p_placement) AS at_placement,
+           count(*) FILTER (WHERE p.minutes >= p_week) AS at_week, count(*) FILTER (WHERE p.minutes >= p_total) AS at_total,
+           count(*) FILTER (WHERE p.bm5 > 0) AS bm5, count(*) FILTER (WHERE p.bm6 > 0) AS bm6
+      FROM pupil p GROUP BY p.school_id, p.nc_year, p.settled_year
+  ),
+  -- Each pupil has one value of a group or none: those with none are all, less those with one.
+  rows AS (
+    SELECT t.* FROM told t JOIN stands s ON s.school_id = t.school_id AND s.field_group = t.field_group
+    UNION ALL
+    SELECT c.school_id, c.nc_year, c.settled_year, s.field_group, NULL, c.pupils - coalesce(sum(t.pupils), 0),
+           c.reached - coalesce(sum(t.reached), 0), c.minutes - coalesce(sum(t.minutes), 0),
+           c.days - coalesce(sum(t.days), 0), c.at_activity - coalesce(sum(t.at_activity), 0),
+           c.at_placement - coalesce(sum(t.at_placement), 0), c.at_week - coalesce(sum(t.at_week), 0),
+           c.at_total - coalesce(sum(t.at_total), 0), c.bm5 - coalesce(sum(t.bm5), 0), c.bm6 - coalesce(sum(t.bm6), 0)
+      FROM cells c JOIN stands s ON s.school_id = c.school_id
+      LEFT JOIN told t ON t.school_id = c.school_id AND t.nc_year IS NOT DISTINCT FROM c.nc_year
+                      AND t.settled_year IS NOT DISTINCT FROM c.settled_year AND t.field_group = s.field_group
+     GROUP BY c.school_id, c.nc_year, c.settled_year, s.field_group, c.pupils, c.reached, c.minutes, c.days,
+              c.at_activity, c.at_placement, c.at_week, c.at_total, c.bm5, c.bm6
+    HAVING c.pupils > coalesce(sum(t.pupils), 0)
   )
-  SELECT p.school_id, p.nc_year, p.settled_year, s.field_group, t.value, count(*)::integer,
-         (count(*) FILTER (WHERE p.minutes > 0))::integer, sum(p.minutes)::bigint, sum(p.days)::bigint,
-         (count(*) FILTER (WHERE p.activity >= p_activity))::integer,
-         (count(*) FILTER (WHERE p.placement >= p_placement))::integer,
-         (count(*) FILTER (WHERE p.minutes >= p_week))::integer,
-         (count(*) FILTER (WHERE p.minutes >= p_total))::integer,
-         (count(*) FILTER (WHERE p.bm5 > 0))::integer, (count(*) FILTER (WHERE p.bm6 > 0))::integer
-    FROM pupil p JOIN stands s ON s.school_id = p.school_id
-    LEFT JOIN told t ON t.enrolment_id = p.enrolment_id AND t.field_group = s.field_group
-   GROUP BY p.school_id, p.nc_year, p.settled_year, s.field_group, t.value
+  SELECT r.school_id, r.nc_year, r.settled_year, r.field_group, r.value, r.pupils::integer, r.reached::integer,
+         r.minutes::bigint, r.days::bigint, r.at_activity::integer, r.at_placement::integer, r.at_week::integer,
+         r.at_total::integer, r.bm5::integer, r.bm6::integer
+    FROM rows r
 $$;
 
--- The same for a caller, of the schools whose figures it may see; from kept rows where there are any.
+-- The same for a caller, of the schools whose figures it may see; from kept rows where there are any. A vendor counts only
+-- the field groups that it has been granted.
 CREATE FUNCTION app.coverage_traits(
   p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz,
   p_activity integer, p_placement integer, p_week integer, p_total integer)
@@ -44,20 +70,26 @@ RETURNS TABLE (school_id uuid, nc_year text, settled_year text, field_group text
                reached integer, minutes bigint, days bigint, at_activity integer, at_placement integer, at_week integer,
                at_total integer, bm5 integer, bm6 integer)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-DECLARE v_schools uuid[]; v_kept uuid[]; v_live uuid[];
+DECLARE v_schools uuid[]; v_kept uuid[]; v_live uuid[]; v_every boolean := app.kind() <> 'vendor'; v_may text[];
 BEGIN
   SELECT coalesce(array_agg(c.school_id), '{}') INTO v_schools FROM app.schools_counted(p_on, p_known) c
    WHERE p_schools IS NULL OR c.school_id = ANY (p_schools);
+  IF NOT v_every THEN
+    SELECT coalesce(array_agg(s || ' ' || f), '{}') INTO v_may
+      FROM unnest(v_schools) s, unnest(app.field_groups_of(app.org(), s)) f;
+  END IF;
   v_kept := app.kept_of(v_schools, p_on, p_year, p_year_only, p_known, ARRAY[p_activity, p_placement, p_week, p_total]);
   RETURN QUERY
     SELECT k.school_id, k.nc_year, k.settled_year, k.field_group, k.value, k.pupils, k.reached, k.minutes, k.days,
            k.at_activity, k.at_placement, k.at_week, k.at_total, k.bm5, k.bm6
       FROM kept_cells k
-     WHERE k.school_id = ANY (v_kept) AND k.period = CASE WHEN p_year_only THEN p_year ELSE 0 END AND k.cut = 'trait';
+     WHERE k.school_id = ANY (v_kept) AND k.period = CASE WHEN p_year_only THEN p_year ELSE 0 END AND k.cut = 'trait'
+       AND (v_every OR k.school_id || ' ' || k.field_group = ANY (v_may));
   SELECT array_agg(s) INTO v_live FROM unnest(v_schools) s WHERE s <> ALL (v_kept);
   IF v_live IS NOT NULL THEN
     RETURN QUERY
-      SELECT * FROM app.traits_of(v_live, p_on, p_year, p_year_only, p_known, p_activity, p_placement, p_week, p_total);
+      SELECT * FROM app.traits_of(v_live, p_on, p_year, p_year_only, p_known, p_activity, p_placement, p_week, p_total) t
+       WHERE v_every OR t.school_id || ' ' || t.field_group = ANY (v_may);
   END IF;
 END $$;
 

@@ -15,7 +15,7 @@ from app.dashboards import figures, gaps, service
 from app.dashboards.gaps import Cut, Line
 from app.rules.coverage import FigureState
 from app.rules.words import FieldGroup
-from tests.pupils_counted import TODAY, Counted, build
+from tests.pupils_counted import LONG_AGO, TODAY, Counted, build
 from tests.pupils_told import in_ash, in_hub_b, pupils_of, tell
 
 SEN, LOOKED_AFTER = FieldGroup.SEN, FieldGroup.LOOKED_AFTER
@@ -159,6 +159,22 @@ async def test_a_stranger_gets_nothing(db: Database, counted: Counted, who: str)
     assert not {counted.ids["fir"], counted.ids["elm"]} & set(table.traits)
     if who in {"other_trust", "employer", "stranger_vendor"}:
         assert not table.traits
+
+
+async def test_a_vendor_counts_the_field_groups_it_was_granted_and_no_other(
+    db: Database, counted: Counted
+) -> None:
+    grant = await counted.insert(
+        "grants", grantor_id=counted.ids["elm"], grantee_id=counted.ids["stranger_vendor"],
+        school_id=counted.ids["elm"], field_groups=["identity", "sen"], starts_on=LONG_AGO,
+        recorded_by=counted.clients["elm"],
+    )  # fmt: skip
+    try:
+        table = await table_for(db, counted, "stranger_vendor")
+        told = {one.field for traits in table.traits.values() for one in traits}
+        assert (set(table.traits), told) == ({counted.ids["elm"]}, {SEN})
+    finally:
+        await counted.owner.execute("UPDATE grants SET revoked_at = now() WHERE id = $1", grant)
 
 
 async def test_a_pupil_of_whom_nothing_is_told_is_on_neither_side(db: Database, counted: Counted) -> None:
