@@ -3,14 +3,17 @@
 -- Counts by school, NC year and what is told of a characteristic, live, of any schools. A group counts only at schools that
 -- stand on it (school_states.field_groups): there each pupil is in exactly one row of the group, with a null value if
 -- nothing was told of them (a "no" is stored as such: nothing told is not "no"). Values are those valid on p_on and, if
--- p_known is given, recorded by then and not yet superseded. Not granted to anyone.
+-- p_known is given, recorded by then and not yet superseded.
+-- Not granted to anyone.
 CREATE FUNCTION app.traits_of(
   p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz,
   p_activity integer, p_placement integer, p_week integer, p_total integer)
 RETURNS TABLE (school_id uuid, nc_year text, settled_year text, field_group text, value text, pupils integer,
                reached integer, minutes bigint, days bigint, at_activity integer, at_placement integer, at_week integer,
                at_total integer, bm5 integer, bm6 integer)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
+-- The planner takes a function for a thousand pupils, and would sort a million values on disk.
+SET work_mem = '32MB' SET enable_sort = off AS $$
   WITH pupil AS MATERIALIZED (
     SELECT * FROM app.counted_pupils(p_schools, p_on, p_year, p_year_only, p_known, p_activity)
   ),
