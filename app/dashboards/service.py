@@ -1,5 +1,6 @@
 """Coverage for a caller: reads the counts, and makes them into figures that this caller may be shown."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -10,7 +11,7 @@ from app.core.caller import Caller
 from app.core.clock import school_day, wall_now
 from app.core.db import Door, Writer
 from app.core.errors import invalid
-from app.dashboards import figures, sql
+from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Table
 from app.rules.entitlement import Policy, policy_on
 from app.rules.school_calendar import academic_year, last_day
@@ -96,6 +97,21 @@ async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[U
     """The same table with its counts by kind: one more statement."""
     rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only, known=asked.known)
     return replace(counts, kinds=figures.kinds_of(rows))
+
+
+async def by_characteristic(
+    tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None
+) -> gaps.Table:
+    """The same pupils by characteristic, with what is withheld of it: one more statement.
+
+    `counts` is the table of the same period and schools. Where figures are rounded all schools are always read.
+    """
+    rows = await sql.traits(
+        tx, None if counts.rounds else schools, asked.on, asked.year, marks(asked.on),
+        year_only=asked.year_only, known=asked.known,
+    )  # fmt: skip
+    # What is withheld takes a while of a large hub, and others are waiting.
+    return await asyncio.to_thread(gaps.table, counts, [gaps.trait_of(row) for row in rows])
 
 
 async def keep(tx: Writer, school_id: UUID) -> bool:

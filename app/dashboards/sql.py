@@ -301,3 +301,34 @@ async def programme_budgets(
 ) -> Sequence[Row]:
     """Their schools by name with the money of each, after a row of the programme itself."""
     return await tx.rows(_PROGRAMME_BUDGETS, {"programmes": list(programme_ids), "day": day, "known": known})
+
+
+# --- by characteristic --------------------------------------------------------------------------------
+
+_TRAITS = select(
+    func.app.coverage_traits(
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
+        bindparam("activity"),
+        bindparam("placement"),
+        bindparam("week"),
+        bindparam("total"),
+    ).table_valued(
+        "school_id", "nc_year", "settled_year", "field_group", "value", "pupils", "reached", "minutes", "days",
+        "at_activity", "at_placement", "at_week", "at_total", "bm5", "bm6",
+    )
+)  # fmt: skip
+
+
+async def traits(
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Row, *, year_only: bool,
+    known: datetime | None
+) -> Sequence[Row]:  # fmt: skip
+    """Counts by school, NC year, field group and value, of the schools that stand on the group. `marks` in minutes."""
+    asked = {
+        "schools": schools, "day": day, "year": year, "year_only": year_only, "known": known, **marks
+    }  # fmt: skip
+    return await tx.rows(_TRAITS, asked)

@@ -172,10 +172,12 @@ def _argument(field: FieldNode, name: str) -> ValueNode | None:
 
 def _page(field: FieldNode) -> int:
     """How often what stands inside the field can appear."""
-    if field.name.value not in {"schools", "programmes", "coverage"}:
+    if field.name.value not in {"schools", "programmes", "coverage", "gaps"}:
         return 1
     first = _argument(field, "first")
     size = MAX_LIMIT if isinstance(first, VariableNode) else DEFAULT_LIMIT
     if isinstance(first, IntValueNode):
         size = max(1, int(first.value))
+    if field.name.value == "gaps":
+        return size  # each year group has a line for each value
     return min(size, _LINES.get(getattr(_argument(field, "by"), "value", ""), size))

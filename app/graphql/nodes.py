@@ -8,11 +8,12 @@ import strawberry
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT
-from app.dashboards import figures, sql
+from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Cut, Line, Place, Table
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
+from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import node_id
 from app.graphql.programmes import (
     ProgrammeBudgets,
@@ -88,10 +89,7 @@ class Coverage:
     @answers("The school, where the line is one school's.")
     def school(self) -> "School | None":
         """By its id, without another question."""
-        found = self.line.school
-        if found is None:
-            return None
-        return School(id=node_id("School", found.id), uuid=found.id, name=found.name, urn=found.urn)
+        return school_shown(self.line.school) if self.line.school else None
 
     def _named(self, cut: Cut) -> str | None:
         return self.line.key if self.line.cut is cut and self.line.key != figures.NO_YEAR else None
@@ -149,6 +147,26 @@ class School(Node):
         table = await asked.table(info.context, self.uuid)
         return await asked.answer(info.context, table, figures.at_school(table, self.uuid))
 
+    @answers(
+        "The school's pupils by characteristic, and who of them has had nothing. For hubs not by YEAR_GROUP."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Loaded for all schools of the document at once."""
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked, self.uuid)
+        place = figures.at_school(table.coverage, self.uuid)
+        return await asked.answer(info.context, place, table, school_shown)
+
     async def _parents(self, info: Info, relation: str) -> list[Row]:
         return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
 
@@ -192,13 +210,38 @@ class Hub(Node):
         table = await self._table(info, asked)
         return await asked.line(info.context, figures.whole(table, figures.at_hub(table, self.uuid)))
 
+    @answers(
+        "The hub's pupils by characteristic, and who of them has had nothing. For the hub itself and those above it."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Of all its schools together."""
+        self._counted_by(info)
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked)
+        return await asked.answer(
+            info.context, figures.at_hub(table.coverage, self.uuid), table, school_shown
+        )
+
     async def _table(self, info: Info, asked: "Asked") -> Table:
+        self._counted_by(info)
+        return await asked.table(info.context)
+
+    def _counted_by(self, info: Info) -> None:
         caller = info.context.caller
         if caller.org_kind not in {"authority", "national"} and caller.org_id != self.uuid:
             raise NotFound(
                 "coverage"
             )  # a school knows its hub by name, and would see its own figures as the hub's
-        return await asked.table(info.context)
 
 
 @strawberry.type(description="A multi-academy trust.")
@@ -239,6 +282,28 @@ class Trust(Node):
         asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
         table = await self._table(info, asked)
         return await asked.line(info.context, figures.whole(table, figures.everywhere(table)))
+
+    @answers(
+        "The pupils of the trust's academies by characteristic, and who of them has had nothing; exact. For the trust "
+        "itself."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Of all its academies together."""
+        if info.context.caller.org_id != self.uuid:
+            raise NotFound("coverage")
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked)
+        return await asked.answer(info.context, figures.everywhere(table.coverage), table, school_shown)
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
         if info.context.caller.org_id != self.uuid:
@@ -369,6 +434,11 @@ def school_of(row: Row) -> School:
     return School(id=node_id("School", row["id"]), uuid=row["id"], name=row["name"], urn=row["urn"])
 
 
+def school_shown(found: figures.School) -> School:
+    """A school that was counted."""
+    return School(id=node_id("School", found.id), uuid=found.id, name=found.name, urn=found.urn)
+
+
 def hub_of(row: Row) -> Hub:
     """A hub's row."""
     return Hub(id=node_id("Hub", row["id"]), uuid=row["id"], name=row["name"])
@@ -454,3 +524,9 @@ class Asked:
     async def line(self, session: Session, line: Line) -> Coverage:
         """One line, dated."""
         return Coverage(line=line, on=(await session.period(*self.when)).on, year=self.when[0])
+
+
+async def gap_table(session: Session, asked: GapsAsked, school: UUID | None = None) -> gaps.Table:
+    """The counts by characteristic: of one school (loaded with the others of the document), or of all."""
+    session.require(COVERAGE)
+    return await session.gaps.load((asked.period, school))

@@ -16,7 +16,7 @@ from app.core.clock import school_day
 from app.core.db import Database, Door, Reader, Row
 from app.core.errors import Forbidden, Problem
 from app.core.paging import Cursors
-from app.dashboards import programmes, service, sql, targets
+from app.dashboards import gaps, programmes, service, sql, targets
 from app.dashboards.figures import Table, merged
 from app.dashboards.programmes import Sheet
 from app.dashboards.service import Period
@@ -50,6 +50,7 @@ class Session:
         self._known: dict[tuple[date, datetime | None], Table] = {}
         self.tables: DataLoader[Key, Table] = DataLoader(self._tables)
         self.kinds: DataLoader[Key, Table] = DataLoader(self._tables_with_kinds)
+        self.gaps: DataLoader[Key, gaps.Table] = DataLoader(self._gaps)
         self.parents: DataLoader[UUID, Sequence[Row]] = DataLoader(self._parents)
         self.strands: DataLoader[UUID, Sequence[Row]] = DataLoader(self._strands)
         self.enrolled: DataLoader[UUID, Sequence[Row]] = DataLoader(self._enrolled)
@@ -92,7 +93,7 @@ class Session:
         """Give the connection back, and let go of what was read: loaders know their session, and would keep it."""
         await self._stack.aclose()
         self._known.clear()
-        for loader in (self.tables, self.kinds, self.parents, self.strands, self.enrolled):
+        for loader in (self.tables, self.kinds, self.gaps, self.parents, self.strands, self.enrolled):
             loader.clear_all()
         for of_programmes in (self.sheets, self.targets, self.budgets):
             of_programmes.clear_all()
@@ -118,6 +119,13 @@ class Session:
     async def _table_with_kinds(self, when: When, schools: Sequence[UUID] | None) -> Table:
         parts = await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
         return await self.ask(service.with_kinds, await self.period(*when), merged(parts), schools)
+
+    async def _gaps(self, keys: list[Key]) -> list[gaps.Table | Exception]:
+        return await _each_period(keys, self._gap_table)
+
+    async def _gap_table(self, when: When, schools: Sequence[UUID] | None) -> gaps.Table:
+        parts = await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
+        return await self.ask(service.by_characteristic, await self.period(*when), merged(parts), schools)
 
     async def _parents(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.parents, keys, await self.today()), "member_id", keys)
@@ -166,10 +174,10 @@ def _programmes_by_period(keys: Sequence[Asked]) -> dict[Period, list[UUID]]:
 
 
 async def _each_period(
-    keys: Sequence[Key], read: Callable[[When, Sequence[UUID] | None], Awaitable[Table]]
-) -> list[Table | Exception]:
+    keys: Sequence[Key], read: Callable[[When, Sequence[UUID] | None], Awaitable[T]]
+) -> list[T | Exception]:
     """One table per period for all who want it. A refused one is refused for its own fields alone."""
-    found: dict[When, Table | Exception] = {}
+    found: dict[When, T | Exception] = {}
     for when, schools in _by_period(keys).items():
         try:
             found[when] = await read(when, schools)

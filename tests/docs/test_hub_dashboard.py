@@ -15,6 +15,7 @@ from app.settings import Settings
 from tests.docs.guide import DOCS, Values, blocks, problems_with, request_in, unlike
 from tests.programme_counted import add_pilot
 from tests.pupils_counted import ORGS, SCOPES, TODAY, YEAR, Counted, build
+from tests.pupils_told import in_ash
 
 GUIDE = DOCS / "hub-dashboard.md"
 
@@ -44,8 +45,10 @@ async def dashboard(dsns: Dsns, tmp_path_factory: Any) -> AsyncIterator[Dashboar
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tendays.test") as http:
-            made = Dashboard(http, await build(owner), app.state.house.doorkeeper.issue)
-            made.programme = str((await add_pilot(made.counted)).id)
+            counted = await build(owner)
+            await in_ash(counted)
+            made = Dashboard(http, counted, app.state.house.doorkeeper.issue)
+            made.programme = str((await add_pilot(counted)).id)
             yield made
     await owner.close()
 
