@@ -10,10 +10,12 @@ from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT
 from app.dashboards import figures, sql
 from app.dashboards.figures import Cut, Line, Place, Table
+from app.graphql import market as markets
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
-from app.graphql.figures import AcademicYear, Basis, By, Figures, basis_of
+from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
 from app.graphql.ids import node_id
+from app.graphql.market import CapacityConnection, Employers, VarietyConnection
 from app.graphql.session import Info, Session
 from app.rules.words import ExperienceKind, KeyStage
 
@@ -139,6 +141,51 @@ class School(Node):
         table = await asked.table(info.context, self.uuid)
         return await asked.answer(info.context, table, figures.at_school(table, self.uuid))
 
+    @answers("What the school's pupils lack, and what is open to them.")
+    async def capacity(
+        self,
+        info: Info,
+        by: markets.Cut,
+        key_stage: markets.OfStage = None,
+        until: markets.Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CapacityConnection | None:
+        """Loaded with the others of the document."""
+        asked = markets.Asked(None, as_at, known_at, until, self.uuid, first, after)
+        return await markets.capacity(info.context, lambda table: figures.at_school(table, self.uuid), by, key_stage, asked)
+
+    @answers("How varied the experiences of the school's pupils were.")
+    async def variety(
+        self,
+        info: Info,
+        by: markets.Cut,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> VarietyConnection | None:
+        """Loaded with the others of the document."""
+        asked = markets.Asked(academic_year, as_at, known_at, None, self.uuid, first, after)
+        return await markets.variety(info.context, lambda table: figures.at_school(table, self.uuid), by, asked)
+
+    @answers("The employers around the school.")
+    async def employers(
+        self,
+        info: Info,
+        by: markets.EmployersCut,
+        academic_year: AcademicYear = None,
+        until: markets.Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+    ) -> Employers | None:
+        """Loaded with the others of the document."""
+        asked = markets.Asked(academic_year, as_at, known_at, until, self.uuid)
+        return await markets.employers(info.context, lambda table: figures.at_school(table, self.uuid), by, asked)
+
     async def _parents(self, info: Info, relation: str) -> list[Row]:
         return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
 
@@ -179,13 +226,64 @@ class Hub(Node):
             info.context, academic_year, figures.whole(table, figures.at_hub(table, self.uuid))
         )
 
+    @answers("What the hub's pupils lack, and what is open to them.")
+    async def capacity(
+        self,
+        info: Info,
+        by: markets.Cut,
+        key_stage: markets.OfStage = None,
+        until: markets.Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CapacityConnection | None:
+        """Loaded with the others of the document."""
+        self._only_from_above(info)
+        asked = markets.Asked(None, as_at, known_at, until, None, first, after)
+        return await markets.capacity(info.context, lambda table: figures.at_hub(table, self.uuid), by, key_stage, asked)
+
+    @answers("How varied the experiences of the hub's pupils were.")
+    async def variety(
+        self,
+        info: Info,
+        by: markets.Cut,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> VarietyConnection | None:
+        """Loaded with the others of the document."""
+        self._only_from_above(info)
+        asked = markets.Asked(academic_year, as_at, known_at, None, None, first, after)
+        return await markets.variety(info.context, lambda table: figures.at_hub(table, self.uuid), by, asked)
+
+    @answers("The employers around the hub's schools.")
+    async def employers(
+        self,
+        info: Info,
+        by: markets.EmployersCut,
+        academic_year: AcademicYear = None,
+        until: markets.Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+    ) -> Employers | None:
+        """Loaded with the others of the document."""
+        self._only_from_above(info)
+        asked = markets.Asked(academic_year, as_at, known_at, until, None)
+        return await markets.employers(info.context, lambda table: figures.at_hub(table, self.uuid), by, asked)
+
     async def _table(self, info: Info, asked: "Asked") -> Table:
+        self._only_from_above(info)
+        return await asked.table(info.context)
+
+    def _only_from_above(self, info: Info) -> None:
         caller = info.context.caller
         if caller.org_kind not in {"authority", "national"} and caller.org_id != self.uuid:
             raise NotFound(
                 "coverage"
             )  # a school knows its hub by name, and would see its own figures as the hub's
-        return await asked.table(info.context)
 
 
 @strawberry.type(description="A multi-academy trust.")
@@ -222,10 +320,61 @@ class Trust(Node):
         table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
         return await line_of(info.context, academic_year, figures.whole(table, figures.everywhere(table)))
 
+    @answers("What the trust's pupils lack, and what is open to them.")
+    async def capacity(
+        self,
+        info: Info,
+        by: markets.Cut,
+        key_stage: markets.OfStage = None,
+        until: markets.Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CapacityConnection | None:
+        """Loaded with the others of the document."""
+        self._only_itself(info)
+        asked = markets.Asked(None, as_at, known_at, until, None, first, after)
+        return await markets.capacity(info.context, figures.everywhere, by, key_stage, asked)
+
+    @answers("How varied the experiences of the trust's pupils were.")
+    async def variety(
+        self,
+        info: Info,
+        by: markets.Cut,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> VarietyConnection | None:
+        """Loaded with the others of the document."""
+        self._only_itself(info)
+        asked = markets.Asked(academic_year, as_at, known_at, None, None, first, after)
+        return await markets.variety(info.context, figures.everywhere, by, asked)
+
+    @answers("The employers around the trust's schools.")
+    async def employers(
+        self,
+        info: Info,
+        by: markets.EmployersCut,
+        academic_year: AcademicYear = None,
+        until: markets.Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+    ) -> Employers | None:
+        """Loaded with the others of the document."""
+        self._only_itself(info)
+        asked = markets.Asked(academic_year, as_at, known_at, until, None)
+        return await markets.employers(info.context, figures.everywhere, by, asked)
+
     async def _table(self, info: Info, asked: "Asked") -> Table:
+        self._only_itself(info)
+        return await asked.table(info.context)
+
+    def _only_itself(self, info: Info) -> None:
         if info.context.caller.org_id != self.uuid:
             raise NotFound("coverage")
-        return await asked.table(info.context)
 
 
 @strawberry.type(description="A model under test within a programme.")

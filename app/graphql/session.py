@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import date, datetime
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -16,13 +16,16 @@ from app.core.clock import school_day
 from app.core.db import Database, Door, Reader, Row
 from app.core.errors import Forbidden
 from app.core.paging import Cursors
-from app.dashboards import service, sql
+from app.dashboards import market_reading, service, sql
 from app.dashboards.figures import Table, merged
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Key = tuple[int | None, UUID | None]
 """An academic year (None: all of them) and a school (None: all that the caller may count)."""
+MarketQuestion = Callable[..., Awaitable[Any]]
+Reading = tuple[MarketQuestion, service.Period, date | None, UUID | None]
+"""A question of `dashboards/market_reading`, the period, until when slots are asked for, and a school or all."""
 
 
 class Session:
@@ -46,6 +49,8 @@ class Session:
         self.parents: DataLoader[UUID, Sequence[Row]] = DataLoader(self._parents)
         self.strands: DataLoader[UUID, Sequence[Row]] = DataLoader(self._strands)
         self.enrolled: DataLoader[UUID, Sequence[Row]] = DataLoader(self._enrolled)
+        self.market: DataLoader[Reading, Any] = DataLoader(self._market)
+        self._counted: dict[tuple[date, datetime | None], market_reading.Schools] = {}
 
     @property
     def statements(self) -> int:
@@ -82,6 +87,8 @@ class Session:
         """Give the connection back, and let go of what was read: loaders know their session, and would keep it."""
         await self._stack.aclose()
         self._known.clear()
+        self._counted.clear()
+        self.market.clear_all()
         for loader in (self.tables, self.kinds, self.parents, self.strands, self.enrolled):
             loader.clear_all()
 
@@ -115,6 +122,23 @@ class Session:
 
     async def _strands(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.strands_of, keys), "programme_id", keys)
+
+    async def _market(self, keys: list[Reading]) -> list[Any]:
+        wanted: defaultdict[tuple[MarketQuestion, service.Period, date | None], set[UUID | None]] = defaultdict(set)
+        for read, asked, until, school in keys:
+            wanted[read, asked, until].add(school)
+        found = {}
+        for (read, asked, until), schools in wanted.items():
+            only = None if None in schools else list(schools)
+            counted = await self._schools(asked)
+            found[read, asked, until] = await self.ask(read, asked, counted, only, until)
+        return [found[read, asked, until] for read, asked, until, _ in keys]
+
+    async def _schools(self, asked: service.Period) -> market_reading.Schools:
+        key = asked.on, asked.known
+        if key not in self._counted:
+            self._counted[key] = await self.ask(market_reading.basis, asked)
+        return self._counted[key]
 
     async def _enrolled(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.enrolled, keys), "programme_id", keys)
