@@ -13,6 +13,7 @@ Behind: a tour of Acme ten days ago, 20 places of which 12 were taken; Ash's fiv
 """
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from app.core.ids import new_id
@@ -36,7 +37,9 @@ async def furnish(made: Counted) -> None:
         await _employer(made, name, size, sectors)
     for hub, school in (("hub_a", "ash"), ("hub_a", "beech"), ("hub_a", "cedar"), ("hub_b", "elm")):
         await made.owner.execute(
-            "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2)", made.ids[school], made.ids[hub]
+            "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2)",
+            made.ids[school],
+            made.ids[hub],
         )
     await slot(made, "acme", capacity=30, taken=10)
     await slot(made, "acme", kind="placement", years=KS4, capacity=4, days=5, hours=6, rest=60)
@@ -69,10 +72,15 @@ async def _employer(made: Counted, name: str, size: str, sectors: list[str]) -> 
         )  # fmt: skip
 
 
-async def slot(made: Counted, employer: str, **more: object) -> UUID:
+_PLAIN: dict[str, Any] = {
+    "kind": "workplace_tour", "mode": "in_person", "years": KS3, "capacity": 10, "taken": 0, "starts": AHEAD, "days": 1,
+    "hours": 2, "rest": 0, "sector": None, "audience": None, "approver": "hub_a",
+}  # fmt: skip
+
+
+async def slot(made: Counted, employer: str, **more: Any) -> UUID:
     """A slot with an offer of its own; see the defaults. `audience`: a school; `approver`: who approved it, or None."""
-    given = {"kind": "workplace_tour", "mode": "in_person", "years": KS3, "capacity": 10, "taken": 0, "starts": AHEAD,
-             "days": 1, "hours": 2, "rest": 0, "sector": None, "audience": None, "approver": "hub_a", **more}  # fmt: skip
+    given = _PLAIN | more
     who, site = made.ids[employer], made.ids[f"{employer}.site"]
     offer = await made.insert(
         "offers", employer_id=who, site_id=site, title="An offer", kind=given["kind"], mode=given["mode"],
@@ -117,7 +125,14 @@ async def _approved(made: Counted, approver: str, site: UUID, kind: str) -> bool
 
 
 async def booking(
-    made: Counted, school: str, slot_id: UUID, action: str, hours: int, *, reason: str | None = None, places: int = 2
+    made: Counted,
+    school: str,
+    slot_id: UUID,
+    action: str,
+    hours: int,
+    *,
+    reason: str | None = None,
+    places: int = 2,
 ) -> UUID:
     """A booking asked for twenty days ago, and what came of it after some hours."""
     row = await made.owner.fetchrow(
@@ -166,7 +181,9 @@ async def earn(
     firm = made.ids[employer] if employer else None
     encounter = new_id()
     if reverses:
-        encounter = await made.owner.fetchval("SELECT encounter_id FROM ledger_entries WHERE id = $1", reverses)
+        encounter = await made.owner.fetchval(
+            "SELECT encounter_id FROM ledger_entries WHERE id = $1", reverses
+        )
     else:
         await made.insert(
             "encounters", id=encounter, academic_year=year, **who, booking_id=booking_id, employer_id=firm, kind=kind,
@@ -185,4 +202,6 @@ async def earn(
 async def made_long_ago(made: Counted) -> None:
     """The roll, the year groups and the memberships have been known for a year."""
     for table in ("enrolments_known", "nc_years_known", "memberships_known"):
-        await made.owner.execute(f"UPDATE {table} SET known_from = known_from - interval '1 year' WHERE known_to IS NULL")
+        await made.owner.execute(
+            f"UPDATE {table} SET known_from = known_from - interval '1 year' WHERE known_to IS NULL"
+        )

@@ -7,6 +7,7 @@ employers are organisations' affairs and not rounded, but for numbers that stand
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from math import comb, isqrt
 from statistics import median
@@ -92,9 +93,14 @@ class Counted(Generic[S]):
 
 
 def counted(
-    rows: Iterable[Row], schools: Mapping[UUID, School], sums: Callable[[Row], S], *, rounds: bool
+    rows: Iterable[Row],
+    schools: Mapping[UUID, School],
+    sums: Callable[[Row], S],
+    *,
+    rounds: bool,
+    known: datetime | None = None,
 ) -> Counted[S]:
-    """Rows by school and NC year."""
+    """Rows by school and NC year; `known` is the moment of knowledge that was asked for."""
     found: defaultdict[UUID, list[tuple[Group, S]]] = defaultdict(list)
     for row in rows:
         found[row["school_id"]].append((_group(row), sums(row)))
@@ -102,7 +108,7 @@ def counted(
     held = (
         figures.hidden([one for each in groups.values() for one in each], schools) if rounds else frozenset()
     )
-    return Counted(Table(schools, groups, {}, held, rounds), dict(found))
+    return Counted(Table(schools, groups, {}, held, rounds, known), dict(found))
 
 
 def _group(row: Row) -> Group:
@@ -633,9 +639,11 @@ def reasons_of(employers: Sequence[Employer], *, rounds: bool) -> list[tuple[str
     counts: Counter[str] = Counter()
     for one in employers:
         counts.update(one.reasons)
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     if not rounds:
-        return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    shown = {
-        key: coverage.rounded(count) if count >= FEWEST_ANSWERS else None for key, count in counts.items()
-    }
-    return sorted(shown.items(), key=lambda each: (-(each[1] or 0), each[0]))
+        return [(key, count) for key, count in ordered]
+    shown = [(key, coverage.rounded(count)) for key, count in ordered if count >= FEWEST_ANSWERS]
+    return [
+        *shown,
+        *((key, None) for key in sorted(key for key, count in counts.items() if count < FEWEST_ANSWERS)),
+    ]

@@ -44,7 +44,7 @@ async def shortfall(
         {"day": asked.on, "year": asked.year, "known": asked.known},
         {"activity": bands[EntitlementBand.YEARS_7_9], "placement": bands[EntitlementBand.YEARS_10_11]},
     )
-    return market.counted(rows, schools, market.lacking_of, rounds=rounds(tx.caller))
+    return market.counted(rows, schools, market.lacking_of, rounds=rounds(tx.caller), known=asked.known)
 
 
 async def varieties(
@@ -54,7 +54,7 @@ async def varieties(
     period = {"day": asked.on, "year": asked.year, "year_only": asked.year_only, "known": asked.known}
     kinds = [kind.value for kind in ExperienceKind]
     rows = await sql.variety(tx, None if rounds(tx.caller) else only, period, kinds)
-    return market.counted(rows, schools, market.varied_of, rounds=rounds(tx.caller))
+    return market.counted(rows, schools, market.varied_of, rounds=rounds(tx.caller), known=asked.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ async def employers(
     """The employers around these schools. Three statements; two of any day but today."""
     wanted = [one for one in schools if only is None or one in only or rounds(tx.caller)]
     since = first_day(asked.year) if asked.year_only else None
-    table = figures.Table(schools, {}, {}, frozenset(), rounds(tx.caller))
+    table = figures.Table(schools, {}, {}, frozenset(), rounds(tx.caller), asked.known)
     rows = []
     if is_present(tx, asked):
         masks = dict.fromkeys(wanted, _EVERY_YEAR)

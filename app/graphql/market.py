@@ -26,7 +26,7 @@ from app.dashboards.market_reading import Supply
 from app.dashboards.service import Period
 from app.graphql.connections import After, Connection, First, Turn, turn
 from app.graphql.fields import answers
-from app.graphql.figures import Basis, Share, basis_of, share
+from app.graphql.figures import AcademicYear, AsAt, Basis, KnownAt, Share, basis_of, share
 from app.graphql.session import Info, MarketQuestion, Session
 from app.rules.coverage import FigureState
 from app.rules.words import KeyStage, SizeBand
@@ -732,3 +732,63 @@ async def employers(session: Session, where: Where, by: EmployersBy, asked: Aske
 def _rest(lines: list[Line], page: Turn) -> list[Line]:
     ordered = sorted(lines, key=lambda line: line.order)
     return [line for line in ordered if page.after is None or list(line.order) > page.after]
+
+
+# --- where they are asked for -----------------------------------------------------------------------------
+
+
+@strawberry.type
+class Around:
+    """The fields of whatever has schools. All that a document asks of the same period is read once."""
+
+    def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
+        """The part of a table that is meant, and the school if it is one; refuses who may not ask."""
+        raise NotImplementedError
+
+    @answers("What pupils lack of the mark of their band, and what is open to them.")
+    async def capacity(
+        self,
+        info: Info,
+        by: Cut,
+        key_stage: OfStage = None,
+        until: Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> CapacityConnection | None:
+        """Shortfall against open capacity."""
+        where, school = self.asked_of(info)
+        asked = Asked(None, as_at, known_at, until, school, first, after)
+        return await capacity(info.context, where, by, key_stage, asked)
+
+    @answers("How varied pupils' experiences were: employers, sectors and kinds per pupil.")
+    async def variety(
+        self,
+        info: Info,
+        by: Cut,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> VarietyConnection | None:
+        """Variety."""
+        where, school = self.asked_of(info)
+        return await variety(
+            info.context, where, by, Asked(academic_year, as_at, known_at, None, school, first, after)
+        )
+
+    @answers("The employers that took part with the schools in the period, or have something open to them.")
+    async def employers(
+        self,
+        info: Info,
+        by: EmployersCut,
+        academic_year: AcademicYear = None,
+        until: Until = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+    ) -> Employers | None:
+        """Employers."""
+        where, school = self.asked_of(info)
+        return await employers(info.context, where, by, Asked(academic_year, as_at, known_at, until, school))

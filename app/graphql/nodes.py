@@ -10,13 +10,12 @@ from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT
 from app.dashboards import figures, sql
 from app.dashboards.figures import Cut, Line, Place, Table
-from app.graphql import market as markets
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
 from app.graphql.ids import node_id
-from app.graphql.market import CapacityConnection, Employers, VarietyConnection
-from app.graphql.session import Info, Session
+from app.graphql.market import Around, Where
+from app.graphql.session import Info, Session, When
 from app.rules.words import ExperienceKind, KeyStage
 
 COVERAGE, PROGRAMMES = "coverage:read", "programmes:read"
@@ -101,7 +100,7 @@ class CoverageConnection(Connection[Coverage]):
 
 
 @strawberry.type(description="A school whose figures you may see.")
-class School(Node):
+class School(Node, Around):
     """A school."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -119,13 +118,13 @@ class School(Node):
         return next((trust_of(row) for row in await self._parents(info, "trust")), None)
 
     @answers("The figures of the whole school.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Loaded for all schools of the document at once."""
-        info.context.require(COVERAGE)
-        table = await info.context.tables.load((academic_year, self.uuid))
-        return await line_of(
-            info.context, academic_year, figures.whole(table, figures.at_school(table, self.uuid))
-        )
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await asked.table(info.context, self.uuid)
+        return await asked.line(info.context, figures.whole(table, figures.at_school(table, self.uuid)))
 
     @answers("The school's figures, cut.")
     async def coverage(
@@ -133,65 +132,26 @@ class School(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Loaded for all schools of the document at once."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context, self.uuid)
         return await asked.answer(info.context, table, figures.at_school(table, self.uuid))
 
-    @answers("What the school's pupils lack, and what is open to them.")
-    async def capacity(
-        self,
-        info: Info,
-        by: markets.Cut,
-        key_stage: markets.OfStage = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> CapacityConnection | None:
-        """Loaded with the others of the document."""
-        asked = markets.Asked(None, as_at, known_at, until, self.uuid, first, after)
-        return await markets.capacity(info.context, lambda table: figures.at_school(table, self.uuid), by, key_stage, asked)
-
-    @answers("How varied the experiences of the school's pupils were.")
-    async def variety(
-        self,
-        info: Info,
-        by: markets.Cut,
-        academic_year: AcademicYear = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> VarietyConnection | None:
-        """Loaded with the others of the document."""
-        asked = markets.Asked(academic_year, as_at, known_at, None, self.uuid, first, after)
-        return await markets.variety(info.context, lambda table: figures.at_school(table, self.uuid), by, asked)
-
-    @answers("The employers around the school.")
-    async def employers(
-        self,
-        info: Info,
-        by: markets.EmployersCut,
-        academic_year: AcademicYear = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-    ) -> Employers | None:
-        """Loaded with the others of the document."""
-        asked = markets.Asked(academic_year, as_at, known_at, until, self.uuid)
-        return await markets.employers(info.context, lambda table: figures.at_school(table, self.uuid), by, asked)
+    def asked_of(self, _info: Info) -> tuple[Where, UUID | None]:
+        """Of the school."""
+        return lambda table: figures.at_school(table, self.uuid), self.uuid
 
     async def _parents(self, info: Info, relation: str) -> list[Row]:
         return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
 
 
 @strawberry.type(description="A careers hub.")
-class Hub(Node):
+class Hub(Node, Around):
     """A hub."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -210,73 +170,33 @@ class Hub(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Of all its schools together."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await self._table(info, asked)
         return await asked.answer(info.context, table, figures.at_hub(table, self.uuid))
 
     @answers("The figures of the whole hub. For the hub itself and those above it.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Of all its schools together."""
-        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
-        return await line_of(
-            info.context, academic_year, figures.whole(table, figures.at_hub(table, self.uuid))
-        )
-
-    @answers("What the hub's pupils lack, and what is open to them.")
-    async def capacity(
-        self,
-        info: Info,
-        by: markets.Cut,
-        key_stage: markets.OfStage = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> CapacityConnection | None:
-        """Loaded with the others of the document."""
-        self._only_from_above(info)
-        asked = markets.Asked(None, as_at, known_at, until, None, first, after)
-        return await markets.capacity(info.context, lambda table: figures.at_hub(table, self.uuid), by, key_stage, asked)
-
-    @answers("How varied the experiences of the hub's pupils were.")
-    async def variety(
-        self,
-        info: Info,
-        by: markets.Cut,
-        academic_year: AcademicYear = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> VarietyConnection | None:
-        """Loaded with the others of the document."""
-        self._only_from_above(info)
-        asked = markets.Asked(academic_year, as_at, known_at, None, None, first, after)
-        return await markets.variety(info.context, lambda table: figures.at_hub(table, self.uuid), by, asked)
-
-    @answers("The employers around the hub's schools.")
-    async def employers(
-        self,
-        info: Info,
-        by: markets.EmployersCut,
-        academic_year: AcademicYear = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-    ) -> Employers | None:
-        """Loaded with the others of the document."""
-        self._only_from_above(info)
-        asked = markets.Asked(academic_year, as_at, known_at, until, None)
-        return await markets.employers(info.context, lambda table: figures.at_hub(table, self.uuid), by, asked)
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await self._table(info, asked)
+        return await asked.line(info.context, figures.whole(table, figures.at_hub(table, self.uuid)))
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
         self._only_from_above(info)
         return await asked.table(info.context)
+
+    def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
+        """Of the hub's schools."""
+        self._only_from_above(info)
+        return lambda table: figures.at_hub(table, self.uuid), None
 
     def _only_from_above(self, info: Info) -> None:
         caller = info.context.caller
@@ -287,7 +207,7 @@ class Hub(Node):
 
 
 @strawberry.type(description="A multi-academy trust.")
-class Trust(Node):
+class Trust(Node, Around):
     """A trust."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -306,71 +226,33 @@ class Trust(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Of all its academies together."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await self._table(info, asked)
         return await asked.answer(info.context, table, figures.everywhere(table))
 
     @answers("The figures of the whole trust; exact. For the trust itself.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Of all its academies together."""
-        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
-        return await line_of(info.context, academic_year, figures.whole(table, figures.everywhere(table)))
-
-    @answers("What the trust's pupils lack, and what is open to them.")
-    async def capacity(
-        self,
-        info: Info,
-        by: markets.Cut,
-        key_stage: markets.OfStage = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> CapacityConnection | None:
-        """Loaded with the others of the document."""
-        self._only_itself(info)
-        asked = markets.Asked(None, as_at, known_at, until, None, first, after)
-        return await markets.capacity(info.context, figures.everywhere, by, key_stage, asked)
-
-    @answers("How varied the experiences of the trust's pupils were.")
-    async def variety(
-        self,
-        info: Info,
-        by: markets.Cut,
-        academic_year: AcademicYear = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> VarietyConnection | None:
-        """Loaded with the others of the document."""
-        self._only_itself(info)
-        asked = markets.Asked(academic_year, as_at, known_at, None, None, first, after)
-        return await markets.variety(info.context, figures.everywhere, by, asked)
-
-    @answers("The employers around the trust's schools.")
-    async def employers(
-        self,
-        info: Info,
-        by: markets.EmployersCut,
-        academic_year: AcademicYear = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-    ) -> Employers | None:
-        """Loaded with the others of the document."""
-        self._only_itself(info)
-        asked = markets.Asked(academic_year, as_at, known_at, until, None)
-        return await markets.employers(info.context, figures.everywhere, by, asked)
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await self._table(info, asked)
+        return await asked.line(info.context, figures.whole(table, figures.everywhere(table)))
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
         self._only_itself(info)
         return await asked.table(info.context)
+
+    def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
+        """Of the trust's academies."""
+        self._only_itself(info)
+        return figures.everywhere, None
 
     def _only_itself(self, info: Info) -> None:
         if info.context.caller.org_id != self.uuid:
@@ -529,31 +411,29 @@ async def school_page(
 class Asked:
     """One question for coverage, and the page of it that is wanted."""
 
-    def __init__(
-        self, by: Cut, year: int | None, first: int = DEFAULT_LIMIT, after: str | None = None
-    ) -> None:
-        """As the arguments have it."""
-        self.by, self.year, self.first, self.after = by, year, first, after
+    def __init__(self, by: Cut, when: When, first: int = DEFAULT_LIMIT, after: str | None = None) -> None:
+        """As the arguments have it: the cut; the academic year, the day and the moment of knowledge; the page."""
+        self.by, self.when, self.first, self.after = by, when, first, after
 
     async def table(self, session: Session, school: UUID | None = None) -> Table:
         """The counts: of one school (loaded with the others of the document), or of all."""
         session.require(COVERAGE)
         loader = session.kinds if self.by is Cut.KIND else session.tables
-        return await loader.load((self.year, school))
+        return await loader.load((self.when, school))
 
     async def answer(self, session: Session, table: Table, place: Place) -> CoverageConnection:
         """The page."""
-        page = turn(session.cursors, f"coverage:{place.key}:{self.by}:{self.year}", self.first, self.after)
+        scope = f"coverage:{place.key}:{self.by}:{':'.join(map(str, self.when))}"
+        page = turn(session.cursors, scope, self.first, self.after)
         found = sorted(figures.lines(table, place, self.by), key=lambda line: line.order)
         left = [line for line in found if page.after is None or list(line.order) > page.after]
-        on = (await session.period(self.year)).on
+        on, year = (await session.period(*self.when)).on, self.when[0]
         edges, where = page.page(
-            left, lambda line: line.order, lambda line: Coverage(line=line, on=on, year=self.year)
+            left, lambda line: line.order, lambda line: Coverage(line=line, on=on, year=year)
         )
-        total = Coverage(line=figures.whole(table, place), on=on, year=self.year)
+        total = Coverage(line=figures.whole(table, place), on=on, year=year)
         return CoverageConnection(edges=edges, page_info=where, total_count=len(found), total=total)
 
-
-async def line_of(session: Session, year: int | None, line: Line) -> Coverage:
-    """One line, dated."""
-    return Coverage(line=line, on=(await session.period(year)).on, year=year)
+    async def line(self, session: Session, line: Line) -> Coverage:
+        """One line, dated."""
+        return Coverage(line=line, on=(await session.period(*self.when)).on, year=self.when[0])

@@ -20,14 +20,13 @@ from app.core.errors import NotFound, Problem
 from app.core.paging import DEFAULT_LIMIT
 from app.dashboards import figures, sql
 from app.dashboards.service import rounds
-from app.graphql import market as markets
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.executor import Executor
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, By, KnownAt
 from app.graphql.ids import of_kind, read
 from app.graphql.limits import RULES, refusal
-from app.graphql.market import CapacityConnection, Employers, VarietyConnection
+from app.graphql.market import Around, Where
 from app.graphql.nodes import (
     COVERAGE,
     PROGRAMMES,
@@ -60,7 +59,7 @@ MaybeId = Annotated[
     description="Read-only. What is not yours is null with the code `not_found`, and never told apart from what does "
     "not exist. Times are UTC; minutes are whole; days are Europe/London."
 )
-class Query:
+class Query(Around):
     """The root."""
 
     @answers("Who you are.")
@@ -137,58 +136,19 @@ class Query:
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """The caller's whole scope."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context)
         return await asked.answer(info.context, table, figures.everywhere(table))
 
-    @answers("What your schools' pupils lack, and what is open to them.")
-    async def capacity(
-        self,
-        info: Info,
-        by: markets.Cut,
-        key_stage: markets.OfStage = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> CapacityConnection | None:
-        """Loaded with the others of the document."""
-        asked = markets.Asked(None, as_at, known_at, until, None, first, after)
-        return await markets.capacity(info.context, figures.everywhere, by, key_stage, asked)
-
-    @answers("How varied the experiences of your schools' pupils were.")
-    async def variety(
-        self,
-        info: Info,
-        by: markets.Cut,
-        academic_year: AcademicYear = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-        first: First = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> VarietyConnection | None:
-        """Loaded with the others of the document."""
-        asked = markets.Asked(academic_year, as_at, known_at, None, None, first, after)
-        return await markets.variety(info.context, figures.everywhere, by, asked)
-
-    @answers("The employers around your schools.")
-    async def employers(
-        self,
-        info: Info,
-        by: markets.EmployersCut,
-        academic_year: AcademicYear = None,
-        until: markets.Until = None,
-        as_at: AsAt = None,
-        known_at: KnownAt = None,
-    ) -> Employers | None:
-        """Loaded with the others of the document."""
-        asked = markets.Asked(academic_year, as_at, known_at, until, None)
-        return await markets.employers(info.context, figures.everywhere, by, asked)
+    def asked_of(self, _info: Info) -> tuple[Where, UUID | None]:
+        """Of all the schools that the caller may count."""
+        return figures.everywhere, None
 
 
 async def _find_school(session: Session, key: UUID | None, urn: str | None = None) -> School:

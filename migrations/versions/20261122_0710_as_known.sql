@@ -208,17 +208,17 @@ BEGIN
   END IF;
 END $$;
 
--- The roll's state, the last sync, the grants and what is overdue are kept as of now alone: of what was known at a
--- past moment they say nothing, rather than something that was not so.
+-- The roll's state, the last sync and what is overdue are kept as of now alone: of what was known at a past moment they
+-- say nothing, rather than something that was not so. Which groups of characteristics are granted is always of now.
 DROP FUNCTION app.coverage_basis(date);
 CREATE FUNCTION app.coverage_basis(p_on date, p_known timestamptz)
 RETURNS TABLE (school_id uuid, hub_id uuid, name text, urn text, roll_complete_at timestamptz, last_sync_at timestamptz,
                field_groups text[], attendance_overdue integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT c.school_id, c.hub_id, o.name, o.urn, s.roll_complete_at, s.last_sync_at,
-         CASE WHEN p_known IS NULL THEN coalesce(s.field_groups, '{}') END,
-         CASE WHEN p_known IS NULL THEN coalesce(s.attendance_overdue, 0) END
+         coalesce(g.field_groups, '{}'), CASE WHEN p_known IS NULL THEN coalesce(s.attendance_overdue, 0) END
     FROM app.schools_counted(p_on, p_known) c JOIN organisations o ON o.id = c.school_id
+    LEFT JOIN school_states g ON g.school_id = c.school_id
     LEFT JOIN school_states s ON s.school_id = c.school_id AND p_known IS NULL
    ORDER BY o.name, o.id
 $$;
