@@ -199,6 +199,18 @@ async def earn(
     )  # fmt: skip
 
 
+async def visited(made: Counted) -> None:
+    """Twelve of Ash's Year 8 have toured Acme, and two of them have been to Bolt as well."""
+    pupils = await made.owner.fetch(
+        "SELECT e.id FROM enrolments e JOIN nc_years n ON n.enrolment_id = e.id WHERE e.school_id = $1 AND n.nc_year = '8'"
+        " ORDER BY e.id LIMIT 12", made.ids["ash"],
+    )  # fmt: skip
+    for at, row in enumerate(pupils):
+        await earn(made, row["id"], "acme")
+        if at in (0, 1):
+            await earn(made, row["id"], "bolt", "workplace_visit")
+
+
 async def made_long_ago(made: Counted) -> None:
     """The roll, the year groups and the memberships have been known for a year."""
     for table in ("enrolments_known", "nc_years_known", "memberships_known"):

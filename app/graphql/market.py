@@ -23,7 +23,7 @@ from app.dashboards.market import (
     Varied,
 )
 from app.dashboards.market_reading import Supply
-from app.dashboards.service import Period
+from app.dashboards.service import Period, rounds
 from app.graphql.connections import After, Connection, First, Turn, turn
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, Basis, KnownAt, Share, basis_of, share
@@ -214,12 +214,12 @@ class CapacityLine:
         return Shortfall(shown=self.lacks)
 
     @answers("What is open to them; null of any moment but now, with the reason.")
-    def capacity(self) -> OpenCapacity | None:
+    def open(self) -> OpenCapacity | None:
         """Its figures."""
         return None if self.room is None else OpenCapacity(room=self.room)
 
-    @answers("Why `capacity` is null: what was open on a day gone by is not kept.")
-    def capacity_not_known(self) -> NotKnown | None:
+    @answers("Why `open` is null: what was open on a day gone by is not kept.")
+    def open_not_known(self) -> NotKnown | None:
         """A reason."""
         return NotKnown.ONLY_NOW if self.room is None else None
 
@@ -664,8 +664,10 @@ class Asked:
     async def read(self, session: Session, what: MarketQuestion) -> tuple[Any, Period]:
         """What `dashboards/market_reading` found, with everything else of the document that asks the same."""
         session.require(COVERAGE)
-        period = await session.period(self.year, self.as_at, self.known_at)
-        return await session.market.load((what, period, self.until, self.school)), period
+        when = (self.year, self.as_at, self.known_at)
+        school = None if rounds(session.caller) else self.school  # what is withheld depends on the whole
+        found = await session.market.load((what, when, self.until, school))
+        return found, await session.period(*when)
 
     def turn(self, session: Session, *scope: object) -> Turn:
         """The page; its cursors are good for the same question only."""
@@ -737,13 +739,19 @@ def _rest(lines: list[Line], page: Turn) -> list[Line]:
 # --- where they are asked for -----------------------------------------------------------------------------
 
 
+def _part(source: "Around | None", info: Info) -> tuple[Where, UUID | None]:
+    """What is asked of; at the root, where there is nothing above, all the schools that the caller may count."""
+    return (figures.everywhere, None) if source is None else source.asked_of(info)
+
+
 @strawberry.type
 class Around:
     """The fields of whatever has schools. All that a document asks of the same period is read once."""
 
     def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
         """The part of a table that is meant, and the school if it is one; refuses who may not ask."""
-        raise NotImplementedError
+        del info
+        return figures.everywhere, None
 
     @answers("What pupils lack of the mark of their band, and what is open to them.")
     async def capacity(
@@ -758,7 +766,7 @@ class Around:
         after: After = None,
     ) -> CapacityConnection | None:
         """Shortfall against open capacity."""
-        where, school = self.asked_of(info)
+        where, school = _part(self, info)
         asked = Asked(None, as_at, known_at, until, school, first, after)
         return await capacity(info.context, where, by, key_stage, asked)
 
@@ -774,7 +782,7 @@ class Around:
         after: After = None,
     ) -> VarietyConnection | None:
         """Variety."""
-        where, school = self.asked_of(info)
+        where, school = _part(self, info)
         return await variety(
             info.context, where, by, Asked(academic_year, as_at, known_at, None, school, first, after)
         )
@@ -790,5 +798,5 @@ class Around:
         known_at: KnownAt = None,
     ) -> Employers | None:
         """Employers."""
-        where, school = self.asked_of(info)
+        where, school = _part(self, info)
         return await employers(info.context, where, by, Asked(academic_year, as_at, known_at, until, school))

@@ -26,7 +26,7 @@ from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, By, KnownAt
 from app.graphql.ids import of_kind, read
 from app.graphql.limits import RULES, refusal
-from app.graphql.market import Around, Where
+from app.graphql.market import Around
 from app.graphql.nodes import (
     COVERAGE,
     PROGRAMMES,
@@ -145,10 +145,6 @@ class Query(Around):
         asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context)
         return await asked.answer(info.context, table, figures.everywhere(table))
-
-    def asked_of(self, _info: Info) -> tuple[Where, UUID | None]:
-        """Of all the schools that the caller may count."""
-        return figures.everywhere, None
 
 
 async def _find_school(session: Session, key: UUID | None, urn: str | None = None) -> School:

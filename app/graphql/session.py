@@ -26,8 +26,8 @@ When = tuple[int | None, date | None, datetime | None]
 Key = tuple[When, UUID | None]
 """What is asked of when, and a school (None: all that the caller may count)."""
 MarketQuestion = Callable[..., Awaitable[Any]]
-Reading = tuple[MarketQuestion, service.Period, date | None, UUID | None]
-"""A question of `dashboards/market_reading`, the period, until when slots are asked for, and a school or all."""
+Reading = tuple[MarketQuestion, When, date | None, UUID | None]
+"""A question of `dashboards/market_reading`, what it is asked of, until when slots are asked for, and a school or all."""
 
 
 class Session:
@@ -123,15 +123,16 @@ class Session:
         return _grouped(await self.ask(sql.strands_of, keys), "programme_id", keys)
 
     async def _market(self, keys: list[Reading]) -> list[Any]:
-        wanted: defaultdict[tuple[MarketQuestion, service.Period, date | None], set[UUID | None]] = defaultdict(set)
-        for read, asked, until, school in keys:
-            wanted[read, asked, until].add(school)
+        wanted: defaultdict[tuple[MarketQuestion, When, date | None], set[UUID | None]] = defaultdict(set)
+        for read, when, until, school in keys:
+            wanted[read, when, until].add(school)
         found = {}
-        for (read, asked, until), schools in wanted.items():
-            only = None if None in schools else list(schools)
+        for (read, when, until), schools in wanted.items():
+            asked = await self.period(*when)
             counted = await self._schools(asked)
-            found[read, asked, until] = await self.ask(read, asked, counted, only, until)
-        return [found[read, asked, until] for read, asked, until, _ in keys]
+            only = None if None in schools else list(schools)
+            found[read, when, until] = await self.ask(read, asked, counted, only, until)
+        return [found[read, when, until] for read, when, until, _ in keys]
 
     async def _schools(self, asked: service.Period) -> market_reading.Schools:
         key = asked.on, asked.known

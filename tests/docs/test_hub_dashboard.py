@@ -12,6 +12,7 @@ from app.core.roles import Dsns
 from app.main import create_app
 from app.settings import Settings
 from tests.docs.guide import DOCS, Values, blocks, problems_with, request_in, unlike
+from tests.market_made import furnish, visited
 from tests.pupils_counted import ORGS, SCOPES, YEAR, Counted, build
 
 GUIDE = DOCS / "hub-dashboard.md"
@@ -41,7 +42,10 @@ async def dashboard(dsns: Dsns, tmp_path_factory: Any) -> AsyncIterator[Dashboar
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tendays.test") as http:
-            yield Dashboard(http, await build(owner), app.state.house.doorkeeper.issue)
+            counted = await build(owner)
+            await furnish(counted)
+            await visited(counted)
+            yield Dashboard(http, counted, app.state.house.doorkeeper.issue)
     await owner.close()
 
 
