@@ -211,25 +211,26 @@ END $$;
 -- The sector is that of the offer if the experience was booked, else those of its employer. An experience without an
 -- employer of ours has a kind and neither an employer nor a sector.
 --
--- Reads every entry of the schools once, in the order it lies: a million takes seconds by index, so no nested loops.
+-- Reads every entry of the schools once, in the order it lies, and adds it up by pupil before anything is joined. What the
+-- planner expects of functions is far too little: it would look up a million rows one by one, or sort them all.
 CREATE FUNCTION app.market_variety(
   p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz, p_kinds text[])
 RETURNS TABLE (school_id uuid, nc_year text, settled_year text, pupils integer, employers bigint, employers_spread integer[],
                sectors bigint, sectors_spread integer[], kinds bigint, kinds_spread integer[], minutes bigint,
                in_person bigint, known_minutes bigint, sme_minutes bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET work_mem = '64MB'
-SET enable_nestloop = off AS $$
+SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off AS $$
 DECLARE v_schools uuid[] := app.market_schools(p_schools, p_on, p_known); v_words text[];
 BEGIN
   IF cardinality(v_schools) = 0 THEN RETURN; END IF;
   v_words := ARRAY(SELECT unnest(e.sectors) FROM employers e UNION SELECT o.sector FROM offers o WHERE o.sector IS NOT NULL);
   RETURN QUERY
   WITH roll AS MATERIALIZED (
-    SELECT row_number() OVER ()::integer AS no, r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year
+    SELECT r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year
       FROM app.roll_known(v_schools, p_on, p_year, p_known) r
   ),
   second AS MATERIALIZED (
-    SELECT r.no, s.enrolment_id
+    SELECT r.enrolment_id AS main_id, s.enrolment_id
       FROM app.second_registrations(ARRAY(SELECT r.person_id FROM roll r), p_known) s JOIN roll r ON r.person_id = s.person_id
   ),
   -- Every sector is a bit.
@@ -245,9 +246,13 @@ BEGIN
                   WHERE o.sector IS NOT NULL GROUP BY o.employer_id) x ON x.id = e.id AND x.sectors <> e.sectors
   ),
   -- Only where an employer's offers lie in other sectors than its own does it matter which offer was booked.
+  sold AS MATERIALIZED (
+    SELECT k.id, b.bit FROM bookings k JOIN firms f ON f.id = k.employer_id AND f.many
+      JOIN offers o ON o.id = k.offer_id JOIN bits b ON b.word = o.sector
+     WHERE k.school_id = ANY (v_schools || ARRAY(SELECT e.school_id FROM second s JOIN enrolments e ON e.id = s.enrolment_id))
+  ),
   told AS MATERIALIZED (
-    SELECT x.id, b.bit FROM encounters x JOIN firms f ON f.id = x.employer_id AND f.many
-      JOIN bookings k ON k.id = x.booking_id JOIN offers o ON o.id = k.offer_id JOIN bits b ON b.word = o.sector
+    SELECT x.id, k.bit FROM sold k JOIN encounters x ON x.booking_id = k.id
      WHERE x.school_id = ANY (v_schools) OR x.enrolment_id = ANY (ARRAY(SELECT s.enrolment_id FROM second s))
   ),
   taken_back AS MATERIALIZED (
@@ -256,13 +261,14 @@ BEGIN
        AND (r.school_id = ANY (v_schools) OR r.enrolment_id = ANY (ARRAY(SELECT s.enrolment_id FROM second s)))
   ),
   entries AS (
-    SELECT r.no, l.id, l.encounter_id, l.employer_id, l.kind, l.in_person_minutes AS here,
+    SELECT l.enrolment_id AS main_id, l.id, l.encounter_id, l.employer_id, l.kind, l.in_person_minutes AS here,
            l.in_person_minutes + l.virtual_minutes AS minutes
-      FROM roll r JOIN ledger_entries l ON l.enrolment_id = r.enrolment_id AND l.school_id = ANY (v_schools)
-     WHERE l.entry <> 'reversal' AND l.on_date <= p_on AND (NOT p_year_only OR l.academic_year = p_year)
+      FROM ledger_entries l
+     WHERE l.school_id = ANY (v_schools)
+       AND l.entry <> 'reversal' AND l.on_date <= p_on AND (NOT p_year_only OR l.academic_year = p_year)
        AND (p_known IS NULL OR l.known_at <= p_known)
     UNION ALL
-    SELECT s.no, l.id, l.encounter_id, l.employer_id, l.kind, l.in_person_minutes,
+    SELECT s.main_id, l.id, l.encounter_id, l.employer_id, l.kind, l.in_person_minutes,
            l.in_person_minutes + l.virtual_minutes
       FROM second s JOIN ledger_entries l ON l.enrolment_id = s.enrolment_id
      WHERE l.enrolment_id = ANY (ARRAY(SELECT s.enrolment_id FROM second s))
@@ -270,20 +276,20 @@ BEGIN
        AND (p_known IS NULL OR l.known_at <= p_known)
   ),
   met AS (
-    SELECT l.no, array_agg(f.no) AS firms, bit_or(1 << array_position(p_kinds, l.kind)) AS kinds,
+    SELECT l.main_id, array_agg(f.no) AS firms, bit_or(1 << array_position(p_kinds, l.kind)) AS kinds,
            bit_or(coalesce(t.bit, f.bit)) AS sectors, sum(l.here) AS here, sum(l.minutes) AS minutes,
            sum(l.minutes) FILTER (WHERE f.no IS NOT NULL) AS known, sum(l.minutes) FILTER (WHERE f.sme) AS small
       FROM entries l
       LEFT JOIN firms f ON f.id = l.employer_id
       LEFT JOIN told t ON t.id = l.encounter_id
      WHERE l.minutes > 0 AND NOT EXISTS (SELECT 1 FROM taken_back b WHERE b.reverses_id = l.id)
-     GROUP BY l.no
+     GROUP BY l.main_id
   ),
   each_one AS MATERIALIZED (
     SELECT r.school_id, r.nc_year, r.settled_year,
            coalesce((SELECT count(DISTINCT u) FROM unnest(m.firms) u), 0) AS e, coalesce(bit_count(m.sectors), 0) AS s,
            coalesce(bit_count(m.kinds::bit(32)), 0) AS k, m.minutes, m.here, m.known, m.small
-      FROM roll r LEFT JOIN met m ON m.no = r.no
+      FROM roll r LEFT JOIN met m ON m.main_id = r.enrolment_id
   )
   SELECT o.school_id, o.nc_year, o.settled_year, count(*)::integer,
          sum(o.e)::bigint, ARRAY[count(*) FILTER (WHERE o.e = 0), count(*) FILTER (WHERE o.e = 1),

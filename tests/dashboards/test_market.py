@@ -17,7 +17,7 @@ from app.dashboards.market import By, EmployersBy, PlacesBand, ResponseBand
 from app.dashboards.market_reading import Supply
 from app.rules.coverage import FigureState
 from app.rules.words import KeyStage
-from tests.market_made import earn, furnish, made_long_ago, slot
+from tests.market_made import booking, earn, furnish, made_long_ago, slot
 from tests.pupils_counted import STRANGERS, YEAR, Counted, build
 
 A_LONG_TIME = timedelta(hours=3)
@@ -321,7 +321,8 @@ async def test_variety_is_counted_by_hand(db: Database, counted: Counted) -> Non
     counted.clients["oak"] = await counted.insert(
         "clients", org_id=counted.ids["oak"], name="oak", scopes=["coverage:read"]
     )
-    bolt = await counted.owner.fetchval("SELECT id FROM bookings WHERE employer_id = $1", counted.ids["bolt"])
+    visit = await counted.owner.fetchval("SELECT slot_id FROM bookings WHERE employer_id = $1", counted.ids["bolt"])
+    bolt = await booking(counted, "oak", visit, "confirm", 3)
     person = new_id()
     first, second, third, fourth = [await counted.pupil("oak", "8") for _ in range(4)]
     fifth = await counted.pupil("oak", "9", person=person)
