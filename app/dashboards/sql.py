@@ -6,10 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Date,
     Integer,
     Select,
     Table,
+    Text,
     Uuid,
     and_,
     any_,
@@ -332,3 +335,101 @@ async def traits(
         "schools": schools, "day": day, "year": year, "year_only": year_only, "known": known, **marks
     }  # fmt: skip
     return await tx.rows(_TRAITS, asked)
+
+
+# --- shortfall and capacity, employers, variety -------------------------------------------------------
+
+_TEXTS, _BIGS, _INTS = ARRAY(Text), ARRAY(BigInteger), ARRAY(Integer)
+
+_SHORTFALL = select(
+    func.app.market_shortfall(
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        cast(bindparam("known"), _MOMENT),
+        bindparam("activity"),
+        bindparam("placement"),
+    ).table_valued(
+        "school_id", "nc_year", "settled_year", "pupils", "below", "minutes", "half_days", "whole_days"
+    )
+)
+_OPEN = select(
+    func.app.market_open(
+        cast(bindparam("schools"), _IDS),
+        cast(bindparam("masks"), _INTS),
+        cast(bindparam("until"), _MOMENT),
+        bindparam("lawful"),
+        bindparam("cap"),
+        cast(bindparam("kinds"), _TEXTS),
+        cast(bindparam("liabilities"), _TEXTS),
+        cast(bindparam("pounds"), _BIGS),
+        bindparam("by_employer"),
+    ).table_valued(
+        "employer_id", "placement", "year_mask", "schools", "slots", "places", "minutes", "here_minutes"
+    )
+)
+_DEALINGS = select(
+    func.app.market_dealings(
+        cast(bindparam("schools"), _IDS),
+        cast(bindparam("since"), Date),
+        bindparam("day"),
+        cast(bindparam("known"), _MOMENT),
+    ).table_valued(
+        "employer_id", "school_id", "reached", "requested", "confirmed", "declined", "expired", "places", "reasons",
+        "answered",
+    )
+)  # fmt: skip
+_EMPLOYERS = select(
+    func.app.market_employers(
+        cast(bindparam("employers"), _IDS),
+        cast(bindparam("schools"), _IDS),
+        cast(bindparam("since"), Date),
+        bindparam("day"),
+    ).table_valued("employer_id", "name", "size_band", "sectors", "schools", "slots", "places", "filled")
+)
+_VARIETY = select(
+    func.app.market_variety(
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
+        cast(bindparam("kinds"), _TEXTS),
+    ).table_valued(
+        "school_id", "nc_year", "settled_year", "pupils", "employers", "employers_spread", "sectors",
+        "sectors_spread", "kinds", "kinds_spread", "minutes", "in_person", "known_minutes", "sme_minutes",
+    )
+)  # fmt: skip
+
+
+async def shortfall(tx: Door, schools: Sequence[UUID] | None, asked: Row, marks: Row) -> Sequence[Row]:
+    """What pupils lack, by school and NC year; `asked` has day, year and known, `marks` activity and placement."""
+    return await tx.rows(_SHORTFALL, {"schools": schools, **asked, **marks})
+
+
+async def open_to(tx: Door, masks: Mapping[UUID, int], asked: Row, *, by_employer: bool) -> Sequence[Row]:
+    """What is open to schools with these year groups (as bits), until a moment; see the migration for `asked`."""
+    given = {"schools": list(masks), "masks": list(masks.values()), "by_employer": by_employer}
+    return await tx.rows(_OPEN, {**given, **asked})
+
+
+async def dealings(
+    tx: Door, schools: Sequence[UUID] | None, since: date | None, day: date, known: datetime | None
+) -> Sequence[Row]:
+    """What employers and schools have had to do with each other in a period, a row for each two."""
+    return await tx.rows(_DEALINGS, {"schools": schools, "since": since, "day": day, "known": known})
+
+
+async def employers(
+    tx: Door, ids: Sequence[UUID], schools: Sequence[UUID], since: date | None, day: date
+) -> Sequence[Row]:
+    """Who these employers are, and what they offered in a past period to which of the schools (by position)."""
+    asked = {"employers": list(ids), "schools": list(schools), "since": since, "day": day}
+    return await tx.rows(_EMPLOYERS, asked)
+
+
+async def variety(
+    tx: Door, schools: Sequence[UUID] | None, asked: Row, kinds: Sequence[str]
+) -> Sequence[Row]:
+    """How varied pupils' experiences were, by school and NC year; `asked` has day, year, year_only and known."""
+    return await tx.rows(_VARIETY, {"schools": schools, **asked, "kinds": list(kinds)})

@@ -15,6 +15,7 @@ from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
 from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import node_id
+from app.graphql.market import Around, Where
 from app.graphql.programmes import (
     ProgrammeBudgets,
     ProgrammeFigures,
@@ -105,7 +106,7 @@ class CoverageConnection(Connection[Coverage]):
 
 
 @strawberry.type(description="A school whose figures you may see.")
-class School(Node):
+class School(Node, Around):
     """A school."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -167,12 +168,16 @@ class School(Node):
         place = figures.at_school(table.coverage, self.uuid)
         return await asked.answer(info.context, place, table, school_shown)
 
+    def asked_of(self, _info: Info) -> tuple[Where, UUID | None]:
+        """Of the school."""
+        return lambda table: figures.at_school(table, self.uuid), self.uuid
+
     async def _parents(self, info: Info, relation: str) -> list[Row]:
         return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
 
 
 @strawberry.type(description="A careers hub.")
-class Hub(Node):
+class Hub(Node, Around):
     """A hub."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -225,7 +230,7 @@ class Hub(Node):
         after: After = None,
     ) -> GapConnection | None:
         """Of all its schools together."""
-        self._counted_by(info)
+        self._only_from_above(info)
         asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
         table = await gap_table(info.context, asked)
         return await asked.answer(
@@ -233,10 +238,15 @@ class Hub(Node):
         )
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
-        self._counted_by(info)
+        self._only_from_above(info)
         return await asked.table(info.context)
 
-    def _counted_by(self, info: Info) -> None:
+    def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
+        """Of the hub's schools."""
+        self._only_from_above(info)
+        return lambda table: figures.at_hub(table, self.uuid), None
+
+    def _only_from_above(self, info: Info) -> None:
         caller = info.context.caller
         if caller.org_kind not in {"authority", "national"} and caller.org_id != self.uuid:
             raise NotFound(
@@ -245,7 +255,7 @@ class Hub(Node):
 
 
 @strawberry.type(description="A multi-academy trust.")
-class Trust(Node):
+class Trust(Node, Around):
     """A trust."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -306,9 +316,17 @@ class Trust(Node):
         return await asked.answer(info.context, figures.everywhere(table.coverage), table, school_shown)
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
+        self._only_itself(info)
+        return await asked.table(info.context)
+
+    def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
+        """Of the trust's academies."""
+        self._only_itself(info)
+        return figures.everywhere, None
+
+    def _only_itself(self, info: Info) -> None:
         if info.context.caller.org_id != self.uuid:
             raise NotFound("coverage")
-        return await asked.table(info.context)
 
 
 @strawberry.type(description="A model under test within a programme.")

@@ -27,6 +27,7 @@ from app.graphql.figures import AcademicYear, AsAt, By, KnownAt
 from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import of_kind, read
 from app.graphql.limits import RULES, refusal
+from app.graphql.market import Around
 from app.graphql.nodes import (
     COVERAGE,
     PROGRAMMES,
@@ -61,7 +62,7 @@ MaybeId = Annotated[
     description="Read-only. What is not yours is null with the code `not_found`, and never told apart from what does "
     "not exist. Times are UTC; minutes are whole; days are Europe/London."
 )
-class Query:
+class Query(Around):
     """The root."""
 
     @answers("Who you are.")

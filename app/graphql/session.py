@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import date, datetime
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -16,7 +16,7 @@ from app.core.clock import school_day
 from app.core.db import Database, Door, Reader, Row
 from app.core.errors import Forbidden, Problem
 from app.core.paging import Cursors
-from app.dashboards import gaps, programmes, service, sql, targets
+from app.dashboards import gaps, market_reading, programmes, service, sql, targets
 from app.dashboards.figures import Table, merged
 from app.dashboards.programmes import Sheet
 from app.dashboards.service import Period
@@ -30,6 +30,9 @@ Key = tuple[When, UUID | None]
 """What is asked of when, and a school (None: all that the caller may count)."""
 Asked = tuple[Period, UUID]
 """A day and a moment of knowledge, and a programme."""
+MarketQuestion = Callable[..., Awaitable[Any]]
+Reading = tuple[MarketQuestion, When, date | None, UUID | None]
+"""A question of `dashboards/market_reading`, what it is asked of, until when slots are asked for, and a school or all."""
 
 
 class Session:
@@ -57,6 +60,8 @@ class Session:
         self.sheets: DataLoader[Asked, Sheet | None] = DataLoader(self._sheets)
         self.targets: DataLoader[Asked, Sequence[Target]] = DataLoader(self._targets)
         self.budgets: DataLoader[Asked, Budgets | None] = DataLoader(self._budgets)
+        self.market: DataLoader[Reading, Any] = DataLoader(self._market)
+        self._counted: dict[tuple[date, datetime | None], market_reading.Schools] = {}
 
     @property
     def statements(self) -> int:
@@ -93,6 +98,8 @@ class Session:
         """Give the connection back, and let go of what was read: loaders know their session, and would keep it."""
         await self._stack.aclose()
         self._known.clear()
+        self._counted.clear()
+        self.market.clear_all()
         for loader in (self.tables, self.kinds, self.gaps, self.parents, self.strands, self.enrolled):
             loader.clear_all()
         for of_programmes in (self.sheets, self.targets, self.budgets):
@@ -132,6 +139,24 @@ class Session:
 
     async def _strands(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.strands_of, keys), "programme_id", keys)
+
+    async def _market(self, keys: list[Reading]) -> list[Any]:
+        wanted: defaultdict[tuple[MarketQuestion, When, date | None], set[UUID | None]] = defaultdict(set)
+        for read, when, until, school in keys:
+            wanted[read, when, until].add(school)
+        found = {}
+        for (read, when, until), schools in wanted.items():
+            asked = await self.period(*when)
+            counted = await self._schools(asked)
+            only = None if None in schools else list(schools)
+            found[read, when, until] = await self.ask(read, asked, counted, only, until)
+        return [found[read, when, until] for read, when, until, _ in keys]
+
+    async def _schools(self, asked: service.Period) -> market_reading.Schools:
+        key = asked.on, asked.known
+        if key not in self._counted:
+            self._counted[key] = await self.ask(market_reading.basis, asked)
+        return self._counted[key]
 
     async def _enrolled(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.enrolled, keys), "programme_id", keys)
