@@ -321,7 +321,9 @@ async def test_variety_is_counted_by_hand(db: Database, counted: Counted) -> Non
     counted.clients["oak"] = await counted.insert(
         "clients", org_id=counted.ids["oak"], name="oak", scopes=["coverage:read"]
     )
-    visit = await counted.owner.fetchval("SELECT slot_id FROM bookings WHERE employer_id = $1", counted.ids["bolt"])
+    visit = await counted.owner.fetchval(
+        "SELECT slot_id FROM bookings WHERE employer_id = $1", counted.ids["bolt"]
+    )
     bolt = await booking(counted, "oak", visit, "confirm", 3)
     person = new_id()
     first, second, third, fourth = [await counted.pupil("oak", "8") for _ in range(4)]
