@@ -36,7 +36,7 @@ async def fit(
 ) -> None:
     """Refuse a booking that may not be part of a programme; no statement without one, else one.
 
-    Invalid `programme_missing` (a strand without its programme), `unknown_programme`, `strand_unknown`; Conflict
+    Invalid `programme_missing` (a strand without its programme), `unknown_programme`, `unknown_strand`; Conflict
     `not_enrolled` (in the programme, or on that strand), `outside_programme` (not running, or not on that day).
     """
     if programme_id is None:
@@ -47,7 +47,7 @@ async def fit(
     if held is None:
         raise invalid("/programme_id", "unknown_programme", "There is no such programme.")
     if not held["strand_known"]:
-        raise invalid("/strand_id", "strand_unknown", "This programme has no such strand.")
+        raise invalid("/strand_id", "unknown_strand", "This programme has no such strand.")
     if not held["enrolled"]:
         _refuse(
             "/strand_id" if strand_id else "/programme_id", "not_enrolled", "The school takes no part in it."

@@ -1,5 +1,6 @@
 """A pilot run over REST, whole: as a hub, and as a trust whose academies are in two hubs. And each thing it may not do."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -421,3 +422,54 @@ async def test_strangers_find_nothing_of_a_running_programme(world: World) -> No
             )
             assert answer.status_code == 404, (who, method, answer.text)
     assert await world.fingerprint() == before
+
+
+async def test_who_is_only_invited_records_no_costs(world: World) -> None:
+    run = await pilot(world)
+    await run.enrol("school_b", state="invited")
+    for who in ("hub_a", "school_b"):
+        answer = await run.add("costs", cost(world, "school_b", 1, paid_by="school"), who=who)
+        await run.refused(answer, 409, "not_enrolled", "/school_id")
+
+
+# --- all at once -------------------------------------------------------------------------------------------------
+
+
+async def test_the_budget_holds_when_many_set_money_aside_at_once(world: World) -> None:
+    """Two schools are given 60 % each at the same time; and one spends its allocation from both sides at once."""
+    run = await pilot(world)
+    schools = ("school_a", "school_c")
+    for school in schools:
+        await run.enrol(school)
+    answers = await asyncio.gather(
+        *(
+            run.add("allocations", {"school_id": world[schools[at % 2]], "amount_pence": 60_000})
+            for at in range(6)
+        )
+    )
+    assert sorted(one.status_code for one in answers) == [201, *[409] * 5]
+    (aside,) = await run.rows("allocations")
+    who = next(name for name in schools if str(world[name]) == aside["school_id"])
+    spent = await asyncio.gather(
+        *(run.add("costs", cost(world, who, 25_000), who=side) for side in ("hub_a", who, "hub_a", who))
+    )
+    assert sorted(one.status_code for one in spent) == [201, 201, 409, 409]
+
+
+async def test_a_strand_is_not_removed_under_a_booking_that_is_being_made(world: World) -> None:
+    run = await pilot(world)
+    await run.enrol("school_a")
+    for _ in range(5):
+        strand = await run.strand("tours")
+        asked = {"school_id": world["school_a"], "slot_id": await world.slot(), "places": 2}
+        asked |= {"programme_id": run.id, "strand_id": strand}
+        booked, gone = await asyncio.gather(
+            world.post("school_a", "/v1/bookings", asked),
+            world.send("hub_a", "DELETE", f"{run.path}/strands/{strand}"),
+        )
+        assert (booked.status_code, gone.status_code) in {(201, 409), (422, 204)}
+        if gone.status_code == 409:
+            await world.post(
+                "school_a", f"/v1/bookings/{booked.json()['id']}/cancel", {"reason_code": "not_needed"}
+            )
+            assert (await world.send("hub_a", "DELETE", f"{run.path}/strands/{strand}")).status_code == 204
