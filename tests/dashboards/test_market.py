@@ -310,6 +310,18 @@ async def test_employers_of_a_day_gone_by_have_no_open_slots_and_as_known_nothin
         db, counted, "hub_a", market_reading.employers, known_at=datetime.now(UTC) - A_LONG_TIME
     )
     assert (known.open, known.offered) == (None, None)
+    await made_long_ago(counted)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    found = await around(db, counted, "hub_a", known_at=hour_ago)
+    assert list(found) == []  # the moves were recorded since
+    await counted.owner.execute(
+        "UPDATE booking_moves SET recorded_at = recorded_at - interval '2 hours' WHERE no = 1"
+    )
+    found = await around(db, counted, "hub_a", known_at=hour_ago)
+    assert {name: (one.requested, one.confirmed) for name, one in found.items()} == {
+        "Acme": (6, 0),
+        "Bolt": (1, 0),
+    }
 
 
 # --- variety ----------------------------------------------------------------------------------------------
@@ -321,7 +333,9 @@ async def test_variety_is_counted_by_hand(db: Database, counted: Counted) -> Non
     counted.clients["oak"] = await counted.insert(
         "clients", org_id=counted.ids["oak"], name="oak", scopes=["coverage:read"]
     )
-    visit = await counted.owner.fetchval("SELECT slot_id FROM bookings WHERE employer_id = $1", counted.ids["bolt"])
+    visit = await counted.owner.fetchval(
+        "SELECT slot_id FROM bookings WHERE employer_id = $1", counted.ids["bolt"]
+    )
     bolt = await booking(counted, "oak", visit, "confirm", 3)
     person = new_id()
     first, second, third, fourth = [await counted.pupil("oak", "8") for _ in range(4)]
