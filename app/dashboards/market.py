@@ -509,16 +509,19 @@ class Employer:
 
 
 def employers_at(market: Market, place: Place) -> list[Employer]:
-    """The employers of a place, by name: those that took part with its schools, or have something open to them."""
+    """The employers of a place, by name: those that took part with its schools, or have something open to them.
+
+    One without a profile (registered, and no size said yet) is left out.
+    """
     ids = {one.id for one in place.schools}
     at = {market.positions[one] for one in ids if one in market.positions}
     found: dict[UUID, Employer] = {}
     for one in market.dealings:
-        if one.school_id in ids:
+        if one.school_id in ids and one.employer_id in market.profiles:
             _deal(_one(found, market, one.employer_id), one)
     bits = sum(1 << one for one in at)
     for row in market.open or ():
-        if row.employer_id and row.schools & bits:
+        if row.employer_id and row.employer_id in market.profiles and row.schools & bits:
             each = _one(found, market, row.employer_id)
             each.open_slots += row.slots
             each.open_places += row.places

@@ -102,7 +102,8 @@ async def employers(
         market.dealing_of(row) for row in await sql.dealings(tx, wanted, since, asked.on, asked.known)
     ]
     ids = {one.employer_id for one in dealings} | {row["employer_id"] for row in rows}
-    known = await sql.employers(tx, sorted(ids), wanted, since, asked.on)
+    period = {"since": since, "day": asked.on, "known": asked.known}
+    known = await sql.employers(tx, sorted(ids), wanted, period)
     return Market(
         table,
         {school: at for at, school in enumerate(wanted)},

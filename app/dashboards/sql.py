@@ -385,6 +385,7 @@ _EMPLOYERS = select(
         cast(bindparam("schools"), _IDS),
         cast(bindparam("since"), Date),
         bindparam("day"),
+        cast(bindparam("known"), _MOMENT),
     ).table_valued("employer_id", "name", "size_band", "sectors", "schools", "slots", "places", "filled")
 )
 _VARIETY = select(
@@ -420,12 +421,12 @@ async def dealings(
     return await tx.rows(_DEALINGS, {"schools": schools, "since": since, "day": day, "known": known})
 
 
-async def employers(
-    tx: Door, ids: Sequence[UUID], schools: Sequence[UUID], since: date | None, day: date
-) -> Sequence[Row]:
-    """Who these employers are, and what they offered in a past period to which of the schools (by position)."""
-    asked = {"employers": list(ids), "schools": list(schools), "since": since, "day": day}
-    return await tx.rows(_EMPLOYERS, asked)
+async def employers(tx: Door, ids: Sequence[UUID], schools: Sequence[UUID], asked: Row) -> Sequence[Row]:
+    """Who these employers are, and what they offered in a past period to which of the schools (by position).
+
+    `asked` has since (or None), day and known.
+    """
+    return await tx.rows(_EMPLOYERS, {"employers": list(ids), "schools": list(schools), **asked})
 
 
 async def variety(

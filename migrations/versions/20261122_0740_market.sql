@@ -169,7 +169,8 @@ END $$;
 -- Who these employers are, and what they offered in a past period to which of these schools (positions in p_schools; NULL:
 -- to all): slots begun, their places, and how many of these were taken, by whichever school. A slot that was closed
 -- offered what had been taken by then. Nothing to a caller who counts no school.
-CREATE FUNCTION app.market_employers(p_employers uuid[], p_schools uuid[], p_from date, p_on date)
+CREATE FUNCTION app.market_employers(
+  p_employers uuid[], p_schools uuid[], p_from date, p_on date, p_known timestamptz)
 RETURNS TABLE (employer_id uuid, name text, size_band text, sectors text[], schools integer[], slots integer,
                places integer, filled integer)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
@@ -177,7 +178,7 @@ DECLARE v_from timestamptz := coalesce(p_from, '-infinity'::date)::timestamp AT 
         v_until timestamptz := least(app.domain_now(), (p_on + 1)::timestamp AT TIME ZONE 'Europe/London');
 BEGIN
   RETURN QUERY
-  WITH counted AS MATERIALIZED (SELECT c.school_id, c.hub_id FROM app.schools_counted(p_on) c),
+  WITH counted AS MATERIALIZED (SELECT c.school_id, c.hub_id FROM app.schools_counted(p_on, p_known) c),
   asked AS MATERIALIZED (
     SELECT a.no::integer AS no,
            ARRAY[a.school_id, c.hub_id] || ARRAY(SELECT g.programme_id FROM programme_schools g
@@ -306,9 +307,9 @@ END $$;
 REVOKE ALL ON FUNCTION app.market_schools(uuid[], date, timestamptz),
   app.market_shortfall(uuid[], date, integer, timestamptz, integer, integer),
   app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], boolean),
-  app.market_dealings(uuid[], date, date, timestamptz), app.market_employers(uuid[], uuid[], date, date),
+  app.market_dealings(uuid[], date, date, timestamptz), app.market_employers(uuid[], uuid[], date, date, timestamptz),
   app.market_variety(uuid[], date, integer, boolean, timestamptz, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.market_shortfall(uuid[], date, integer, timestamptz, integer, integer),
   app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], boolean),
-  app.market_dealings(uuid[], date, date, timestamptz), app.market_employers(uuid[], uuid[], date, date),
+  app.market_dealings(uuid[], date, date, timestamptz), app.market_employers(uuid[], uuid[], date, date, timestamptz),
   app.market_variety(uuid[], date, integer, boolean, timestamptz, text[]) TO tendays_app;

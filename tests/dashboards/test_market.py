@@ -310,6 +310,18 @@ async def test_employers_of_a_day_gone_by_have_no_open_slots_and_as_known_nothin
         db, counted, "hub_a", market_reading.employers, known_at=datetime.now(UTC) - A_LONG_TIME
     )
     assert (known.open, known.offered) == (None, None)
+    await made_long_ago(counted)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    found = await around(db, counted, "hub_a", known_at=hour_ago)
+    assert list(found) == []  # the moves were recorded since
+    await counted.owner.execute(
+        "UPDATE booking_moves SET recorded_at = recorded_at - interval '2 hours' WHERE no = 1"
+    )
+    found = await around(db, counted, "hub_a", known_at=hour_ago)
+    assert {name: (one.requested, one.confirmed) for name, one in found.items()} == {
+        "Acme": (6, 0),
+        "Bolt": (1, 0),
+    }
 
 
 # --- variety ----------------------------------------------------------------------------------------------
