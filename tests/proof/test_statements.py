@@ -33,9 +33,13 @@ STATEMENTS = {
     "list pupils, as a vendor": 4,
     "read the feed": 2,
     "coverage of a hub by school": 4,
+    "gaps of a hub by school": 5,
 }
 COVERAGE = """{ hub { name coverage(by: SCHOOL) { totalCount edges { node { label figures { pupils minutes hours
   reached { count percent } bm5 { percent } bm6 { percent } } standsOn { rollComplete newestSync } } } } } }"""
+
+GAPS = """{ hub { name gaps(by: SCHOOL) { totalCount edges { node { group value gap figures { pupils atZero { percent } }
+  peers { pupils } schoolsTold schoolsUnknown standsOn { rollComplete } } } } } }"""
 
 
 @pytest_asyncio.fixture(scope="module", autouse=True)
@@ -148,5 +152,12 @@ async def test_the_feed_is_read(world: World) -> None:
 async def test_the_coverage_document_is_answered(world: World) -> None:
     found = await _count(
         world, "coverage of a hub by school", lambda: world.post("hub_a", "/graphql", {"query": COVERAGE})
+    )
+    assert "errors" not in found, found
+
+
+async def test_gaps_are_answered_with_one_statement_more_than_coverage(world: World) -> None:
+    found = await _count(
+        world, "gaps of a hub by school", lambda: world.post("hub_a", "/graphql", {"query": GAPS})
     )
     assert "errors" not in found, found
