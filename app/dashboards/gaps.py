@@ -149,9 +149,14 @@ def _held(coverage: figures.Table, traits: Mapping[UUID, Sequence[Trait]]) -> fr
         for some in coverage.groups.values()
         for one in some
     ]
+    # The same few names for thousands of counts.
+    names = {school: str(school) for school in traits}
+    parts = {
+        (one.nc_year, one.stage): figures.parts(one)[2] for some in coverage.groups.values() for one in some
+    }
     told = [
-        Told(str(one.group.school_id), figures.parts(one.group)[2], one.field, one.value, one.group.counts.pupils)
-        for some in traits.values()
+        Told(names[school], parts[one.group.nc_year, one.group.stage], one.field, one.value, one.group.counts.pupils)
+        for school, some in traits.items()
         for one in some
     ]  # fmt: skip
     by_value = sorted(told, key=lambda one: (*one[:3], one.value or "", one.pupils))

@@ -237,6 +237,10 @@ def _pieces(rolls: Mapping[tuple[str, str], Roll], told: Iterable[Told]) -> Iter
     counts: defaultdict[tuple[str, str | None, FieldGroup, str | None], int] = defaultdict(int)
     groups: defaultdict[str, set[FieldGroup]] = defaultdict(set)
     for one in told:
+        if (one.school, one.part) not in rolls:
+            raise ValueError(
+                "a split of pupils that coverage does not count"
+            )  # and so not judged: never show it
         whole = one.group in HUB_LEVEL_ONLY_GROUPS
         counts[one.school, None if whole else one.part, one.group, one.value] += one.pupils
         groups[one.school].add(one.group)
