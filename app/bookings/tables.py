@@ -53,6 +53,12 @@ bookings = Table(
     Index("ix_bookings_employer_id", "employer_id", "id"),
     Index("ix_bookings_slot_id", "slot_id"),
     Index(
+        "ix_bookings_programme_id",
+        "programme_id",
+        "id",
+        postgresql_where=text("programme_id IS NOT NULL"),
+    ),
+    Index(
         "ix_bookings_expires_at",
         "expires_at",
         postgresql_where=text("state IN ('requested', 'countered', 'waiting') AND expires_at IS NOT NULL"),

@@ -1,10 +1,13 @@
 """A programme is what a hub or a trust runs; a strand is a model under test. Money is in whole pence (GBP)."""
 
-from sqlalchemy import CheckConstraint, Column, Date, Index, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Date, Index, Table, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
 from app.core.tables import big, ident, kept, uid, when, word
 from app.core.tables import text as words
+
+_STANDS = text("removed_at IS NULL")
 
 programmes = Table(
     "programmes",
@@ -34,7 +37,7 @@ strands = Table(
     words("model", null=True, longest=2000),
     when("removed_at", null=True),
     *kept(),
-    UniqueConstraint("programme_id", "code", name="uq_strands_code"),
+    Index("uq_strands_code", "programme_id", "code", unique=True, postgresql_where=_STANDS),
 )
 
 programme_schools = Table(
@@ -50,7 +53,15 @@ programme_schools = Table(
     Column("left_on", Date, nullable=True),
     word("own_budget", ("none", "too_little", "sufficient", "unknown"), default="unknown"),
     *kept(),
-    UniqueConstraint("programme_id", "strand_id", "school_id", name="uq_programme_schools_strand"),
+    Index(
+        "uq_programme_schools_strand",
+        "programme_id",
+        "strand_id",
+        "school_id",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=text("state <> 'left'"),
+    ),
     Index("ix_programme_schools_school_id", "school_id"),
 )
 
@@ -66,7 +77,19 @@ targets = Table(
     words("characteristic", null=True, longest=40),
     Column("due_on", Date, nullable=True),
     *kept(),
+    when("removed_at", null=True),
     Index("ix_targets_programme_id", "programme_id"),
+    Index(
+        "uq_targets_aim",
+        "programme_id",
+        "strand_id",
+        "measure",
+        "characteristic",
+        "due_on",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=_STANDS,
+    ),
 )
 
 allocations = Table(
@@ -78,7 +101,8 @@ allocations = Table(
     uid("school_id", "organisations.id"),
     big("amount_pence", least=0),
     *kept(),
-    UniqueConstraint("programme_id", "school_id", name="uq_allocations_school"),
+    when("removed_at", null=True),
+    Index("uq_allocations_school", "programme_id", "school_id", unique=True, postgresql_where=_STANDS),
 )
 
 costs = Table(
@@ -95,6 +119,30 @@ costs = Table(
     big("amount_pence", least=0),
     Column("on_date", Date, nullable=False),
     *kept(),
+    uid("strand_id", "strands.id", null=True),
+    words("external_ref", null=True, longest=200),
+    when("removed_at", null=True),
     Index("ix_costs_programme_id", "programme_id", "school_id"),
     Index("ix_costs_booking_id", "booking_id"),
+    Index("uq_costs_external_ref", "programme_id", "external_ref", unique=True, postgresql_where=_STANDS),
 )
+"""A line is never changed: a correction removes it and writes a new one."""
+
+programme_changes = Table(
+    "programme_changes",
+    metadata,
+    ident(),
+    uid("programme_id", "programmes.id"),
+    uid("owner_id", "organisations.id"),
+    uid("school_id", null=True),
+    word("part", ("programme", "strand", "school", "target", "allocation", "cost")),
+    uid("part_id"),
+    word("change", ("added", "changed", "removed")),
+    Column("now", JSONB, nullable=False),
+    uid("client_id", null=True),
+    when("recorded_at", now=True),
+    Index("ix_programme_changes_programme_id", "programme_id", "id"),
+    Index("ix_programme_changes_part_id", "part_id", "id"),
+)
+"""Append-only, written by a trigger: a past state of a part is its newest row recorded by then (`now`, the row as it
+was after the change; of what was removed, as it was at the end)."""

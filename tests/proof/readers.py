@@ -57,6 +57,7 @@ READERS: dict[str, frozenset[str]] = {
     "participation_sittings": BOTH,
     "participations": BOTH,
     "persons": NOBODY,
+    "programme_changes": HUB | SCHOOL_SIDE,
     "programme_schools": HUB | SCHOOL_SIDE,
     "programmes": HUB | SCHOOL_SIDE,
     "pupil_refs": SCHOOL,
