@@ -132,6 +132,13 @@ class Writer:
         await self._execute(text(copy.closing))
         return sent
 
+    async def copy_rows(self, table: Table, rows: Sequence[Row]) -> int:
+        """The same with rows by column name; all have the columns of the first. What they leave out has its default."""
+        if not rows:
+            return 0
+        columns = tuple(rows[0])
+        return await self.copy_in(table, columns, (tuple(row[name] for name in columns) for row in rows))
+
     async def _copy_some(self, connection: Any, copy: "_Copy", drawn: Iterator[Any], sent: int) -> int:  # noqa: ANN401
         """One COPY of at most COPY_AT_ONCE rows; gives how many."""
         counted = copy.counted(islice(drawn, COPY_AT_ONCE))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Text, bindparam, func, insert, select, text
+from sqlalchemy import ARRAY, Text, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.caller import Caller
@@ -37,12 +37,11 @@ _STATES = text(
 
 _PUPILS = text(
     """
-    SELECT e.id, e.school_id, e.person_no, n.academic_year, n.nc_year
-      FROM enrolments e JOIN nc_years n ON n.enrolment_id = e.id
-     WHERE e.school_id = ANY (:schools) AND n.academic_year = ANY (:years)
-     ORDER BY e.school_id, e.id, n.academic_year
+    SELECT r.school_id, r.external_ref, r.enrolment_id AS id, e.person_no
+      FROM pupil_refs r JOIN enrolments e ON e.id = r.enrolment_id
+     WHERE r.org_id = :org AND r.school_id = ANY (:schools)
     """
-).bindparams(_IDS, bindparam("years", type_=ARRAY(Integer)))
+).bindparams(_IDS, bindparam("org", type_=PG_UUID(as_uuid=True)))
 
 
 async def alone(tx: Writer) -> None:
@@ -81,6 +80,7 @@ async def mark_rolls_complete(
     await tx.run(_STATES, {"schools": list(schools), "at": at, "groups": list(groups)})
 
 
-async def pupils(tx: Writer, schools: Sequence[UUID], years: Sequence[int]) -> Sequence[Row]:
-    """Pupils with their NC year in each of these academic years."""
-    return await tx.rows(_PUPILS, {"schools": list(schools), "years": list(years)})
+async def pupils(tx: Writer, schools: Sequence[UUID], org: UUID) -> Mapping[tuple[UUID, str], Row]:
+    """The pupils of schools (id, person_no), by school and by the reference that an organisation has for them."""
+    rows = await tx.rows(_PUPILS, {"schools": list(schools), "org": org})
+    return {(row["school_id"], row["external_ref"]): row for row in rows}

@@ -300,6 +300,20 @@ async def suspensions_page(
     return await _page(tx, suspensions, after, limit, *wanted)
 
 
+# --- history ----------------------------------------------------------------------------------
+
+_OF_HISTORY: Mapping[str, Table] = {
+    "covers": covers,
+    "approvals": approvals,
+    "approval_acceptances": approval_acceptances,
+}
+
+
+async def add_many(tx: Writer, table: str, rows: Sequence[Values]) -> int:
+    """Copy rows into one of the tables of history; all have the members of the first."""
+    return await tx.copy_rows(_OF_HISTORY[table], rows)
+
+
 # --- bars -------------------------------------------------------------------------------------
 
 

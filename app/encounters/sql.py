@@ -10,7 +10,13 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
-from app.encounters.tables import encounter_versions, encounters, no_shows
+from app.encounters.tables import (
+    attendance_reports,
+    encounter_keys,
+    encounter_versions,
+    encounters,
+    no_shows,
+)
 
 _UUID = PG_UUID(as_uuid=True)
 _UUIDS = ARRAY(_UUID)
@@ -333,6 +339,24 @@ _PUPIL = text(
 async def add(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
     """Insert encounters (with their keys, where they come from a participation) and give them back."""
     return await tx.rows(_ADD, {"rows": list(rows)})
+
+
+async def add_past(
+    tx: Writer,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    reports: Sequence[Mapping[str, Any]] = (),
+    missing: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Copy encounters of the past with their keys, and what was reported and who was missing on their days."""
+    await tx.copy_rows(attendance_reports, reports)
+    await tx.copy_rows(no_shows, missing)
+    keyed = ("participation_id", "school_id", "academic_year")
+    came_from = [
+        {**{name: row[name] for name in keyed}, "encounter_id": row["id"]} for row in rows if row["participation_id"]
+    ]
+    await tx.copy_rows(encounter_keys, came_from)
+    await tx.copy_rows(encounters, rows)
 
 
 async def change(

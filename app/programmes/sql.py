@@ -8,7 +8,7 @@ from sqlalchemy import Table, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
-from app.programmes.tables import allocations, programme_schools, programmes, strands, targets
+from app.programmes.tables import allocations, costs, programme_schools, programmes, strands, targets
 
 PARTS: Mapping[str, Table] = {
     "strands": strands,
@@ -78,6 +78,11 @@ async def add_part(tx: Writer, part: str, row: Mapping[str, Any]) -> Row:
     """Insert one row of a `part`."""
     table = PARTS[part]
     return await tx.one_or_none(insert(table).values(**row).returning(table)) or {}
+
+
+async def add_costs(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Copy lines of costs; all have the members of the first."""
+    return await tx.copy_rows(costs, rows)
 
 
 async def strand_of(tx: Writer, programme_id: UUID, strand_id: UUID) -> Row | None:
