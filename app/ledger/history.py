@@ -10,7 +10,7 @@ from uuid import UUID
 from app.core.clock import school_day
 from app.core.db import Writer
 from app.ledger import sql
-from app.ledger.balances import balance_of, yearly_of
+from app.ledger.balances import come_to
 from app.ledger.policies import policy_in_force
 
 _SUMMED = ("encounters", "minutes", "virtual_minutes", "bm5", "bm6")
@@ -59,10 +59,10 @@ async def bring_in(tx: Writer, accounts: Iterable[Account]) -> int:
         # In the order in which a rebuild reads them: an encounter counts under the first of its days.
         mine = sorted(account.entries, key=attrgetter("on_date", "encounter_id"))
         rows = [_net(one, account.date_of_birth) for one in mine]
-        who = {"school_id": mine[0].school_id, "person_no": mine[0].person_no}
         entries += mine
-        balances.append({**balance_of(rows, policy), **who})
-        yearly += yearly_of(rows, policy)
+        balance, years = come_to(rows, policy)
+        balances.append({**balance, "school_id": mine[0].school_id, "person_no": mine[0].person_no})
+        yearly += years
     await sql.keep_calm(tx, sorted({row["school_id"] for row in balances}))
     await sql.copy_history(tx, entries, balances, yearly, _summaries(yearly))
     return len(entries)
