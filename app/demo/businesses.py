@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Any, Final
 
-from app.rules.words import Criterion, ExperienceKind, Skill
+from app.demo.data import BM5, BM6
+from app.rules.words import ExperienceKind, Skill
 
-BM5: Final = ("clear_shared_purpose", "learning_outcomes", "two_way_interaction", "reflection")
-BM6: Final = tuple(each.value for each in Criterion if each != Criterion.TWO_WAY_INTERACTION)
 _K = ExperienceKind
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.rules.words import CHARACTERISTIC_GROUPS, FieldGroup
+from app.rules.words import CHARACTERISTIC_GROUPS, Criterion, FieldGroup
 
 NATIONAL: Final = "national"
+BM5: Final = ("clear_shared_purpose", "learning_outcomes", "two_way_interaction", "reflection")
+BM6: Final = tuple(each.value for each in Criterion if each != Criterion.TWO_WAY_INTERACTION)
 
 
 @dataclass(frozen=True, slots=True)

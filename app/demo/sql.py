@@ -84,3 +84,29 @@ async def pupils(tx: Writer, schools: Sequence[UUID], org: UUID) -> Mapping[tupl
     """The pupils of schools (id, person_no), by school and by the reference that an organisation has for them."""
     rows = await tx.rows(_PUPILS, {"schools": list(schools), "org": org})
     return {(row["school_id"], row["external_ref"]): row for row in rows}
+
+
+# --- generating -------------------------------------------------------------------------------------
+
+_WITH_ROLLS = text("SELECT school_id FROM school_states WHERE school_id = ANY (:schools)").bindparams(_IDS)
+_GROWN = ("organisations", "memberships", "employers", "persons", "enrolments", "nc_years", "characteristics",
+          "encounters", "ledger_entries", "balances", "yearly_balances", "summaries", "school_states")  # fmt: skip
+
+
+async def schools_between(tx: Door, first: str, last: str) -> Sequence[UUID]:
+    """The active schools with URNs of a range."""
+    o = organisations.c
+    stmt = select(o.id).where(o.urn >= first, o.urn <= last, o.status == "active")
+    return [row["id"] for row in await tx.rows(stmt)]
+
+
+async def with_rolls(tx: Door, schools: Sequence[UUID]) -> set[UUID]:
+    """Those of these schools whose roll is there."""
+    return {row["school_id"] for row in await tx.rows(_WITH_ROLLS, {"schools": list(schools)})}
+
+
+async def analyse(tx: Writer) -> None:
+    """Let the planner know how large the tables have become, however long it takes."""
+    await tx.run(text("SET LOCAL statement_timeout = 0"))
+    for name in _GROWN:
+        await tx.run(text(f"ANALYZE {name}"))

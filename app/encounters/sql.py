@@ -1,6 +1,6 @@
 """The statements of attendance and encounters. Whoever writes about a visit has locked its booking first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -549,3 +549,15 @@ async def moot_alarms(tx: Door, most: int) -> Sequence[Row]:
 async def to_settle(tx: Door, now: datetime, most: int) -> Sequence[UUID]:
     """Bookings that are over and reported whole, and not completed."""
     return [row["id"] for row in await tx.rows(_TO_SETTLE, {"now": now, "most": most})]
+
+
+COPIED = ("academic_year", "id", "school_id", "enrolment_id", "person_no", "employer_id", "employer_name", "title",
+          "kind", "mode", "starts_on", "ends_on", "nc_year", "in_person_minutes", "virtual_minutes", "days",
+          "criteria_offered", "criteria_confirmed", "bm5_offered", "bm5", "bm6_offered", "bm6", "per_day",
+          "recorded_by")  # fmt: skip
+"""The columns of history, in the order of `copy_history`; all of it stands, none of it has a booking."""
+
+
+async def copy_history(tx: Writer, rows: Iterable[Sequence[Any]]) -> int:
+    """Add encounters by COPY, each a sequence in the order of COPIED; their minutes are the ledger's to bring in."""
+    return await tx.copy_in(encounters, COPIED, rows)
