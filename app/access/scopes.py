@@ -55,7 +55,7 @@ AREAS: Final[tuple[Area, ...]] = (
     Area("cover", "Employers' insurance, or why there need be none", _ALL, _EMPLOYER),
     Area("approvals", "Approvals of sites, acceptances and bars", _ALL, _CONTROLLERS | {_K.HUB}),
     Area("suspensions", "Suspensions of employers", _SUSPENDERS, _SUSPENDERS),
-    Area("programmes", "Programmes, strands, targets and budgets", _ALL, _OVERSEERS),
+    Area("programmes", "Programmes, strands, schools, targets and money", _ALL, _OVERSEERS | {_K.SCHOOL}),
     Area("offers", "What employers offer", _ALL, _EMPLOYER),
     Area("slots", "Dated chances; `search` is over the open ones", _ALL, _EMPLOYER, _SCHOOL_SIDE | {_K.HUB}),
     Area("bookings", "Bookings, their moves and participants", _BOTH_SIDES, _BOTH_SIDES),

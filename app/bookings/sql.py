@@ -95,6 +95,25 @@ _NAMED = text(
 ).bindparams(bindparam("booking", type_=_UUID))
 
 
+_PROGRAMME = text(
+    "SELECT state, starts_on, ends_on, strand_known, enrolled"
+    " FROM app.programme_for_booking(:programme, :strand, :school)"
+).bindparams(
+    bindparam("programme", type_=_UUID), bindparam("strand", type_=_UUID), bindparam("school", type_=_UUID)
+)
+
+
+async def programme_for(
+    tx: Writer, programme_id: UUID, strand_id: UUID | None, school_id: UUID
+) -> Row | None:
+    """A programme for a booking of this school: its window, and whether the strand is known and the school enrolled.
+
+    None for one that the caller does not run and the school takes no part in. Locked against its owner's changes.
+    """
+    params = {"programme": programme_id, "strand": strand_id, "school": school_id}
+    return await tx.one_or_none(_PROGRAMME, params)
+
+
 async def slot_facts(tx: Door, slot_id: UUID, school_id: UUID) -> Row | None:
     """A slot with its sittings, approvals (and whether this school accepts them) and covers; None if not to be seen."""
     return await tx.one_or_none(_SLOT_FACTS, {"slot": slot_id, "school": school_id})
@@ -187,6 +206,8 @@ async def page(
     external_ref: str | None,
     starts_from: datetime | None,
     starts_to: datetime | None,
+    programme_id: UUID | None,
+    strand_id: UUID | None,
     after: UUID | None,
     limit: int,
 ) -> Sequence[Row]:
@@ -199,6 +220,10 @@ async def page(
     if external_ref:
         own = bookings.c.employer_ref if employer_id is not None else bookings.c.school_ref
         stmt = stmt.where(own == external_ref)
+    if programme_id:
+        stmt = stmt.where(bookings.c.programme_id == programme_id)
+    if strand_id:
+        stmt = stmt.where(bookings.c.strand_id == strand_id)
     if starts_from:
         stmt = stmt.where(bookings.c.starts_at >= starts_from)
     if starts_to:

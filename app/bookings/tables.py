@@ -74,7 +74,7 @@ booking_moves = Table(
     uid("school_id", "organisations.id"),
     uid("employer_id", "employers.id"),
     whole("no", least=1),
-    word("action", BookingAction),
+    word("action", (*BookingAction, "assign")),
     word("actor", Actor),
     uid("client_id"),
     word("from_state", BookingState, null=True),
@@ -86,11 +86,13 @@ booking_moves = Table(
     words("note", null=True, longest=2000),
     when("at"),
     when("recorded_at", now=True),
+    uid("programme_id", null=True),
+    uid("strand_id", null=True),
     UniqueConstraint("booking_id", "no", name="uq_booking_moves_no"),
     Index("ix_booking_moves_school_id", "school_id"),
     Index("ix_booking_moves_employer_id", "employer_id"),
 )
-"""Append-only: who, when (domain time `at`, wall time `recorded_at`), from, to, why."""
+"""Append-only: who, when (domain time `at`, wall time `recorded_at`), from, to, why; and of which programme since."""
 
 participations = Table(
     "participations",

@@ -305,6 +305,13 @@ TYPES: Final[Mapping[str, EventType]] = {
             starts_on=DATE,
             ends_on=maybe(DATE),
         ),
+        EventType(
+            "booking.assigned",
+            ("school",),
+            "booking",
+            "The school made a booking part of a programme, of another, or of none.",
+            {**_BOOKING, "programme_id": maybe(UUID), "strand_id": maybe(UUID)},
+        ),
         _thing(
             "programme.changed",
             ("hub", "school"),

@@ -106,6 +106,24 @@ class BookingIn(Body):
     )
 
 
+class AssignIn(Body):
+    """The programme and strand a booking is part of; both null, or left out, for none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "programme_id": "01a2013a-0000-7000-8000-00000000000b",
+                    "strand_id": "01a2013a-0000-7000-8000-00000000000c",
+                }
+            ]
+        }
+    )
+
+    programme_id: UUID | None = Field(None, description="A programme that the school is enrolled in.")
+    strand_id: UUID | None = Field(None, description="A strand of it on which the school is.")
+
+
 class ConfirmIn(Body):
     """Confirm a request; an employer may give the booking its own reference."""
 
@@ -249,6 +267,8 @@ _MOVE: dict[str, Any] = {
     "places": 25,
     "reason_code": None,
     "note": None,
+    "programme_id": None,
+    "strand_id": None,
     "at": "2026-11-22T09:30:00Z",
 }
 
@@ -257,7 +277,9 @@ class MoveOut(Out):
     """One line of a booking's history."""
 
     no: int
-    action: BookingAction
+    action: BookingAction | Literal["assign"] = Field(
+        description="`assign`: it became part of another programme, which its school's side alone reads."
+    )
     actor: str
     from_state: BookingState | None
     to_state: BookingState
@@ -266,6 +288,8 @@ class MoveOut(Out):
     places: int
     reason_code: BookingReason | None
     note: str | None = Field(description="Shown to the side that wrote it.")
+    programme_id: UUID | None = Field(description="Of which programme it was since. School's side only.")
+    strand_id: UUID | None = Field(description="School's side only.")
     at: datetime
 
 

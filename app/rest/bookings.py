@@ -8,10 +8,11 @@ from uuid import UUID
 from fastapi import Header, Query, Request
 from fastapi.responses import Response
 
-from app.bookings import naming, service, sql
+from app.bookings import naming, programmes, service, sql
 from app.core.db import Row
-from app.core.errors import NotFound, Stale, invalid
+from app.core.errors import Forbidden, NotFound, Stale, invalid
 from app.rest.booking_models import (
+    AssignIn,
     BookingIn,
     BookingOut,
     BookingPage,
@@ -114,6 +115,8 @@ async def list_bookings(
     ] = None,
     starts_from: Annotated[datetime | None, Query(description="First start, from (inclusive).")] = None,
     starts_to: Annotated[datetime | None, Query(description="First start, until (exclusive).")] = None,
+    programme_id: Annotated[UUID | None, Query(description="One programme; school's side only.")] = None,
+    strand_id: Annotated[UUID | None, Query(description="One strand; school's side only.")] = None,
 ) -> Response:
     """Your side's bookings, in the order they were made: an employer's requests, or a school's bookings."""
     known(state, values(BookingState), "?state")
@@ -121,6 +124,8 @@ async def list_bookings(
         if moment is not None and moment.tzinfo is None:
             raise invalid(f"?{name}", "offset_required", "A time needs an offset, such as Z.")
     side = tx.caller.side
+    if side == "employer" and (programme_id or strand_id):
+        raise Forbidden("not_yours", "What a booking is part of is the school's side's to know.")
     rows = await sql.page(
         tx,
         school_id=school_id,
@@ -130,6 +135,8 @@ async def list_bookings(
         external_ref=external_ref,
         starts_from=starts_from,
         starts_to=starts_to,
+        programme_id=programme_id,
+        strand_id=strand_id,
         after=turn.after_id("bookings"),
         limit=turn.limit,
     )
@@ -160,13 +167,16 @@ async def booking_history(booking_id: UUID, tx: Read) -> Response:
     rows = await sql.moves(tx, booking_id)
     if not rows:
         raise NotFound("booking")
-    return json_answer({"data": [_move(row, tx.caller.side) for row in rows]})
+    side = tx.caller.side
+    shown_to = [row for row in rows if side == "school" or row["action"] != programmes.ASSIGN]
+    return json_answer({"data": [_move(row, side) for row in shown_to]})
 
 
 def _move(row: Row, side: str) -> dict[str, Any]:
     view = {name: row[name] for name in _MOVE}
     view["reason_code"] = _reason(row["reason_code"], row["actor"], row["to_state"], school=side == "school")
     view["note"] = row["note"] if row["actor"] == side else None
+    view |= {name: row[name] if side == "school" else None for name in ("programme_id", "strand_id")}
     return view
 
 
@@ -262,6 +272,22 @@ async def reschedule_booking(
     """Move to another slot of the same employer: a request again if the school asks, countered if the employer does."""
     step = service.Step(BookingAction.RESCHEDULE, body.reason_code, body.note, body.slot_id, _version(match))
     return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/assign",
+    response_model=BookingOut,
+    summary="Make it part of a programme",
+    operation_id="assign_booking",
+)
+@needs("bookings:write")
+async def assign_booking(booking_id: UUID, body: AssignIn, tx: Write, match: Match = None) -> Response:
+    """The school says which programme and strand a booking is part of, or that it is part of none.
+
+    409 `not_enrolled`, `outside_programme`. The history has a line of it; the employer is told nothing.
+    """
+    to = programmes.Assignment(body.programme_id, body.strand_id, _version(match))
+    return _answer(await programmes.assign(tx, booking_id, to), tx.caller.side)
 
 
 @router.post(

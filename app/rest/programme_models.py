@@ -4,8 +4,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictInt
 
+from app.core.errors import invalid
 from app.rest.models import Body, Out
 
 _ID = "01a2013a-9643-713b-a2d5-339b6a0a0c26"
@@ -17,8 +18,10 @@ _PART = {"id": _ID, "programme_id": _PROGRAMME}
 
 ProgrammeState = Literal["draft", "running", "closed"]
 Measure = Literal["schools", "young_people", "minutes", "share"]
+SchoolState = Literal["invited", "enrolled", "left"]
 OwnBudget = Literal["none", "too_little", "sufficient", "unknown"]
-Pence = Annotated[int, Field(ge=0, le=10**14, description="Whole pence.")]
+Pence = Annotated[StrictInt, Field(ge=0, le=10**14, description="Whole pence.")]
+Currency = Annotated[str, Field(max_length=10, description="GBP; no other is taken.")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -26,7 +29,20 @@ def _example(**values: Any) -> ConfigDict:  # noqa: ANN401
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-class ProgrammeIn(Body):
+class MoneyBody(Body):
+    """A body with money in it: in pounds sterling, or refused."""
+
+    currency: Currency = "GBP"
+
+    def given(self) -> dict[str, Any]:
+        """Only the fields that were sent. Invalid `unsupported_currency`."""
+        fields = super().given()
+        if fields.pop("currency", "GBP") != "GBP":
+            raise invalid("/currency", "unsupported_currency", "Money is in pounds sterling (GBP).")
+        return fields
+
+
+class ProgrammeIn(MoneyBody):
     """A programme to run."""
 
     model_config = _example(
@@ -45,7 +61,7 @@ class ProgrammeIn(Body):
     state: ProgrammeState = "running"
 
 
-class ProgrammeChange(Body):
+class ProgrammeChange(MoneyBody):
     """What changes of a programme; fields left out stay."""
 
     model_config = _example(state="closed")
@@ -64,7 +80,7 @@ class ProgrammeOut(Out):
     model_config = _example(
         id=_PROGRAMME, owner_id="01a2013a-0000-7000-8000-00000000000d", external_ref="ks3-pilot",
         name="Key Stage 3 pilot", funder="Example Careers Hub", starts_on="2026-09-01", ends_on="2027-07-31",
-        budget_pence=25_000_00, state="running", **_KEPT,
+        budget_pence=25_000_00, currency="GBP", state="running", **_KEPT,
     )  # fmt: skip
 
     id: UUID
@@ -75,6 +91,7 @@ class ProgrammeOut(Out):
     starts_on: date
     ends_on: date
     budget_pence: int | None
+    currency: Literal["GBP"]
     state: ProgrammeState
     version: int
     created_at: datetime
@@ -97,6 +114,15 @@ class StrandIn(Body):
 
     code: Annotated[str, Field(min_length=1, max_length=60, description="Unique in the programme.")]
     name: Name
+    model: Annotated[str | None, Field(max_length=2000, description="What is tried, in words.")] = None
+
+
+class StrandChange(Body):
+    """What changes of a strand; its code stays."""
+
+    model_config = _example(name="Group tours of two hours")
+
+    name: Name = Field(default="")
     model: Annotated[str | None, Field(max_length=2000, description="What is tried, in words.")] = None
 
 
@@ -131,21 +157,40 @@ class StrandPage(Out):
 
 
 class EnrolledIn(Body):
-    """A school that takes part."""
+    """A school to enrol or to invite."""
 
     model_config = _example(
         school_id=_SCHOOL, strand_id=_STRAND, joined_on="2026-09-01", own_budget="too_little"
     )
 
-    school_id: UUID = Field(description="A school of yours.")
+    school_id: UUID = Field(description="A member of yours to enrol; any school to invite.")
     strand_id: UUID | None = Field(None, description="In this strand, or in the programme as a whole.")
-    state: Literal["invited", "enrolled", "left"] = "enrolled"
-    joined_on: date | None = None
+    state: Literal["invited", "enrolled"] = Field(
+        "enrolled", description="`invited`: the school accepts or declines."
+    )
+    joined_on: date | None = Field(None, description="Today, if left out.")
     own_budget: OwnBudget = Field(default="unknown", description="What the school has of its own.")
 
 
+class EnrolledChange(Body):
+    """What changes of a school's part."""
+
+    model_config = _example(own_budget="none")
+
+    joined_on: date = Field(default=date.min)
+    own_budget: OwnBudget = Field(default="unknown", description="What the school has of its own.")
+
+
+class LeaveIn(Body):
+    """The day on which a school leaves."""
+
+    model_config = _example(left_on="2027-03-31")
+
+    left_on: date | None = Field(None, description="Today, if left out.")
+
+
 class EnrolledOut(Out):
-    """A school's part."""
+    """A school's part. One that declined has `left` without ever having joined."""
 
     model_config = _example(
         **_PART, school_id=_SCHOOL, strand_id=_STRAND, state="enrolled", joined_on="2026-09-01", left_on=None,
@@ -156,7 +201,7 @@ class EnrolledOut(Out):
     programme_id: UUID
     school_id: UUID
     strand_id: UUID | None
-    state: Literal["invited", "enrolled", "left"]
+    state: SchoolState
     joined_on: date | None
     left_on: date | None
     own_budget: OwnBudget
@@ -179,20 +224,24 @@ class TargetIn(Body):
 
     measure: Measure
     value: Annotated[
-        int, Field(ge=0, le=10**12, description="Schools, people or minutes; for `share` per cent, 0 to 100.")
+        StrictInt,
+        Field(ge=0, le=10**12, description="Schools, people or minutes; for `share` per cent, 0 to 100."),
     ]
     strand_id: UUID | None = None
     characteristic: Annotated[
-        str | None, Field(max_length=40, description="Of whom: a field group such as `sen`.")
+        str | None,
+        Field(max_length=40, description="Of whom: a field group such as `sen`, or a value such as `sen:K`."),
     ] = None
     due_on: date | None = None
 
-    @model_validator(mode="after")
-    def a_share_is_at_most_all(self) -> "TargetIn":
-        """A share is 0 to 100."""
-        if self.measure == "share" and self.value > 100:  # noqa: PLR2004
-            raise ValueError("a share is 0 to 100 per cent")
-        return self
+
+class TargetChange(Body):
+    """What changes of a target. What it measures stays: remove it and set another."""
+
+    model_config = _example(value=2500)
+
+    value: Annotated[StrictInt, Field(ge=0, le=10**12)] = 0
+    due_on: date | None = None
 
 
 class TargetOut(Out):
@@ -227,24 +276,33 @@ class TargetPage(Out):
     next: str | None
 
 
-class AllocationIn(Body):
+class AllocationIn(MoneyBody):
     """Money set aside for a school."""
 
     model_config = _example(school_id=_SCHOOL, amount_pence=500_00)
 
-    school_id: UUID = Field(description="A school of yours.")
+    school_id: UUID = Field(description="A school that takes part.")
+    amount_pence: Pence
+
+
+class AllocationChange(MoneyBody):
+    """Another amount."""
+
+    model_config = _example(amount_pence=600_00)
+
     amount_pence: Pence
 
 
 class AllocationOut(Out):
     """An allocation."""
 
-    model_config = _example(**_PART, school_id=_SCHOOL, amount_pence=500_00, **_KEPT)
+    model_config = _example(**_PART, school_id=_SCHOOL, amount_pence=500_00, currency="GBP", **_KEPT)
 
     id: UUID
     programme_id: UUID
     school_id: UUID
     amount_pence: int
+    currency: Literal["GBP"]
     version: int
     created_at: datetime
     updated_at: datetime

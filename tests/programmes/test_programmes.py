@@ -105,14 +105,15 @@ async def test_a_programme_is_changed_under_its_etag(world: World) -> None:
     [
         ("strands", {"code": "", "name": "x"}, 422, "/code"),
         ("targets", {"measure": "happiness", "value": 1}, 422, "/measure"),
-        ("targets", {"measure": "share", "value": 101}, 422, ""),
+        ("targets", {"measure": "share", "value": 101}, 422, "/value"),
         (
             "targets",
             {"measure": "schools", "value": 1, "strand_id": "0198c0de-0000-7000-8000-000000000001"},
             422,
             "/strand_id",
         ),
-        ("allocations", {"school": "school_b", "amount_pence": 5}, 404, None),
+        ("allocations", {"school": "school_b", "amount_pence": 5}, 409, "/school_id"),
+        ("allocations", {"school": "employer_a", "amount_pence": 5}, 404, None),
         ("schools", {"school": "employer_a"}, 404, None),
         ("schools", {"school": "school_a", "amount_pence": -1}, 422, "/amount_pence"),
     ],

@@ -1,0 +1,44 @@
+"""What a target may aim at, and how much of what is reached its owner may be told."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.core.db import Row
+from app.core.errors import Invalid, invalid
+from app.rules.characteristics import VALUES
+from app.rules.coverage import rounded
+from app.rules.words import CHARACTERISTIC_GROUPS, FieldGroup
+
+ALL: Final = 100
+DAY: Final = 300
+"""Minutes, of a day of work experience."""
+
+
+def problem_with_aim(target: Row) -> Invalid | None:
+    """A share is 0 to 100 per cent; a characteristic is a field group, or one of its values as `sen:K`."""
+    if target["measure"] == "share" and target["value"] > ALL:
+        return invalid("/value", "out_of_range", "A share is 0 to 100 per cent.")
+    said = target["characteristic"]
+    if said is None:
+        return None
+    group, _, value = said.partition(":")
+    if group not in CHARACTERISTIC_GROUPS or (":" in said and value not in VALUES[FieldGroup(group)]):
+        return invalid(
+            "/characteristic",
+            "unknown_characteristic",
+            "A field group such as `sen`, or one of its values such as `sen:K`.",
+        )
+    return None
+
+
+def shown_as(reached: Row, *, rounds: bool) -> Mapping[str, int]:
+    """What is reached, as its owner may know it: who sees rounded figures cannot find the exact one by trying.
+
+    Young people to the nearest 5; minutes to the nearest day, and none while nobody is shown. Schools are no secret.
+    """
+    exact = {name: int(reached[name]) for name in ("schools", "young_people", "minutes")}
+    if not rounds:
+        return exact
+    people = rounded(exact["young_people"])
+    minutes = (exact["minutes"] + DAY // 2) // DAY * DAY if people else 0
+    return {**exact, "young_people": people, "minutes": minutes}
