@@ -24,10 +24,14 @@ ORGS = {
     "hub_a": "hub", "hub_b": "hub", "trust": "trust", "other_trust": "trust", "authority": "authority",
     "ash": "school", "beech": "school", "cedar": "school", "dogwood": "school", "elm": "school", "fir": "school",
     "employer": "employer", "vendor": "vendor", "stranger_vendor": "vendor",
+    "pilot_hub": "hub", "pilot_trust": "trust", "pilot_authority": "authority",
+    "oak": "school", "pine": "school", "rowan": "school", "aspen": "school", "pilot_employer": "employer",
 }  # fmt: skip
 MEMBERS = (
     ("hub_a", "ash", "hub"), ("hub_a", "beech", "hub"), ("hub_a", "cedar", "hub"), ("hub_a", "dogwood", "hub"),
     ("hub_b", "elm", "hub"), ("trust", "ash", "trust"), ("trust", "elm", "trust"), ("authority", "hub_a", "authority"),
+    ("pilot_hub", "oak", "hub"), ("pilot_hub", "pine", "hub"), ("pilot_hub", "rowan", "hub"),
+    ("pilot_trust", "oak", "trust"), ("pilot_trust", "pine", "trust"), ("pilot_authority", "pilot_hub", "authority"),
 )  # fmt: skip
 GROUPS = (
     ("ash", "8", 30),

@@ -1,18 +1,19 @@
 """What dashboards read: aggregates through functions that count for the caller, and the lists around them."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, cast, func, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from app.core.db import Door, Row
 from app.organisations.tables import memberships, organisations
 from app.programmes.tables import programme_schools, programmes, strands
 
 _IDS = ARRAY(Uuid(as_uuid=True))
+_MOMENT = TIMESTAMP(timezone=True)
 
 _BASIS = select(
     func.app.coverage_basis(bindparam("day")).table_valued(
@@ -186,3 +187,50 @@ def _past(after: Sequence[Any]) -> ColumnElement[bool]:
     name, key = after
     o = organisations.c
     return or_(o.name > name, and_(o.name == name, o.id > UUID(key)))
+
+
+# --- programmes: strands side by side, targets, money ---------------------------------------------------
+
+
+def _of_programmes(function: str, *columns: str) -> Select[Any]:
+    called = getattr(func.app, function)(
+        cast(bindparam("programmes"), _IDS), bindparam("day"), cast(bindparam("known"), _MOMENT)
+    )
+    return select(called.table_valued(*columns))
+
+
+_PROGRAMME_FIGURES = _of_programmes(
+    "programme_figures", "programme_id", "grouped", "strand_id", "whole", "exact", "schools", "schools_unknown",
+    "young_people", "minutes", "squares", "days", "bm5", "bm6", "expected_people", "expected", "no_shows",
+    "costed_people", "costed_minutes", "spent", "spent_by_programme", "lapsed", "seconds",
+)  # fmt: skip
+_PROGRAMME_TARGETS = _of_programmes(
+    "programme_targets", "programme_id", "target_id", "strand_id", "measure", "value", "characteristic", "due_on",
+    "until", "whole", "exact", "invited", "named_new", "named", "places", "named_minutes", "booked_minutes",
+    "share_base", "share_part",
+)  # fmt: skip
+_PROGRAMME_BUDGETS = _of_programmes(
+    "programme_budgets", "programme_id", "school_id", "name", "urn", "whole", "enrolled", "own_budget", "budget_pence",
+    "allocated", "committed", "spent", "spent_by_programme",
+)  # fmt: skip
+
+
+async def programme_figures(
+    tx: Door, programme_ids: Sequence[UUID], day: date, known: datetime | None
+) -> Sequence[Row]:
+    """The counts of each strand and of the whole of these programmes, as far as the caller may count them."""
+    return await tx.rows(_PROGRAMME_FIGURES, {"programmes": list(programme_ids), "day": day, "known": known})
+
+
+async def programme_targets(
+    tx: Door, programme_ids: Sequence[UUID], day: date, known: datetime | None
+) -> Sequence[Row]:
+    """Their targets, and what is booked towards each."""
+    return await tx.rows(_PROGRAMME_TARGETS, {"programmes": list(programme_ids), "day": day, "known": known})
+
+
+async def programme_budgets(
+    tx: Door, programme_ids: Sequence[UUID], day: date, known: datetime | None
+) -> Sequence[Row]:
+    """Their schools by name with the money of each, after a row of the programme itself."""
+    return await tx.rows(_PROGRAMME_BUDGETS, {"programmes": list(programme_ids), "day": day, "known": known})

@@ -12,8 +12,16 @@ from app.dashboards import figures, sql
 from app.dashboards.figures import Cut, Line, Place, Table
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
-from app.graphql.figures import AcademicYear, Basis, By, Figures, basis_of
+from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
 from app.graphql.ids import node_id
+from app.graphql.programmes import (
+    ProgrammeBudgets,
+    ProgrammeFigures,
+    ProgrammeTarget,
+    budgets_of,
+    figures_of,
+    progress_of,
+)
 from app.graphql.session import Info, Session
 from app.rules.words import ExperienceKind, KeyStage
 
@@ -236,6 +244,14 @@ class Strand:
     code: str = strawberry.field(description="Short and unique within the programme.")
     name: str = strawberry.field(description="Its name.")
     model: str | None = strawberry.field(description="What is tried, in words.")
+    programme_id: strawberry.Private[UUID]
+
+    @answers("What the strand has come to, beside the others and not ranked.")
+    async def figures(
+        self, info: Info, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> ProgrammeFigures | None:
+        """Loaded for all strands of the document at once."""
+        return await figures_of(info.context, self.programme_id, self.id, as_at, known_at)
 
 
 @strawberry.type(description="A school's part in a programme.")
@@ -270,7 +286,29 @@ class Programme(Node):
     async def strands(self, info: Info) -> list[Strand]:
         """Loaded for all programmes of the document at once."""
         rows = await info.context.strands.load(self.uuid)
-        return [Strand(id=row["id"], code=row["code"], name=row["name"], model=row["model"]) for row in rows]
+        names = ("id", "code", "name", "model", "programme_id")
+        return [Strand(**{name: row[name] for name in names}) for row in rows]
+
+    @answers("What the programme has come to, each person counted once.")
+    async def figures(
+        self, info: Info, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> ProgrammeFigures | None:
+        """Loaded for all programmes of the document at once."""
+        return await figures_of(info.context, self.uuid, None, as_at, known_at)
+
+    @answers("Its targets: those of the whole, then by strand, each with what is reached and what is booked.")
+    async def progress(
+        self, info: Info, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> list[ProgrammeTarget] | None:
+        """Loaded for all programmes of the document at once."""
+        return await progress_of(info.context, self.uuid, as_at, known_at)
+
+    @answers("The schools by what they say of their own budget, and the programme's money.")
+    async def budgets(
+        self, info: Info, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> ProgrammeBudgets | None:
+        """Loaded for all programmes of the document at once."""
+        return await budgets_of(info.context, self.uuid, as_at, known_at)
 
     @answers("The schools in it that you may see: all for the owner, its own for a school.")
     async def schools(

@@ -16,13 +16,18 @@ from app.core.clock import school_day
 from app.core.db import Database, Door, Reader, Row
 from app.core.errors import Forbidden
 from app.core.paging import Cursors
-from app.dashboards import service, sql
+from app.dashboards import programmes, service, sql, targets
 from app.dashboards.figures import Table, merged
+from app.dashboards.programmes import Sheet
+from app.dashboards.service import Period
+from app.dashboards.targets import Budgets, Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Key = tuple[int | None, UUID | None]
 """An academic year (None: all of them) and a school (None: all that the caller may count)."""
+Asked = tuple[Period, UUID]
+"""A day and a moment of knowledge, and a programme."""
 
 
 class Session:
@@ -46,6 +51,9 @@ class Session:
         self.parents: DataLoader[UUID, Sequence[Row]] = DataLoader(self._parents)
         self.strands: DataLoader[UUID, Sequence[Row]] = DataLoader(self._strands)
         self.enrolled: DataLoader[UUID, Sequence[Row]] = DataLoader(self._enrolled)
+        self.sheets: DataLoader[Asked, Sheet | None] = DataLoader(self._sheets)
+        self.targets: DataLoader[Asked, Sequence[Target]] = DataLoader(self._targets)
+        self.budgets: DataLoader[Asked, Budgets | None] = DataLoader(self._budgets)
 
     @property
     def statements(self) -> int:
@@ -84,6 +92,8 @@ class Session:
         self._known.clear()
         for loader in (self.tables, self.kinds, self.parents, self.strands, self.enrolled):
             loader.clear_all()
+        for of_programmes in (self.sheets, self.targets, self.budgets):
+            of_programmes.clear_all()
 
     async def _open(self) -> Reader:
         if self._reader is None:
@@ -119,8 +129,41 @@ class Session:
     async def _enrolled(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.enrolled, keys), "programme_id", keys)
 
+    async def _sheets(self, keys: list[Asked]) -> list[Sheet | None]:
+        found = {}
+        for asked, ids in _by_period(keys).items():
+            found[asked] = programmes.sheets(
+                await self.ask(sql.programme_figures, ids, asked.on, asked.known)
+            )
+        return [found[asked].get(key) for asked, key in keys]
+
+    async def _targets(self, keys: list[Asked]) -> list[Sequence[Target]]:
+        found = {}
+        for asked, ids in _by_period(keys).items():
+            rows = await self.ask(sql.programme_targets, ids, asked.on, asked.known)
+            sheets = dict(zip(ids, await self.sheets.load_many([(asked, one) for one in ids]), strict=True))
+            codes = {one["id"]: one["code"] for each in await self.strands.load_many(ids) for one in each}
+            found[asked] = targets.targets(
+                rows, {key: one for key, one in sheets.items() if one}, codes, asked.on
+            )
+        return [found[asked].get(key, ()) for asked, key in keys]
+
+    async def _budgets(self, keys: list[Asked]) -> list[Budgets | None]:
+        found = {}
+        for asked, ids in _by_period(keys).items():
+            found[asked] = targets.budgets(await self.ask(sql.programme_budgets, ids, asked.on, asked.known))
+        return [found[asked].get(key) for asked, key in keys]
+
 
 Info = strawberry.Info[Session, None]
+
+
+def _by_period(keys: Sequence[Asked]) -> dict[Period, list[UUID]]:
+    """The programmes wanted of each day and moment of knowledge."""
+    found: defaultdict[Period, list[UUID]] = defaultdict(list)
+    for asked, key in keys:
+        found[asked].append(key)
+    return dict(found)
 
 
 def _by_year(keys: Sequence[Key]) -> dict[int | None, list[UUID] | None]:
