@@ -137,7 +137,7 @@ def school_of(row: Row) -> School:
     """A row of the basis."""
     return School(
         row["school_id"], row["hub_id"], row["name"], row["urn"], row["roll_complete_at"], row["last_sync_at"],
-        frozenset(row["field_groups"]), row["attendance_overdue"],
+        frozenset(row["field_groups"] or ()), row["attendance_overdue"] or 0,
     )  # fmt: skip
 
 
@@ -397,6 +397,41 @@ def _banded(table: Table, place: Place, stage: KeyStage, part: int, base: int) -
     if f"{place.key}|stage {stage}" in table.hidden:
         return Figure(FigureState.WITHHELD)
     return _figure(table, part, base)
+
+
+def alone(counts: Counts, *, rounds: bool) -> Figures:
+    """A group that may be shown whatever else is withheld; nobody is a figure like any other."""
+    table, place = Table({}, {}, {}, frozenset(), rounds), Place("", ())
+    if counts.pupils:
+        return _shown(table, counts, place)
+    none = _figure(table, 0, 0)
+    return Figures(FigureState.KNOWN, 0, 0, 0, none, none, none, none, none, none)
+
+
+def withheld() -> Figures:
+    """A group that this caller is not shown."""
+    return _nothing(FigureState.WITHHELD, by_kind=False)
+
+
+def unknown() -> Figures:
+    """A group of which there are no data."""
+    return _nothing(FigureState.UNKNOWN, by_kind=False)
+
+
+def places(group: Group, schools: Mapping[UUID, School]) -> tuple[str, str, str]:
+    """The places that a group counts in: its school, the hub of that, all there is."""
+    school, hub, everything = _places(group, schools)
+    return school, hub, everything
+
+
+def parts(group: Group) -> tuple[str, str, str]:
+    """The parts of each place that a group counts in: everybody, its key stage, its year."""
+    return _parts(group)
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """All of them together."""
+    return _sum(counts)
 
 
 def _nothing(state: FigureState, *, by_kind: bool) -> Figures:

@@ -10,7 +10,7 @@ from app.core.caller import Caller
 from app.core.clock import school_day, wall_now
 from app.core.db import Door
 from app.core.errors import invalid
-from app.dashboards import figures, sql
+from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Table
 from app.rules.entitlement import Policy, policy_on
 from app.rules.school_calendar import academic_year, last_day
@@ -79,11 +79,12 @@ async def table(
     """
     on_whole = rounds(tx.caller)
     found = known.schools if known else {
-        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on))
+        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on, asked.known))
     }  # fmt: skip
     cells = await sql.cells(
-        tx, None if on_whole else schools, asked.on, asked.year, _marks(asked.on), year_only=asked.year_only
-    )
+        tx, None if on_whole else schools, asked.on, asked.year, _marks(asked.on), year_only=asked.year_only,
+        known=asked.known,
+    )  # fmt: skip
     groups = [figures.group_of(row) for row in cells]
     held = figures.hidden(groups, found) if on_whole else frozenset()
     return Table(found, figures.by_school(groups), {}, held, on_whole)
@@ -91,8 +92,22 @@ async def table(
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:
     """The same table with its counts by kind: one more statement."""
-    rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only)
+    rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only, known=asked.known)
     return replace(counts, kinds=figures.kinds_of(rows))
+
+
+async def by_characteristic(
+    tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None
+) -> gaps.Table:
+    """The same pupils by characteristic, with what is withheld of it: one more statement.
+
+    `counts` is the table of the same period and schools. Where figures are rounded all schools are always read.
+    """
+    rows = await sql.traits(
+        tx, None if counts.rounds else schools, asked.on, asked.year, _marks(asked.on),
+        year_only=asked.year_only, known=asked.known,
+    )  # fmt: skip
+    return gaps.table(counts, map(gaps.trait_of, rows))
 
 
 def _marks(day: date) -> dict[str, int]:

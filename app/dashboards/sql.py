@@ -16,7 +16,7 @@ _IDS = ARRAY(Uuid(as_uuid=True))
 _MOMENT = TIMESTAMP(timezone=True)
 
 _BASIS = select(
-    func.app.coverage_basis(bindparam("day")).table_valued(
+    func.app.coverage_basis(bindparam("day"), cast(bindparam("known"), _MOMENT)).table_valued(
         "school_id",
         "hub_id",
         "name",
@@ -33,6 +33,7 @@ _CELLS = select(
         bindparam("day"),
         bindparam("year"),
         bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
         bindparam("activity"),
         bindparam("placement"),
         bindparam("week"),
@@ -44,29 +45,39 @@ _CELLS = select(
 )  # fmt: skip
 _KINDS = select(
     func.app.coverage_kinds(
-        cast(bindparam("schools"), _IDS), bindparam("day"), bindparam("year"), bindparam("year_only")
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
     ).table_valued("school_id", "kind", "reached", "minutes", "days", "bm5", "bm6")
 )
 
 
-async def basis(tx: Door, day: date) -> Sequence[Row]:
-    """Every school whose figures the caller may see on a day, by name, with its hub and what its data stand on."""
-    return await tx.rows(_BASIS, {"day": day})
+async def basis(tx: Door, day: date, known: datetime | None = None) -> Sequence[Row]:
+    """Every school whose figures the caller may see on a day, by name, with its hub and what its data stand on.
+
+    Memberships are those known at `known` (None: now); what a school's data stood on then is not kept, and null.
+    """
+    return await tx.rows(_BASIS, {"day": day, "known": known})
 
 
 async def cells(
-    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Row, *, year_only: bool
-) -> Sequence[Row]:
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Row, *, year_only: bool,
+    known: datetime | None = None
+) -> Sequence[Row]:  # fmt: skip
     """Counts by school and NC year; `schools` None is all that the caller may count. `marks` are in minutes."""
-    asked = {"schools": schools, "day": day, "year": year, "year_only": year_only, **marks}
+    asked = {"schools": schools, "day": day, "year": year, "year_only": year_only, "known": known, **marks}
     return await tx.rows(_CELLS, asked)
 
 
 async def kinds(
-    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, *, year_only: bool
-) -> Sequence[Row]:
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, *, year_only: bool,
+    known: datetime | None = None
+) -> Sequence[Row]:  # fmt: skip
     """Counts by school and kind of experience, of the same pupils."""
-    return await tx.rows(_KINDS, {"schools": schools, "day": day, "year": year, "year_only": year_only})
+    asked = {"schools": schools, "day": day, "year": year, "year_only": year_only, "known": known}
+    return await tx.rows(_KINDS, asked)
 
 
 async def organisation(tx: Door, org_id: UUID, kind: str | None = None) -> Row | None:
@@ -234,3 +245,34 @@ async def programme_budgets(
 ) -> Sequence[Row]:
     """Their schools by name with the money of each, after a row of the programme itself."""
     return await tx.rows(_PROGRAMME_BUDGETS, {"programmes": list(programme_ids), "day": day, "known": known})
+
+
+# --- by characteristic --------------------------------------------------------------------------------
+
+_TRAITS = select(
+    func.app.coverage_traits(
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
+        bindparam("activity"),
+        bindparam("placement"),
+        bindparam("week"),
+        bindparam("total"),
+    ).table_valued(
+        "school_id", "nc_year", "settled_year", "field_group", "value", "pupils", "reached", "minutes", "days",
+        "at_activity", "at_placement", "at_week", "at_total", "bm5", "bm6",
+    )
+)  # fmt: skip
+
+
+async def traits(
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Row, *, year_only: bool,
+    known: datetime | None
+) -> Sequence[Row]:  # fmt: skip
+    """Counts by school, NC year, field group and value, of the schools that stand on the group. `marks` in minutes."""
+    asked = {
+        "schools": schools, "day": day, "year": year, "year_only": year_only, "known": known, **marks
+    }  # fmt: skip
+    return await tx.rows(_TRAITS, asked)

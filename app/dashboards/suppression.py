@@ -7,7 +7,7 @@ before a year of the hub, and that before the total of a school.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.rules.coverage import SMALLEST_BASE
 
@@ -23,13 +23,20 @@ class Sums:
         self._ranks = ranks
         self._same: dict[Key, Key] = {key: key for key in bases}
 
-    def held(self, sums: Iterable[Iterable[Key]]) -> frozenset[Key]:
-        """The groups to hold back; each sum names its total and its parts."""
+    def held(
+        self, sums: Iterable[Iterable[Key]], also: Collection[Key] = (), never: Collection[Key] = ()
+    ) -> frozenset[Key]:
+        """The groups to hold back; each sum names its total and its parts.
+
+        `also` are held back in any case; `never` cannot be given up: somebody else shows them, or they are told by
+        what is shown.
+        """
         sets = self._merged([frozenset(one) for one in sums])
         rank: defaultdict[Key, int] = defaultdict(int)
         for key in self._bases:
             rank[self._root(key)] = max(rank[self._root(key)], self._ranks[key])
-        hidden = {key for key in rank if self._bases[key] < SMALLEST_BASE}
+        hidden = {key for key in rank if self._bases[key] < SMALLEST_BASE} | {self._root(key) for key in also}
+        kept = {self._root(key) for key in never} - hidden
         of: defaultdict[Key, list[frozenset[Key]]] = defaultdict(list)
         for one in sets:
             for key in one:
@@ -37,9 +44,9 @@ class Sums:
         waiting = deque(one for key in hidden for one in of[key])
         while waiting:
             one = waiting.popleft()
-            if self._safe(one & hidden) or one <= hidden:
+            if self._safe(one & hidden) or one <= hidden | kept:
                 continue
-            given_up = min(one - hidden, key=lambda key: (rank[key], self._bases[key], key))
+            given_up = min(one - hidden - kept, key=lambda key: (rank[key], self._bases[key], key))
             hidden.add(given_up)
             waiting.extend(of[given_up])
             waiting.append(one)

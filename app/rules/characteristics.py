@@ -28,6 +28,14 @@ VALUES: Final[Mapping[FieldGroup, tuple[str, ...]]] = {
 }
 """The values of each group."""
 
+PEERS: Final[Mapping[FieldGroup, str]] = {
+    **dict.fromkeys(CHARACTERISTIC_GROUPS, "false"),
+    FieldGroup.SEN: Sen.NONE.value,
+    FieldGroup.FREE_SCHOOL_MEALS: FreeSchoolMeals.NONE.value,
+    FieldGroup.ATTENDANCE: AbsenceBand.NONE.value,
+}
+"""With which value the others of a group are compared. It is told like any other: nothing told is not "no"."""
+
 
 def as_text(value: str | bool) -> str:  # noqa: FBT001  (a yes or no is the datum itself)
     """The stored form: `true` and `false` for a yes or no."""

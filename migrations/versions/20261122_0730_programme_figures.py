@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261122_0730"
-down_revision = "20261122_0700"
+down_revision = "20261122_0720"
 branch_labels = None
 depends_on = None
 
