@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Final
 
 from app.demo.businesses import FORMS
@@ -36,6 +37,7 @@ _EACH: Final[Mapping[str, tuple[int, ...]]] = {
 """How many young people each school of a strand gives a place: 2,000 in all."""
 
 
+@cache
 def strands() -> Mapping[str, str]:
     """The strand of each school. The story's school is on the tours."""
     others = list(MAINTAINED[1:])
@@ -44,11 +46,12 @@ def strands() -> Mapping[str, str]:
     return {MAINTAINED[0]: "tours", **dict(zip(others, codes, strict=True))}
 
 
+@cache
 def budgets() -> Mapping[str, str]:
-    """What each school has of its own for visits."""
+    """What each school has of its own for visits. Two have not said; of the 48 others 38 % have nothing, 25 % too little."""
     schools = list(MAINTAINED)
     random.Random("budgets").shuffle(schools)  # noqa: S311
-    said = ["none"] * 19 + ["too_little"] * 12 + ["sufficient"] * 19
+    said = ["none"] * 18 + ["too_little"] * 12 + ["sufficient"] * 18 + ["unknown"] * 2
     return dict(zip(schools, said, strict=True))
 
 

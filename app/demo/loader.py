@@ -27,7 +27,7 @@ from app.demo import data, hub_pilot, past, sql, trust_pilot
 from app.demo.businesses import EMPLOYERS, FORMS, Employer
 from app.demo.offers import open_offers
 from app.demo.past import Known
-from app.demo.pilots import HUB, PILOTS, TRUST, Pilot
+from app.demo.pilots import HUB, PILOTS, TRUST, Pilot, allocations
 from app.demo.pupils import Pupil, roll
 from app.demo.welcome import requests_to_copy
 from app.employers import history as vouched
@@ -341,6 +341,9 @@ async def _remember(cast: Cast, rolls: Mapping[str, list[Pupil]], say: Say) -> N
         await cast.enter(pilot.owner)
         history = told({school: rolls[school] for school in schools_of}, cast.today)
         await past.record(cast.tx, known, history)
+        for school, pence in allocations(history).items():
+            aside = {"school_id": cast.ids[school], "amount_pence": pence}
+            await programmes.add(cast.tx, cast.programmes[pilot.ref], "allocations", aside)
 
 
 # --- credentials -----------------------------------------------------------------------------------------

@@ -55,8 +55,7 @@ async def record(tx: Writer, known: Known, history: History) -> None:
         for one, rows in zip(visits, days, strict=True)
         if one.end == BookingState.COMPLETED
     ]
-    await encounters.add_visits(tx, over)
-    await encounters.add_recorded(tx, [_own(known, one) for one in history.owns])
+    await encounters.add(tx, over, [_own(known, one) for one in history.owns])
     await programmes.add_costs(
         tx, [line for one, row in zip(visits, booked, strict=True) for line in _costs(known, one, row)]
     )
@@ -165,22 +164,18 @@ def _own(known: Known, own: Own) -> Recorded:
 
 
 def _costs(known: Known, visit: Visit, booking: Row) -> Iterator[dict[str, Any]]:
-    """What was committed when the visit was agreed, and spent when it was over."""
+    """Spent where the visit is over; committed where it is agreed and lies ahead."""
     if not visit.programme or not visit.answered:
         return
-    base = {name: booking[name] for name in ("programme_id", "strand_id", "school_id")}
-    stages = [("commitment", visit.answered.date())]
-    if visit.end == BookingState.COMPLETED:
-        stages.append(("spend", visit.days[-1] + timedelta(days=2)))
-    for number, cost in enumerate(visit.costs):
-        for stage, on in stages:
-            yield {
-                **base,
-                "booking_id": booking["id"],
-                "external_ref": f"{visit.ref}-{number}-{stage}",
-                "kind": cost.kind,
-                "stage": stage,
-                "paid_by": cost.paid_by,
-                "amount_pence": cost.pence,
-                "on_date": on,
-            }
+    over = visit.end == BookingState.COMPLETED
+    for number, cost in enumerate(visit.costs, 1):
+        yield {
+            **{name: booking[name] for name in ("programme_id", "strand_id", "school_id")},
+            "booking_id": booking["id"],
+            "external_ref": f"{visit.ref}-{number}",
+            "kind": cost.kind,
+            "stage": "spend" if over else "commitment",
+            "paid_by": cost.paid_by,
+            "amount_pence": cost.pence,
+            "on_date": visit.days[-1] if over else visit.answered.date(),
+        }

@@ -1,5 +1,6 @@
 """The two programmes as their owners set them up: strands, schools, targets, money."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 from app.demo import hub_pilot, trust_pilot
 from app.demo.terms import monday_of
+from app.demo.visits import History
 from app.rules.school_calendar import academic_year, first_day, last_day
 
 
@@ -38,7 +40,7 @@ HUB: Final = Pilot(
     "hub",
     "Experience of Workplace pilot",
     "The Careers & Enterprise Company",
-    15_000_000,
+    8_000_000,
     {
         "tours": ("Group workplace tours", "A two-hour tour for a group, who talk to several employees."),
         "projects": ("Projects on employer premises", "A project-based assignment, set by an employer, on its premises."),
@@ -50,6 +52,9 @@ HUB: Final = Pilot(
     (
         {"measure": "schools", "value": 50},
         {"measure": "young_people", "value": hub_pilot.YOUNG_PEOPLE},
+        {"measure": "share", "value": 19, "characteristic": "sen"},
+        {"measure": "share", "value": 25, "characteristic": "free_school_meals:current"},
+        {"measure": "share", "value": 18, "characteristic": "attendance"},
     ),
 )
 TRUST: Final = Pilot(
@@ -57,7 +62,7 @@ TRUST: Final = Pilot(
     "trust",
     "Ten days: modern work experience",
     "The Careers & Enterprise Company",
-    30_000_000,
+    2_500_000,
     {
         "build-up": ("Build up from Year 7", "Several experiences a year that add up to ten days."),
         "small-firms": ("Small firms first", "Days with micro and small employers near the academy."),
@@ -74,3 +79,12 @@ TRUST: Final = Pilot(
     ),
 )  # fmt: skip
 PILOTS: Final = (HUB, TRUST)
+_LEAST, _STEP = 50_000, 10_000
+
+
+def allocations(history: History) -> Mapping[str, int]:
+    """What the programme sets aside for each school, in pence: what it pays there and some more, in whole hundreds of pounds."""
+    paid: Counter[str] = Counter()
+    for visit in history.visits:
+        paid[visit.school] += sum(cost.pence for cost in visit.costs if cost.paid_by == "programme")
+    return {school: _LEAST + -(-pence // _STEP) * _STEP for school, pence in paid.items()}

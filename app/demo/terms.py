@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 from dateutil.easter import easter
@@ -19,6 +20,7 @@ def monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
+@lru_cache(maxsize=4096)
 def is_term_day(day: date) -> bool:
     """Monday to Friday, outside holidays, half-terms and the May holidays."""
     sign = (day.month, day.day)

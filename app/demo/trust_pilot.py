@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Final
 
 from app.demo.businesses import FORMS, Employer
@@ -41,6 +42,7 @@ _YEARS_BEFORE: Final = 4
 _YEARS_BOOKED: Final = 1
 
 
+@cache
 def strands() -> Mapping[str, str]:
     """The strand of each academy: neighbours test different parts."""
     codes = list(_STRANDS)
@@ -134,9 +136,9 @@ class _Years:
         near = employers_for(form, HUB_OF[self.school])
         strand = strands()[self.school]
         if strand == "small-firms":
-            fitting = [one for one in near if one.size_band in {"micro", "small"}]
+            fitting = tuple(one for one in near if one.size_band in {"micro", "small"})
         elif strand == "sectors":
-            fitting = [one for one in near if one.sector in _FOCUS]
+            fitting = tuple(one for one in near if one.sector in _FOCUS)
         else:
             fitting = near
         return self.chance.choice(fitting or near)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import Final
 
 from app.core.clock import LONDON
@@ -209,9 +210,10 @@ class Diary:
         return asked + timedelta(minutes=round(hours * 60))
 
 
-def employers_for(form: str, hub: str) -> list[Employer]:
+@cache
+def employers_for(form: str, hub: str) -> tuple[Employer, ...]:
     """Who offers this form in a hub's area."""
-    return [one for one in EMPLOYERS if one.hub == hub and form in one.forms]
+    return tuple(one for one in EMPLOYERS if one.hub == hub and form in one.forms)
 
 
 _DECLINES: Final = (

@@ -50,23 +50,16 @@ class Recorded:
     mode: str = "in_person"
 
 
-async def add_visits(tx: Writer, settled: Sequence[Settled]) -> int:
-    """Add reports, no-shows, encounters and minutes of visits whose bookings are completed; gives how many encounters.
+async def add(tx: Writer, settled: Sequence[Settled], recorded: Iterable[Recorded] = ()) -> int:
+    """Add what happened: reports, no-shows, encounters and minutes of visits whose bookings are completed, and
+    experiences without bookings. Gives how many encounters.
 
     A fixed number of statements. As live: an encounter for each who was there at all, minutes as attended.
     """
-    rows = [row for one in settled for row in _encounters(one)]
+    rows = [row for one in settled for row in _encounters(one)] + [_recorded(one) for one in recorded]
     reports = [report for one in settled for report in _reports(one)]
     missing = [row for one in settled for row in _missing(one)]
     await sql.add_past(tx, rows, reports=reports, missing=missing)
-    await ledger.credit(tx, [entry for row in rows for entry in credits_of(row)])
-    return len(rows)
-
-
-async def add_recorded(tx: Writer, recorded: Iterable[Recorded]) -> int:
-    """Add experiences without bookings, and their minutes; gives how many. A fixed number of statements."""
-    rows = [_recorded(one) for one in recorded]
-    await sql.add_past(tx, rows)
     await ledger.credit(tx, [entry for row in rows for entry in credits_of(row)])
     return len(rows)
 
