@@ -29,6 +29,7 @@ from app.demo.offers import open_offers
 from app.demo.past import Known
 from app.demo.pilots import HUB, PILOTS, TRUST, Pilot, allocations
 from app.demo.pupils import Pupil, roll
+from app.demo.terms import monday_of
 from app.demo.welcome import requests_to_copy
 from app.employers import history as vouched
 from app.employers import service as employers
@@ -73,9 +74,9 @@ class Cast:
         await sql.enter(self.tx, caller.acting_for(self.ids[school]) if school else caller)
 
     @property
-    def today(self) -> date:
-        """The school day by the domain clock."""
-        return school_day(self.tx.caller.now)
+    def monday(self) -> date:
+        """Of this week, by the domain clock: what all made-up dates are anchored to."""
+        return monday_of(school_day(self.tx.caller.now))
 
 
 async def load(settings: "Settings") -> None:
@@ -122,7 +123,7 @@ async def _found(tx: Writer) -> dict[str, UUID]:
 async def _fill(cast: Cast, keyring: Keyring, say: Say) -> None:
     say("agreements and grants")
     await _agree(cast)
-    rolls = {one.key: roll(one.number or 0, data.sizes(one), cast.today) for one in data.SCHOOLS}
+    rolls = {one.key: roll(one.number or 0, data.sizes(one), cast.monday) for one in data.SCHOOLS}
     for at, school in enumerate(rolls, 1):
         say(f"pupils of school {at} of {len(rolls)}")
         await _send_roll(cast, keyring, school, rolls[school])
@@ -133,7 +134,7 @@ async def _fill(cast: Cast, keyring: Keyring, say: Say) -> None:
     say("offers and slots")
     for employer in EMPLOYERS:
         await cast.enter(employer.key)
-        for form, offer in (await open_offers(cast.tx, employer, cast.today)).items():
+        for form, offer in (await open_offers(cast.tx, employer, cast.monday)).items():
             cast.offers[employer.key, form] = offer
     for pilot in PILOTS:
         say(f"the programme of the {pilot.owner}")
@@ -159,7 +160,7 @@ async def _give_clients(cast: Cast, *, fresh: bool) -> None:
 
 
 async def _register(cast: Cast) -> None:
-    start = _beginning(cast.today)
+    start = _beginning(cast.monday)
     for one in ORGANISATIONS[1:]:
         given = {
             "kind": one.kind,
@@ -207,7 +208,7 @@ async def _give_client(cast: Cast, one: data.Organisation) -> None:
 
 
 async def _agree(cast: Cast) -> None:
-    start = _beginning(cast.today)
+    start = _beginning(cast.monday)
     for controller in ("trust", *data.MAINTAINED):
         await cast.enter(controller)
         await consent.record_agreement(cast.tx, {**data.AGREEMENT, "signed_on": start})
@@ -229,7 +230,7 @@ async def _agree(cast: Cast) -> None:
 async def _send_roll(cast: Cast, keyring: Keyring, school: str, pupils: Sequence[Pupil]) -> None:
     """The MIS vendor sends the roll, as it does every night."""
     await cast.enter("vendor", school)
-    year, groups = academic_year(cast.today), data.granted_by(school)
+    year, groups = academic_year(cast.monday), data.granted_by(school)
     sent = [Sent(at, one.ref, one.as_sent(year, groups)) for at, one in enumerate(pupils)]
     await students.keep_roll(
         cast.tx, keyring, cast.ids[school], sent, scoped=frozenset(FieldGroup), atomic=True, development=True
@@ -246,7 +247,7 @@ async def _complete_rolls(cast: Cast) -> None:
 
 
 async def _open_sites(cast: Cast) -> dict[str, UUID]:
-    sites, covers, since = {}, [], _beginning(cast.today)
+    sites, covers, since = {}, [], _beginning(cast.monday)
     for employer in EMPLOYERS:
         await cast.enter(employer.key)
         site = {
@@ -274,7 +275,7 @@ def _cover(employer: Employer, liability: str, pounds: int, since: date) -> Mapp
 
 async def _vouch(cast: Cast, sites: Mapping[str, UUID]) -> None:
     """Each hub has approved the sites in its area, for all that they offer; each school relies on its hub."""
-    since = _beginning(cast.today)
+    since = _beginning(cast.monday)
     await vouched.approve(
         cast.tx,
         [
@@ -300,7 +301,7 @@ async def _vouch(cast: Cast, sites: Mapping[str, UUID]) -> None:
 
 async def _begin_programme(cast: Cast, pilot: Pilot) -> None:
     await cast.enter(pilot.owner)
-    begins, ends = pilot.begins(cast.today), pilot.ends(cast.today)
+    begins, ends = pilot.begins(cast.monday), pilot.ends(cast.monday)
     given = {"external_ref": pilot.ref, "name": pilot.name, "funder": pilot.funder, "budget_pence": pilot.budget_pence}
     programme = await programmes.begin(cast.tx, {**given, "starts_on": begins, "ends_on": ends})
     cast.programmes[pilot.ref] = programme["id"]
@@ -339,7 +340,7 @@ async def _remember(cast: Cast, rolls: Mapping[str, list[Pupil]], say: Say) -> N
     ):
         say(f"what happened in {len(schools_of)} schools of the {pilot.owner}")
         await cast.enter(pilot.owner)
-        history = told({school: rolls[school] for school in schools_of}, cast.today)
+        history = told({school: rolls[school] for school in schools_of}, cast.monday)
         await past.record(cast.tx, known, history)
         for school, pence in allocations(history).items():
             aside = {"school_id": cast.ids[school], "amount_pence": pence}
