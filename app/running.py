@@ -303,11 +303,11 @@ class FirstStart:
 
 
 async def load_demonstration(settings: Settings) -> None:
-    """Make the small demonstration set and its clients' credentials."""
+    """Make the demonstration, both pilots, and its clients' credentials."""
     from app.demo.loader import load  # noqa: PLC0415 - only the first start needs it
+    from app.demo.welcome import what_there_is  # noqa: PLC0415 - as above
 
-    await load(settings)
-    console.print("[green]✓[/] Demonstration loaded")
+    console.print(f"[green]✓[/] Demonstration loaded, {what_there_is(await load(settings))}", highlight=False)
 
 
 async def play_story(settings: Settings) -> int:

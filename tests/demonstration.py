@@ -17,6 +17,7 @@ from app.settings import Settings
 from tests.conftest import TEMPLATE
 
 LOADED = "tendays_demonstration"
+_PORT = free_port()
 _number = itertools.count(1)
 
 
@@ -30,13 +31,15 @@ class Demonstration:
 
 
 def settings_for(dsns: Dsns, folder: Path) -> Settings:
-    """Settings of a system on this database, with its key and credentials in `folder`."""
+    """Settings of a system on this database, with its key and credentials in `folder`. One port for all: they take turns,
+    and the credentials name it.
+    """
     return Settings(
         database_url=dsns.app,
         worker_database_url=dsns.worker,
         owner_database_url=dsns.owner,
         data_dir=folder,
-        port=free_port(),
+        port=_PORT,
         rate_limit=1_000_000,
     )
 

@@ -11,7 +11,14 @@ from app.core.db import Row, Writer
 from app.core.ids import new_id
 from app.rules import booking as law
 from app.rules.answers import Refusal
-from app.rules.words import Actor, AttendanceStatus, BookingAction, BookingReason, BookingState, ParentalAgreement
+from app.rules.words import (
+    Actor,
+    AttendanceStatus,
+    BookingAction,
+    BookingReason,
+    BookingState,
+    ParentalAgreement,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,10 @@ def _booking(one: Past, rows: _Rows) -> dict[str, Any]:
     row = {
         "id": identifier,
         "school_id": one.school_id,
-        **{name: slot[name] for name in ("employer_id", "site_id", "offer_id", "starts_at", "ends_at", "name_by")},
+        **{
+            name: slot[name]
+            for name in ("employer_id", "site_id", "offer_id", "starts_at", "ends_at", "name_by")
+        },
         "slot_id": slot["id"],
         "programme_id": one.programme_id,
         "strand_id": one.strand_id,
@@ -132,8 +142,8 @@ def _booking(one: Past, rows: _Rows) -> dict[str, Any]:
 
 
 def _expiry(one: Past) -> datetime:
-    until: datetime = one.moves[0].at + timedelta(hours=one.slot["reply_within_hours"])
-    return min(until, one.slot["starts_at"])
+    starts: datetime = one.slot["starts_at"]
+    return min(one.moves[0].at + timedelta(hours=one.slot["reply_within_hours"]), starts)
 
 
 def _moved(one: Past, state: BookingState | None, made: Made) -> BookingState:
@@ -147,10 +157,10 @@ def _moved(one: Past, state: BookingState | None, made: Made) -> BookingState:
         sittings_settled=made.action == BookingAction.COMPLETE,
     )
     after = law.move(state, made.action, made.actor, now=made.at, facts=facts)
-    if isinstance(after, Refusal):
-        msg = f"{one.external_ref}, {made.action.value}: {after.code}"
-        raise ValueError(msg)
-    return after
+    if not isinstance(after, Refusal):
+        return after
+    msg = f"{one.external_ref}, {made.action.value}: {after.code}"
+    raise ValueError(msg)
 
 
 def _move(

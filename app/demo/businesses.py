@@ -113,7 +113,8 @@ class Employer:
         return {
             "external_ref": self.ref(form),
             "site_ref": "main",
-            "title": made.title.format(about=self.about)[:1].upper() + made.title.format(about=self.about)[1:],
+            "title": made.title.format(about=self.about)[:1].upper()
+            + made.title.format(about=self.about)[1:],
             "description": WHAT_IS_NEW if form == "innovative" else None,
             "kind": made.kind.value,
             "mode": made.mode,
@@ -253,7 +254,9 @@ _YORKSHIRE: Final = (
 )  # fmt: skip
 
 
-def _employers(hub: str, rows: tuple[tuple[str, str, str, str | None, str, str, str, str], ...]) -> list[Employer]:
+def _employers(
+    hub: str, rows: tuple[tuple[str, str, str, str | None, str, str, str, str], ...]
+) -> list[Employer]:
     return [
         Employer(
             key, name, _BANDS[kind[0]], kind[1], sector, town, postcode, hub, about, tuple(forms.split())

@@ -27,6 +27,8 @@ _FORM_OF: Final = {
     "placements": "placement",
     "innovate": "innovative",
 }
+_HELPED: Final = {"none": 1.0, "too_little": 0.6, "sufficient": 0.0, "unknown": 0.3}
+"""How often the programme pays for a visit, by what the school has of its own."""
 _GROUP: Final = {"tour": (16, 22), "project": (11, 15), "placement": (2, 4), "innovative": (11, 15)}
 _EACH: Final[Mapping[str, tuple[int, ...]]] = {
     "tours": (50,) * 22,
@@ -106,7 +108,15 @@ class _Year:
         employer = self.chance.choice(employers_for(form, HUB)).key
         asked = self.diary.ask(day)
         visit = Visit(
-            f"EOW-{school}-{number}", school, employer, form, (), BookingState.COMPLETED, asked, PROGRAMME, code
+            f"EOW-{school}-{number}",
+            school,
+            employer,
+            form,
+            (),
+            BookingState.COMPLETED,
+            asked,
+            PROGRAMME,
+            code,
         )
         visit.days = days_of(visit.shape, day)
         visit.answered = self.diary.answer(asked, employer)
@@ -182,7 +192,11 @@ class _Year:
             weeks = [one for one in starts("placement", first, last) if one.month in (6, 7)]
             self._record(school, "placement", weeks[-1], [10], 0.7, "A week at work")
         if keen > 0.3:  # noqa: PLR2004
-            days = [one for one in starts("shadowing", first, last) if academic_year(one) == academic_year(self.monday)]
+            days = [
+                one
+                for one in starts("shadowing", first, last)
+                if academic_year(one) == academic_year(self.monday)
+            ]
             if days:
                 self._record(school, "shadowing", self.chance.choice(days), [12], 0.7, "A day at work")
         if keen > 0.9:  # noqa: PLR2004
@@ -228,7 +242,8 @@ class _Year:
         if visit.end not in {BookingState.COMPLETED, BookingState.CONFIRMED}:
             return
         said = budgets()[visit.school]
-        payer = "programme" if said == "none" or (said == "too_little" and self.chance.random() < 0.6) else "school"  # noqa: PLR2004
+        helped = self.chance.random() < _HELPED[said]
+        payer = "programme" if helped else "school"
         if visit.form != "placement":
             yield Cost("coach", payer, 100 * self.chance.randrange(180, 420, 5))
             yield Cost("supply_cover", payer, 19_500 * (2 if visit.places > 16 else 1))  # noqa: PLR2004

@@ -79,8 +79,11 @@ class Cast:
         return monday_of(school_day(self.tx.caller.now))
 
 
-async def load(settings: "Settings") -> None:
-    """Make the demonstration and write `settings.credentials_path` (0600). Shows what it is doing. Development only."""
+async def load(settings: "Settings") -> Row:
+    """Make the demonstration and write `settings.credentials_path` (0600). Shows what it is doing. Development only.
+
+    Gives how much there is now: schools, pupils, employers, open_slots, bookings, encounters, minutes.
+    """
     db = await Database(settings.owner_database_url or "", development=True, pool=1).open()
     try:
         with Progress(
@@ -95,17 +98,17 @@ async def load(settings: "Settings") -> None:
                 shown.update(task, description=f"Demonstration: {what} ...")
 
             with hushed():  # history is no news
-                await _load(settings, db, say)
+                return await _load(settings, db, say)
     finally:
         await db.close()
 
 
-async def _load(settings: "Settings", db: Database, say: Say) -> None:
+async def _load(settings: "Settings", db: Database, say: Say) -> Row:
     async with db.write(None) as tx:
         await sql.alone(tx)
         cast = Cast(tx, await _found(tx))
         if cast.ids and settings.credentials_path.exists():
-            return
+            return await sql.counted(tx)
         fresh = not cast.ids
         say("organisations and clients")
         await _give_clients(cast, fresh=fresh)
@@ -113,6 +116,7 @@ async def _load(settings: "Settings", db: Database, say: Say) -> None:
             await _fill(cast, settings.keyring(), say)
         # Written before the commit: a file without its clients is written anew, clients without a file are lost.
         _write_credentials(settings, cast)
+        return await sql.counted(tx)
 
 
 async def _found(tx: Writer) -> dict[str, UUID]:
@@ -260,7 +264,11 @@ async def _open_sites(cast: Cast) -> dict[str, UUID]:
         sites[employer.key] = (await employers.add_site(cast.tx, site))["id"]
         for liability, pounds in (("public_liability", 5_000_000), ("employers_liability", 10_000_000)):
             covers.append(
-                {"employer_id": cast.ids[employer.key], "liability": liability, **_cover(employer, liability, pounds, since)}
+                {
+                    "employer_id": cast.ids[employer.key],
+                    "liability": liability,
+                    **_cover(employer, liability, pounds, since),
+                }
             )
     await vouched.cover(cast.tx, covers)
     return sites
@@ -302,7 +310,12 @@ async def _vouch(cast: Cast, sites: Mapping[str, UUID]) -> None:
 async def _begin_programme(cast: Cast, pilot: Pilot) -> None:
     await cast.enter(pilot.owner)
     begins, ends = pilot.begins(cast.monday), pilot.ends(cast.monday)
-    given = {"external_ref": pilot.ref, "name": pilot.name, "funder": pilot.funder, "budget_pence": pilot.budget_pence}
+    given = {
+        "external_ref": pilot.ref,
+        "name": pilot.name,
+        "funder": pilot.funder,
+        "budget_pence": pilot.budget_pence,
+    }
     programme = await programmes.begin(cast.tx, {**given, "starts_on": begins, "ends_on": ends})
     cast.programmes[pilot.ref] = programme["id"]
     for code, (name, model) in pilot.strands.items():

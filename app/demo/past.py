@@ -57,7 +57,7 @@ async def record(tx: Writer, known: Known, history: History) -> None:
     ]
     await encounters.add(tx, over, [_own(known, one) for one in history.owns])
     await programmes.add_costs(
-        tx, [line for one, row in zip(visits, booked, strict=True) for line in _costs(known, one, row)]
+        tx, [line for one, row in zip(visits, booked, strict=True) for line in _costs(one, row)]
     )
 
 
@@ -163,7 +163,7 @@ def _own(known: Known, own: Own) -> Recorded:
     )
 
 
-def _costs(known: Known, visit: Visit, booking: Row) -> Iterator[dict[str, Any]]:
+def _costs(visit: Visit, booking: Row) -> Iterator[dict[str, Any]]:
     """Spent where the visit is over; committed where it is agreed and lies ahead."""
     if not visit.programme or not visit.answered:
         return

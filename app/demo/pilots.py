@@ -43,7 +43,10 @@ HUB: Final = Pilot(
     8_000_000,
     {
         "tours": ("Group workplace tours", "A two-hour tour for a group, who talk to several employees."),
-        "projects": ("Projects on employer premises", "A project-based assignment, set by an employer, on its premises."),
+        "projects": (
+            "Projects on employer premises",
+            "A project-based assignment, set by an employer, on its premises.",
+        ),
         "placements": ("Traditional placements", "A week with one employer."),
         "innovate": ("Licence to innovate", "Three afternoons, a fault found, a prototype built."),
     },
@@ -83,7 +86,7 @@ _LEAST, _STEP = 50_000, 10_000
 
 
 def allocations(history: History) -> Mapping[str, int]:
-    """What the programme sets aside for each school, in pence: what it pays there and some more, in whole hundreds of pounds."""
+    """What the programme sets aside for each school, in pence: what it pays there and some more, in hundreds of pounds."""
     paid: Counter[str] = Counter()
     for visit in history.visits:
         paid[visit.school] += sum(cost.pence for cost in visit.costs if cost.paid_by == "programme")

@@ -73,6 +73,23 @@ async def add_other_years(tx: Writer, schools: Sequence[UUID]) -> None:
     await tx.run(_OTHER_YEARS, {"schools": list(schools)})
 
 
+_COUNTED = text(
+    """
+    SELECT (SELECT count(*) FROM organisations WHERE kind = 'school') AS schools,
+           (SELECT count(*) FROM enrolments) AS pupils, (SELECT count(*) FROM employers) AS employers,
+           (SELECT count(*) FROM slots WHERE starts_at > app.domain_now() AND state = 'open' AND taken < capacity)
+             AS open_slots,
+           (SELECT count(*) FROM bookings) AS bookings, (SELECT count(*) FROM encounters) AS encounters,
+           (SELECT sum(minutes) FROM balances) AS minutes
+    """
+)
+
+
+async def counted(tx: Writer) -> Row:
+    """How much there is: schools, pupils, employers, open_slots, bookings, encounters, minutes."""
+    return await tx.one_or_none(_COUNTED) or {}
+
+
 async def mark_rolls_complete(
     tx: Writer, schools: Sequence[UUID], at: datetime, groups: Sequence[str]
 ) -> None:

@@ -5,8 +5,6 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
-from dateutil.easter import easter
-
 from app.rules.school_calendar import academic_year
 
 _DAY: Final = timedelta(days=1)
@@ -26,6 +24,17 @@ def is_term_day(day: date) -> bool:
     sign = (day.month, day.day)
     away = _SUMMER[0] <= sign <= _SUMMER[1] or sign >= _CHRISTMAS[0] or sign <= _CHRISTMAS[1]
     return day.weekday() <= _FRIDAY and not away and not _in_a_break(day)
+
+
+def easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar (the rule of Meeus, Jones and Butcher)."""
+    golden, century, rest = year % 19, year // 100, year % 100
+    leap = century - century // 4 - (century - (century + 8) // 25 + 1) // 3
+    moon = (19 * golden + leap + 15) % 30
+    sunday = (32 + 2 * (century % 4) + 2 * (rest // 4) - moon - rest % 4) % 7
+    shift = (golden + 11 * moon + 22 * sunday) // 451
+    month, day = divmod(moon + sunday - 7 * shift + 114, 31)
+    return date(year, month, day + 1)
 
 
 def _in_a_break(day: date) -> bool:
@@ -55,7 +64,9 @@ def whole_weeks(first: date, last: date) -> list[date]:
     """The Mondays of weeks of five term days that lie between."""
     mondays = (day for day in term_days(first, last) if day.weekday() == _MONDAY)
     week = range(5)
-    return [day for day in mondays if day + 4 * _DAY <= last and all(is_term_day(day + n * _DAY) for n in week)]
+    return [
+        day for day in mondays if day + 4 * _DAY <= last and all(is_term_day(day + n * _DAY) for n in week)
+    ]
 
 
 def term_of(day: date) -> tuple[int, int]:

@@ -73,19 +73,20 @@ class _Years:
         self.diary = Diary(self.chance, self.monday)
 
     def told(self) -> History:
-        this_year = academic_year(self.monday)
-        for self.school in self.rolls:
-            self.keen, self.number = self.chance.uniform(0.78, 1.0), 0
-            never = {one.upn for one in self.rolls[self.school] if self._never(one)}
-            pupils = [one for one in self.rolls[self.school] if one.upn not in never]
-            for year in range(this_year - _YEARS_BEFORE, this_year + 1):
-                for step in JOURNEY:
-                    self._step(pupils, year, *step, booked=year >= this_year - _YEARS_BOOKED)
-            self._in_vain()
-            self._ahead(pupils)
+        for school, pupils in self.rolls.items():
+            self.school, self.keen, self.number = school, self.chance.uniform(0.78, 1.0), 0
+            self._of_school([one for one in pupils if not self._never(one)])
         for visit in self.told_of.visits:
             visit.costs = list(self._costs(visit))
         return self.told_of
+
+    def _of_school(self, pupils: Sequence[Pupil]) -> None:
+        this_year = academic_year(self.monday)
+        for year in range(this_year - _YEARS_BEFORE, this_year + 1):
+            for step in JOURNEY:
+                self._step(pupils, year, *step, booked=year >= this_year - _YEARS_BOOKED)
+        self._in_vain()
+        self._ahead(pupils)
 
     def _never(self, pupil: Pupil) -> bool:
         return self.chance.random() < (0.04 if pupil.place >= 0.5 else 0.16)  # noqa: PLR2004
@@ -100,15 +101,15 @@ class _Years:
         days = starts(form, first, min(first + 29 * _DAY, self.monday - 3 * _DAY))
         if not days:
             return
-        group: list[Pupil] = []
-        # Who has nothing else on any of the days of this month that may be chosen: one visit a month.
-        for pupil in self.diary.free(pupils, [days[0]], [nc_year]):
-            if self.chance.random() < 0.97 * self.keen * pupil.place**0.35:
-                group.append(pupil)
+        # A year group has one step a month, so whoever is free on its first day is free on all of them.
+        group = [one for one in self.diary.free(pupils, [days[0]], [nc_year]) if self._comes(one)]
         if booked:
             self._booked(group, form, days)
         else:
             self._recorded(group, form, days)
+
+    def _comes(self, pupil: Pupil) -> bool:
+        return self.chance.random() < 0.97 * self.keen * pupil.place**0.35
 
     def _booked(self, group: Sequence[Pupil], form: str, days: Sequence[date]) -> None:
         size = _AT_ONCE[form]

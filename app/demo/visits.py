@@ -163,9 +163,7 @@ class Diary:
 
     def choose(self, pupils: Sequence[Pupil], count: int, *, harder: bool = False) -> list[Pupil]:
         """So many of them, those who are easily placed more often; `harder` the other way round."""
-        keys = {
-            one.upn: self.chance.random() ** (one.place if harder else 1 / one.place) for one in pupils
-        }
+        keys = {one.upn: self.chance.random() ** (one.place if harder else 1 / one.place) for one in pupils}
         return sorted(pupils, key=lambda one: -keys[one.upn])[:count]
 
     def come(self, pupil: Pupil, days: Sequence[date], *, marked: bool = True) -> Comer:
@@ -230,7 +228,10 @@ def turn_down(chance: random.Random, visit: Visit) -> None:
         visit.answered = None
     elif luck < 0.7:  # noqa: PLR2004
         visit.end, visit.answered = BookingState.EXPIRED, None
-        visit.ended, visit.reason = visit.asked + timedelta(hours=REPLY_HOURS), BookingReason.NO_ANSWER_FROM_EMPLOYER
+        visit.ended, visit.reason = (
+            visit.asked + timedelta(hours=REPLY_HOURS),
+            BookingReason.NO_ANSWER_FROM_EMPLOYER,
+        )
     else:
         visit.end, visit.ended = BookingState.CANCELLED, visit.sittings()[0][0] - timedelta(days=3)
         visit.reason = chance.choice((BookingReason.TRANSPORT, BookingReason.STAFFING, BookingReason.COST))

@@ -31,11 +31,12 @@ async def add_slots(tx: Writer, slots: Sequence[PastSlot]) -> list[Row]:
     They are judged as of the moment at which each was posted: raises ValueError with what stands against one.
     """
     made = [_row(one) for one in slots]
-    sittings = [sitting for slot, given in zip(made, slots, strict=True) for sitting in _sittings(slot, given)]
+    sittings = [
+        sitting for slot, given in zip(made, slots, strict=True) for sitting in _sittings(slot, given)
+    ]
     await sql.add_past(tx, made, sittings)
     return [
-        {**slot, "sittings": [one for one in mine]}
-        for slot, mine in zip(made, _by_slot(sittings, made), strict=True)
+        {**slot, "sittings": list(mine)} for slot, mine in zip(made, _by_slot(sittings, made), strict=True)
     ]
 
 

@@ -33,7 +33,9 @@ _PROGRAMMES = """{ programmes { edges { node { uuid name funder startsOn endsOn 
 class Loaded:
     """The application on the loaded database, its parties by key, and the database as its owner."""
 
-    def __init__(self, demonstration: Demonstration, http: httpx.AsyncClient, owner: asyncpg.Connection) -> None:
+    def __init__(
+        self, demonstration: Demonstration, http: httpx.AsyncClient, owner: asyncpg.Connection
+    ) -> None:
         self.seconds = demonstration.seconds
         self.owner, self._http = owner, http
         self.clients = orjson.loads(demonstration.settings.credentials_path.read_bytes())["clients"]
@@ -72,14 +74,18 @@ async def loaded(demonstration: Demonstration) -> AsyncIterator[Loaded]:
 
 async def test_the_trust_reads_thirteen_academies_which_lie_in_at_least_three_hubs(loaded: Loaded) -> None:
     trust = await loaded("trust")
-    data = await trust.ask("{ trust { name schools(first: 50) { totalCount edges { node { name hub { name } } } } } }")
+    data = await trust.ask(
+        "{ trust { name schools(first: 50) { totalCount edges { node { name hub { name } } } } } }"
+    )
     assert data["trust"]["schools"]["totalCount"] == 13
     schools = [edge["node"] for edge in data["trust"]["schools"]["edges"]]
     assert len({one["hub"]["name"] for one in schools}) >= 3
     assert all(one["name"].startswith("Co-op Academy") for one in schools)
 
 
-async def test_the_trusts_programme_aims_at_thirteen_schools_and_ten_days_for_each_of_3000(loaded: Loaded) -> None:
+async def test_the_trusts_programme_aims_at_thirteen_schools_and_ten_days_for_each_of_3000(
+    loaded: Loaded,
+) -> None:
     found = await loaded.programme("trust")
     targets = {one["measure"]: one for one in found["progress"]}
     assert (targets["SCHOOLS"]["target"], targets["SCHOOLS"]["reached"]) == (13, 13)
@@ -106,7 +112,9 @@ async def test_experiences_add_up_to_ten_days_for_some_and_many_are_on_their_way
         "{ trust { coverage(by: YEAR_GROUP) { edges { node { yearGroup figures { pupils atZero { count }"
         " at50Hours { count } minutesPerPupil } } } } } }"
     )
-    years = {edge["node"]["yearGroup"]: edge["node"]["figures"] for edge in data["trust"]["coverage"]["edges"]}
+    years = {
+        edge["node"]["yearGroup"]: edge["node"]["figures"] for edge in data["trust"]["coverage"]["edges"]
+    }
     assert set(years) == {"7", "8", "9", "10", "11"}
     earned = [years[str(year)]["minutesPerPupil"] for year in (7, 8, 9, 10, 11)]
     assert earned == sorted(earned)
@@ -241,7 +249,9 @@ OVER = {
 }
 
 
-async def test_those_named_as_hardest_to_place_are_over_represented_among_pupils_with_nothing(loaded: Loaded) -> None:
+async def test_those_named_as_hardest_to_place_are_over_represented_among_pupils_with_nothing(
+    loaded: Loaded,
+) -> None:
     for group, (yes, factor) in OVER.items():
         row = await loaded.owner.fetchrow(
             f"SELECT avg(CASE WHEN {yes} THEN 1.0 ELSE 0 END) FILTER (WHERE coalesce(b.minutes, 0) = 0) AS nothing,"
@@ -272,7 +282,9 @@ async def test_characteristics_go_together_as_they_do_in_england(loaded: Loaded)
 # --- ahead and behind -----------------------------------------------------------------------------
 
 
-async def test_a_year_lies_behind_and_open_slots_of_every_kind_ahead_for_key_stage_3_too(loaded: Loaded) -> None:
+async def test_a_year_lies_behind_and_open_slots_of_every_kind_ahead_for_key_stage_3_too(
+    loaded: Loaded,
+) -> None:
     monday = monday_of(school_day(wall_now()))
     row = await loaded.owner.fetchrow(
         "SELECT min(starts_at) AS first, max(starts_at) AS last FROM bookings WHERE state = 'completed'"

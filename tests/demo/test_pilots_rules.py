@@ -28,7 +28,8 @@ _BOOKINGS = """
             t.break_minutes, 'virtual', t.virtual) ORDER BY t.no) FROM sittings t WHERE t.slot_id = s.id) AS sittings,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', a.kind, 'activity_band', a.activity_band, 'state', a.state,
             'approved_on', a.approved_on, 'expires_on', a.expires_on, 'accepted', EXISTS (
-               SELECT 1 FROM approval_acceptances x WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id))), '[]')
+               SELECT 1 FROM approval_acceptances x
+                WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id))), '[]')
             FROM approvals a WHERE a.site_id = b.site_id) AS approvals,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', c.kind, 'liability', c.liability, 'limit_pence',
             c.limit_pence, 'starts_on', c.starts_on, 'expires_on', c.expires_on, 'attested_on', c.attested_on)), '[]')
@@ -59,7 +60,9 @@ async def test_every_booking_stands_before_the_rules_of_eligibility(owner: async
         assert reasons_against(facts) == [], row["id"]
 
 
-async def test_every_pupil_was_old_enough_of_an_eligible_year_and_agreed_to(owner: asyncpg.Connection) -> None:
+async def test_every_pupil_was_old_enough_of_an_eligible_year_and_agreed_to(
+    owner: asyncpg.Connection,
+) -> None:
     slots = {row["id"]: dict(row) for row in await owner.fetch(_BOOKINGS)}
     rows = [dict(row) for row in await owner.fetch(_PUPILS)]
     assert len(rows) > 7000
@@ -83,7 +86,9 @@ async def test_nobody_is_in_two_places_at_once_with_or_without_a_booking(owner: 
     assert same_day == 0
 
 
-async def test_places_taken_are_those_of_bookings_that_hold_them_and_never_too_many(owner: asyncpg.Connection) -> None:
+async def test_places_taken_are_those_of_bookings_that_hold_them_and_never_too_many(
+    owner: asyncpg.Connection,
+) -> None:
     wrong = await owner.fetchval(
         "SELECT count(*) FROM slots s LEFT JOIN (SELECT slot_id, sum(places) AS places FROM bookings"
         " WHERE state NOT IN ('waiting', 'declined', 'expired', 'cancelled') GROUP BY 1) b ON b.slot_id = s.id"
@@ -97,7 +102,9 @@ async def test_places_taken_are_those_of_bookings_that_hold_them_and_never_too_m
     assert named == 0
 
 
-async def test_bookings_are_of_their_schools_strand_and_in_the_programmes_time(owner: asyncpg.Connection) -> None:
+async def test_bookings_are_of_their_schools_strand_and_in_the_programmes_time(
+    owner: asyncpg.Connection,
+) -> None:
     stray = await owner.fetchval(
         "SELECT count(*) FROM bookings b JOIN programmes p ON p.id = b.programme_id LEFT JOIN programme_schools s"
         " ON s.programme_id = b.programme_id AND s.strand_id = b.strand_id AND s.school_id = b.school_id"
@@ -150,7 +157,9 @@ _SUMS = {
 
 async def _standing(owner: asyncpg.Connection) -> dict[str, set[Any]]:
     return {
-        table: {tuple(row) for row in await owner.fetch(f"SELECT {columns} FROM {table} WHERE encounters <> 0")}
+        table: {
+            tuple(row) for row in await owner.fetch(f"SELECT {columns} FROM {table} WHERE encounters <> 0")
+        }
         for table, columns in _SUMS.items()
     }
 
@@ -161,7 +170,9 @@ async def test_balances_and_summaries_are_those_of_a_rebuild(
     before = await _standing(owner)
     assert len(before["balances"]) > 4000
     db = await Database(demonstration.dsns.owner, development=True, pool=1).open()
-    client = await owner.fetchval("SELECT c.id FROM clients c JOIN organisations o ON o.id = c.org_id WHERE o.kind = 'national'")
+    client = await owner.fetchval(
+        "SELECT c.id FROM clients c JOIN organisations o ON o.id = c.org_id WHERE o.kind = 'national'"
+    )
     schools = [row["id"] for row in await owner.fetch("SELECT id FROM organisations WHERE kind = 'school'")]
     try:
         async with db.write(None) as tx:
