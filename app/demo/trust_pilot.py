@@ -109,7 +109,8 @@ class _Years:
             self._recorded(group, form, days)
 
     def _comes(self, pupil: Pupil) -> bool:
-        return self.chance.random() < 0.97 * self.keen * pupil.place**0.35
+        likely: float = 0.97 * self.keen * pupil.place**0.35
+        return self.chance.random() < likely
 
     def _booked(self, group: Sequence[Pupil], form: str, days: Sequence[date]) -> None:
         size = _AT_ONCE[form]
