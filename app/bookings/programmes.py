@@ -36,7 +36,7 @@ async def fit(
 ) -> None:
     """Refuse a booking that may not be part of a programme; no statement without one, else one.
 
-    Invalid `programme_missing` (a strand without its programme), `unknown_programme`, `strand_unknown`; Conflict
+    Invalid `programme_missing` (a strand without its programme), `unknown_programme`, `unknown_strand`; Conflict
     `not_enrolled` (in the programme, or on that strand), `outside_programme` (not running, or not on that day).
     """
     if programme_id is None:
@@ -47,7 +47,7 @@ async def fit(
     if held is None:
         raise invalid("/programme_id", "unknown_programme", "There is no such programme.")
     if not held["strand_known"]:
-        raise invalid("/strand_id", "strand_unknown", "This programme has no such strand.")
+        raise invalid("/strand_id", "unknown_strand", "This programme has no such strand.")
     if not held["enrolled"]:
         _refuse(
             "/strand_id" if strand_id else "/programme_id", "not_enrolled", "The school takes no part in it."
@@ -67,13 +67,13 @@ async def assign(tx: Writer, booking_id: UUID, to: Assignment) -> Row:
     NotFound, Forbidden `not_yours` for the employer, Stale, Conflict `not_from_this_state`, and as `fit`. Nothing
     happens, and nobody is told, where it is so already. Emits booking.assigned to the school's side.
     """
-    if tx.caller.side != "school":
-        raise Forbidden("not_yours", "Only a school's side says what a booking is part of.")
     held = await sql.lock(tx, booking_id)
     if held is None:
         if await sql.by_id(tx, booking_id) is None:
             raise NotFound("booking")
         raise Forbidden("grant_read_only", "The grant you hold is for reading only.")
+    if tx.caller.side != "school":
+        raise Forbidden("not_yours", "Only a school's side says what a booking is part of.")
     if to.expected is not None and to.expected != held["version"]:
         raise Stale
     if held["state"] in _OFF:

@@ -11,7 +11,8 @@ from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem, Stale
 from app.programmes import sql
 from app.programmes.held import moved_on, own, own_or_joined, refused
-from app.programmes.judges import JUDGES, Judge, Plan
+from app.programmes.judge import Judge, Plan
+from app.programmes.judges import JUDGES
 
 MOST: Final = 500
 """Rows of one import."""

@@ -159,9 +159,12 @@ async def standing(tx: Door, part: str, programme_id: UUID) -> Sequence[Row]:
 
 
 async def ever_enrolled(tx: Door, programme_id: UUID) -> Sequence[Row]:
-    """The schools that take part or once did: a cost may come after the school has left."""
+    """The schools that take part or once did, but not who is only invited: a cost may come after a school has left."""
     table = programme_schools
-    return await tx.rows(select(table.c.school_id, table.c.state).where(table.c.programme_id == programme_id))
+    mine = (table.c.programme_id == programme_id) & (
+        (table.c.state == "enrolled") | table.c.joined_on.is_not(None)
+    )
+    return await tx.rows(select(table.c.school_id).where(mine))
 
 
 async def lines_like(tx: Door, programme_id: UUID, ids: Sequence[UUID], refs: Sequence[str]) -> Sequence[Row]:

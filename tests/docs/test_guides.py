@@ -50,3 +50,9 @@ async def test_the_guide_for_an_employers_hr_system(desk: Desk, receiver: str) -
     pupils = [str(await desk.world.pupil("school_c")) for _ in range(2)]
     values.known |= {"RECEIVER_URL": receiver, "PUPIL_ID": pupils[0], "OTHER_PUPIL_ID": pupils[1]}
     assert await desk.follow(DOCS / "employer-hr-system.md", values) > 25
+
+
+async def test_the_guide_for_who_runs_a_programme(desk: Desk) -> None:
+    values = await desk.values("hub_a", MEMBER="school_a", GUEST="school_b")
+    values.known |= {"TOKEN": desk.world.tokens["hub_a"], "SLOT_ID": await _slot(desk, values.known["DAY"])}
+    assert await desk.follow(DOCS / "programmes.md", values) > 20

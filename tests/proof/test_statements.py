@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from app.rules.upn import check_letter
 from tests.encounters.day import said, visit
+from tests.programmes.pilot import ENDS, STARTS, cost
 from tests.world import World
 
 STATEMENTS = {
@@ -33,6 +34,20 @@ STATEMENTS = {
     "list pupils, as a vendor": 4,
     "read the feed": 2,
     "coverage of a hub by school": 4,
+    "request a booking of a programme": 9,
+    "assign a booking": 9,
+    "begin a programme": 5,
+    "add a strand": 8,
+    "enrol a school": 10,
+    "set a target": 10,
+    "set money aside": 11,
+    "record a cost": 14,
+    "record a cost, as the school": 13,
+    "a programme's money": 3,
+    "a programme's history": 3,
+    "export a programme's costs": 5,
+    "import schools": 11,
+    "import costs": 15,
 }
 COVERAGE = """{ hub { name coverage(by: SCHOOL) { totalCount edges { node { label figures { pupils minutes hours
   reached { count percent } bm5 { percent } bm6 { percent } } standsOn { rollComplete newestSync } } } } } }"""
@@ -150,3 +165,62 @@ async def test_the_coverage_document_is_answered(world: World) -> None:
         world, "coverage of a hub by school", lambda: world.post("hub_a", "/graphql", {"query": COVERAGE})
     )
     assert "errors" not in found, found
+
+
+async def test_a_programme_is_run(world: World) -> None:
+    begun = {"name": "Pilot", "starts_on": STARTS, "ends_on": ENDS, "budget_pence": 10_000}
+
+    def hub(path: str, body: Any) -> Callable[[], Awaitable[httpx.Response]]:
+        return lambda: world.post("hub_a", path, body)
+
+    made = await _count(world, "begin a programme", hub("/v1/programmes", begun), 201)
+    path, school = f"/v1/programmes/{made['id']}", world["school_a"]
+    strand = await _count(world, "add a strand", hub(f"{path}/strands", {"code": "a", "name": "A"}), 201)
+    part = {"school_id": school, "strand_id": strand["id"]}
+    await _count(world, "enrol a school", hub(f"{path}/schools", part), 201)
+    await _count(world, "set a target", hub(f"{path}/targets", {"measure": "schools", "value": 9}), 201)
+    aside = {"school_id": school, "amount_pence": 5_000}
+    await _count(world, "set money aside", hub(f"{path}/allocations", aside), 201)
+    line = cost(world, "school_a", 10)
+    for who in ("hub_a", "school_a"):
+        counted = "record a cost" if who == "hub_a" else "record a cost, as the school"
+        await _count(world, counted, lambda who=who: world.post(who, f"{path}/costs", line), 201)
+    await _count(world, "a programme's money", lambda: world.get("hub_a", f"{path}/money"))
+    await _count(world, "a programme's history", lambda: world.get("hub_a", f"{path}/changes"))
+    await _count_export(world, f"{path}/export?part=costs")
+    asked = {"school_id": school, "slot_id": await world.slot(), "places": 5, "nc_year": "8"}
+    asked |= {"programme_id": made["id"], "strand_id": strand["id"]}
+    booked = await _count(
+        world, "request a booking of a programme", lambda: world.post("school_a", "/v1/bookings", asked), 201
+    )
+    assign = f"/v1/bookings/{booked['id']}/assign"
+    await _count(
+        world, "assign a booking", lambda: world.post("school_a", assign, {"programme_id": made["id"]})
+    )
+
+
+async def _count_export(world: World, path: str) -> None:
+    db = world.app.state.house.db
+    before = db.statements
+    answer = await world.get("hub_a", path)
+    assert (answer.status_code, db.statements - before) == (200, STATEMENTS["export a programme's costs"])
+
+
+@pytest.mark.parametrize("rows", [2, 200])
+async def test_tables_of_a_programme_are_imported(world: World, rows: int) -> None:
+    begun = {"name": "Pilot", "starts_on": STARTS, "ends_on": ENDS, "budget_pence": 10_000_000}
+    path = (await world.post("hub_a", "/v1/programmes", begun)).headers["location"]
+    urn = await world.owner.fetchval("SELECT urn FROM organisations WHERE id = $1", world["school_a"])
+    strands = "code,name,model\r\n" + "".join(f"s{at},Strand,\r\n" for at in range(rows))
+
+    def send(part: str, table: str) -> Callable[[], Awaitable[httpx.Response]]:
+        where = f"{path}/import?part={part}"
+        return lambda: world.post("hub_a", where, table.encode(), Content_Type="text/csv")
+
+    assert (await send("strands", strands)()).json()["created"] == rows
+    schools = "school,strand,state,joined_on,own_budget\r\n"
+    schools += "".join(f"{urn},s{at},enrolled,,none\r\n" for at in range(rows))
+    assert (await _count(world, "import schools", send("schools", schools)))["created"] == rows
+    costs = "id,external_ref,on_date,school,strand,booking,kind,stage,paid_by,amount,currency\r\n"
+    costs += "".join(f",r{at},{STARTS},{urn},s{at},,kit,spend,school,1.50,GBP\r\n" for at in range(rows))
+    assert (await _count(world, "import costs", send("costs", costs)))["created"] == rows
