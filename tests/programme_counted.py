@@ -19,6 +19,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from asyncpg import Range
+
 from app.rules.school_calendar import academic_year
 from tests.pupils_counted import TODAY, Counted
 
@@ -123,7 +125,8 @@ class Pilot:
             "booking_moves", booking_id=booking["id"], school_id=booking["school_id"], places=booking["places"],
             employer_id=booking["employer_id"], no=booking["moves"] + 1, action=action, actor=actor,
             client_id=booking["requested_by"], from_state=before, to_state=after, from_slot_id=booking["slot_id"],
-            to_slot_id=booking["slot_id"], at=when, recorded_at=recorded,
+            to_slot_id=booking["slot_id"], at=when, recorded_at=recorded, programme_id=booking["programme_id"],
+            strand_id=booking["strand_id"],
         )  # fmt: skip
 
     async def name(self, name: str, school: str, number: int, days: list[int], minutes: int) -> UUID:
@@ -188,8 +191,6 @@ class Pilot:
 
 
 def _range(days_ago: int, minutes: int) -> Any:
-    from asyncpg import Range
-
     return Range(at(days_ago), at(days_ago) + timedelta(minutes=minutes))
 
 
@@ -293,7 +294,7 @@ async def _answers(pilot: Pilot) -> None:
 
 
 async def _characteristics(pilot: Pilot) -> None:
-    """Of Pine, which grants SEN: pine 1 has K, pine 2 E, pine 3 N, and pine 4 K since after its first day. Oak grants none."""
+    """Of Pine, which grants SEN: pine 1 has K, pine 2 E, pine 3 N, pine 4 K since after its first day. Oak grants none."""
     await pilot.world.owner.execute(
         "INSERT INTO school_states (school_id, roll_complete_at, last_sync_at, field_groups)"
         " VALUES ($1, $3, $3, '{identity,enrolment,sen}'), ($2, $3, $3, '{identity,enrolment}')",

@@ -91,6 +91,12 @@ booking_moves = Table(
     UniqueConstraint("booking_id", "no", name="uq_booking_moves_no"),
     Index("ix_booking_moves_school_id", "school_id"),
     Index("ix_booking_moves_employer_id", "employer_id"),
+    Index(
+        "ix_booking_moves_programme_id",
+        "programme_id",
+        "booking_id",
+        postgresql_where=text("programme_id IS NOT NULL"),
+    ),
 )
 """Append-only: who, when (domain time `at`, wall time `recorded_at`), from, to, why; and of which programme since."""
 

@@ -8,6 +8,7 @@
 -- the same pair gives the same answer for good.
 
 -- Whose programmes the caller may count beside its own: an authority's hubs', the national body's authorities' and hubs'.
+-- Not granted to anyone.
 CREATE FUNCTION app.owners_below() RETURNS uuid[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   WITH RECURSIVE below AS (
@@ -19,18 +20,26 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT coalesce(array_agg(id), '{}') FROM below
 $$;
 
-DROP POLICY programmes_read ON programmes;
-CREATE POLICY programmes_read ON programmes FOR SELECT TO tendays_app USING (
-  owner_id = (SELECT app.org()) OR id = ANY ((SELECT app.programmes_joined())::uuid[])
-  OR owner_id = ANY ((SELECT app.owners_below())::uuid[]));
-DROP POLICY strands_read ON strands;
-CREATE POLICY strands_read ON strands FOR SELECT TO tendays_app USING (
-  owner_id = (SELECT app.org()) OR programme_id = ANY ((SELECT app.programmes_joined())::uuid[])
-  OR owner_id = ANY ((SELECT app.owners_below())::uuid[]));
-DROP POLICY programme_schools_read ON programme_schools;
-CREATE POLICY programme_schools_read ON programme_schools FOR SELECT TO tendays_app USING (
-  owner_id = (SELECT app.org()) OR school_id = ANY ((SELECT app.schools())::uuid[])
-  OR owner_id = ANY ((SELECT app.owners_below())::uuid[]));
+-- The programmes that an authority or the national body may count, their strands and their schools. Row security shows it
+-- its own alone, and REST is run by owners and schools; these are for the dashboards.
+CREATE FUNCTION app.programmes_below() RETURNS SETOF programmes
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT p.* FROM programmes p WHERE p.owner_id = ANY (app.owners_below())
+$$;
+CREATE FUNCTION app.strands_below() RETURNS SETOF strands
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT s.* FROM strands s WHERE s.owner_id = ANY (app.owners_below())
+$$;
+CREATE FUNCTION app.programme_schools_below() RETURNS SETOF programme_schools
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT s.* FROM programme_schools s WHERE s.owner_id = ANY (app.owners_below())
+$$;
+
+-- A booking's moves say which programme it was part of: those made before they did are given it now.
+UPDATE booking_moves m SET programme_id = b.programme_id, strand_id = b.strand_id FROM bookings b
+ WHERE b.id = m.booking_id AND b.programme_id IS NOT NULL AND m.programme_id IS NULL AND m.action <> 'assign'
+   AND NOT EXISTS (SELECT 1 FROM booking_moves o WHERE o.booking_id = m.booking_id AND o.action = 'assign');
+CREATE INDEX ix_booking_moves_programme_id ON booking_moves (programme_id, booking_id) WHERE programme_id IS NOT NULL;
 
 -- The academic year of a moment, by its day in London.
 CREATE FUNCTION app.academic_year_of(p_at timestamptz) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -41,7 +50,7 @@ $$;
 -- Which of these programmes the caller may count, and whose part: `whole` for the owner and those over it, with all
 -- schools that ever took part; else the caller's own schools among them. `exact`: it holds the rows of all of these
 -- schools itself; a hub does not, and a trust not those of a school that is none of its academies.
--- Not granted to anyone, as the next three: only the functions below use them.
+-- Not granted to anyone, as the next four: only the functions below use them.
 CREATE FUNCTION app.programmes_counted(p_programmes uuid[])
 RETURNS TABLE (programme_id uuid, owned boolean, whole boolean, exact boolean, schools uuid[], starts_on date, ends_on date)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public ROWS 10 AS $$
@@ -63,6 +72,44 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public ROWS 1
     FROM part WHERE whole OR schools <> '{}'
 $$;
 
+-- The bookings of the programmes, each with the programme and strand it was said to be part of at the last that is known:
+-- a booking that is made part of another is, for all days, a booking of that other from when this is known.
+CREATE FUNCTION app.programme_bookings(p_programmes uuid[], p_known timestamptz)
+RETURNS TABLE (programme_id uuid, strand_id uuid, school_id uuid, id uuid, slot_id uuid, places integer,
+               starts_at timestamptz, ends_at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+  IF p_known IS NULL THEN
+    RETURN QUERY
+      SELECT b.programme_id, b.strand_id, b.school_id, b.id, b.slot_id, b.places, b.starts_at, b.ends_at
+        FROM app.programmes_counted(p_programmes) c
+        JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools);
+    RETURN;
+  END IF;
+  RETURN QUERY
+    WITH counted AS MATERIALIZED (SELECT * FROM app.programmes_counted(p_programmes)),
+    ever AS (
+      SELECT b.id FROM counted c JOIN bookings b ON b.programme_id = c.programme_id
+       UNION
+      SELECT m.booking_id FROM counted c JOIN booking_moves m ON m.programme_id = c.programme_id
+    )
+    SELECT said.programme_id, said.strand_id, b.school_id, b.id, b.slot_id, b.places, b.starts_at, b.ends_at
+      FROM ever e JOIN bookings b ON b.id = e.id
+     CROSS JOIN LATERAL (
+       SELECT x.programme_id, x.strand_id
+         FROM (SELECT 1 AS rank, -m.no AS no, m.programme_id, m.strand_id FROM booking_moves m
+                WHERE m.booking_id = b.id AND m.action = 'assign' AND m.recorded_at <= p_known
+               UNION ALL  -- not said otherwise yet: as it was asked for
+               SELECT 2, m.no, m.programme_id, m.strand_id FROM booking_moves m
+                WHERE m.booking_id = b.id AND m.no = 1
+                  AND EXISTS (SELECT 1 FROM booking_moves o WHERE o.booking_id = b.id AND o.action = 'assign')
+               UNION ALL  -- never said otherwise
+               SELECT 3, 0, b.programme_id, b.strand_id) x
+        ORDER BY x.rank, x.no LIMIT 1) said
+      JOIN counted c ON c.programme_id = said.programme_id AND b.school_id = ANY (c.schools);
+END $$;
+
 -- What each encounter of the programmes' bookings comes to on each day, reversals taken off. Minutes as attended, before
 -- the policy's cap on a day. Every step follows an index; the planner, which cannot know how few rows there are,
 -- would else read the whole country's ledger to hash it.
@@ -75,12 +122,11 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
          sum(l.in_person_minutes + l.virtual_minutes)::integer,
          sum(CASE l.entry WHEN 'reversal' THEN -1 ELSE 1 END * l.bm5::integer) > 0,
          sum(CASE l.entry WHEN 'reversal' THEN -1 ELSE 1 END * l.bm6::integer) > 0
-    FROM app.programmes_counted(p_programmes) c
-    JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools)
+    FROM app.programme_bookings(p_programmes, p_known) b
     JOIN encounters e ON e.booking_id = b.id AND e.school_id = b.school_id
      AND e.academic_year BETWEEN app.academic_year_of(b.starts_at) AND app.academic_year_of(b.ends_at)
     JOIN ledger_entries l ON l.encounter_id = e.id AND l.enrolment_id = e.enrolment_id AND l.entry <> 'transferred_in'
-     AND l.academic_year BETWEEN app.academic_year_of(b.starts_at) AND app.academic_year_of(b.ends_at)
+     AND l.academic_year BETWEEN e.academic_year AND e.academic_year + 1  -- of the encounter alone, so that partitions are left out
    WHERE l.on_date <= p_on AND (p_known IS NULL OR l.known_at <= p_known)
    GROUP BY 1, 2, 3, 4, 5, 6, 7, e.id
   HAVING sum(l.in_person_minutes + l.virtual_minutes) > 0
@@ -121,11 +167,10 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
          (array_agg(m.to_state ORDER BY m.no DESC))[1],
          coalesce((array_agg(m.to_slot_id ORDER BY m.no DESC))[1], b.slot_id),
          coalesce(nullif((array_agg(m.places ORDER BY m.no DESC))[1], 0), b.places)
-    FROM app.programmes_counted(p_programmes) c
-    JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools)
+    FROM app.programme_bookings(p_programmes, p_known) b
     JOIN booking_moves m ON m.booking_id = b.id
    WHERE (m.at AT TIME ZONE 'Europe/London')::date <= p_on AND (p_known IS NULL OR m.recorded_at <= p_known)
-   GROUP BY b.id
+   GROUP BY b.programme_id, b.strand_id, b.school_id, b.id, b.slot_id, b.places
 $$;
 
 -- The figures of each strand, of what was booked without one (grouped 'none'), and of the programme ('all').
@@ -141,6 +186,7 @@ RETURNS TABLE (programme_id uuid, grouped text, strand_id uuid, whole boolean, e
                costed_minutes bigint[], spent bigint[], spent_by_programme bigint[], lapsed integer, seconds bigint[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   WITH counted AS MATERIALIZED (SELECT * FROM app.programmes_counted(p_programmes)),
+  booking AS MATERIALIZED (SELECT * FROM app.programme_bookings(p_programmes, p_known)),
   earned AS MATERIALIZED (SELECT * FROM app.programme_earnings(p_programmes, p_on, p_known)),
   standing AS MATERIALIZED (SELECT * FROM app.programme_standing(p_programmes, p_on, p_known)),
   enrolled AS MATERIALIZED (
@@ -190,19 +236,19 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
       FROM taking t LEFT JOIN without_data w ON w.school_id = t.school_id GROUP BY 1, 2, 3
   ),
   came AS (SELECT DISTINCT e.participation_id, e.on_date FROM earned e WHERE e.participation_id IS NOT NULL),
+  missed AS (
+    SELECT DISTINCT n.participation_sitting_id AS id FROM booking b JOIN no_shows n ON n.booking_id = b.id
+     WHERE (n.opened_at AT TIME ZONE 'Europe/London')::date <= p_on AND (p_known IS NULL OR n.recorded_at <= p_known)
+  ),
   sitting AS (
-    SELECT b.programme_id, b.strand_id, s.person_no, s.id,
-           EXISTS (SELECT 1 FROM no_shows n WHERE n.booking_id = b.id AND n.participation_sitting_id = s.id
-                      AND (n.opened_at AT TIME ZONE 'Europe/London')::date <= p_on
-                      AND (p_known IS NULL OR n.recorded_at <= p_known)) AS missed,
-           EXISTS (SELECT 1 FROM attendance_reports r WHERE r.participation_sitting_id = s.id
-                      AND r.status NOT IN ('expected', 'closed', 'excused')
-                      AND (r.reported_at AT TIME ZONE 'Europe/London')::date <= p_on
-                      AND (p_known IS NULL OR r.recorded_at <= p_known)) AS reported,
-           came.participation_id IS NOT NULL AS came
-      FROM counted c
-      JOIN bookings b ON b.programme_id = c.programme_id AND b.school_id = ANY (c.schools)
-      JOIN participation_sittings s ON s.booking_id = b.id
+    SELECT b.programme_id, b.strand_id, s.person_no, missed.id IS NOT NULL AS missed,
+           CASE WHEN missed.id IS NOT NULL OR came.participation_id IS NOT NULL THEN true
+                ELSE EXISTS (SELECT 1 FROM attendance_reports r WHERE r.participation_sitting_id = s.id
+                                AND r.status NOT IN ('expected', 'closed', 'excused')
+                                AND (r.reported_at AT TIME ZONE 'Europe/London')::date <= p_on
+                                AND (p_known IS NULL OR r.recorded_at <= p_known)) END AS settled
+      FROM booking b JOIN participation_sittings s ON s.booking_id = b.id
+      LEFT JOIN missed ON missed.id = s.id
       LEFT JOIN came ON came.participation_id = s.participation_id
                     AND came.on_date = (lower(s.during) AT TIME ZONE 'Europe/London')::date
      WHERE (lower(s.during) AT TIME ZONE 'Europe/London')::date <= p_on
@@ -213,7 +259,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
       FROM sitting s
      CROSS JOIN LATERAL (VALUES (CASE WHEN s.strand_id IS NULL THEN 'none' ELSE 'strand' END, s.strand_id),
                                 ('all', NULL::uuid)) g (grouped, strand_id)
-     WHERE s.missed OR s.reported OR s.came
+     WHERE s.settled
      GROUP BY 1, 2, 3
   ),
   cost AS (
@@ -221,7 +267,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
            coalesce(sum(k.amount_pence) FILTER (WHERE k.paid_by = 'programme'), 0)::bigint AS spent_by_programme
       FROM counted c
       JOIN costs k ON k.programme_id = c.programme_id AND k.school_id = ANY (c.schools) AND k.stage = 'spend'
-      LEFT JOIN bookings b ON b.id = k.booking_id AND b.programme_id = k.programme_id
+      LEFT JOIN booking b ON b.id = k.booking_id AND b.programme_id = k.programme_id
      CROSS JOIN LATERAL (SELECT coalesce(k.strand_id, b.strand_id) AS strand_id) own
      CROSS JOIN LATERAL (VALUES (CASE WHEN own.strand_id IS NULL THEN 'none' ELSE 'strand' END, own.strand_id),
                                 ('all', NULL::uuid)) g (grouped, strand_id)
@@ -229,24 +275,29 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
        ELSE k.created_at <= p_known AND (k.removed_at IS NULL OR k.removed_at > p_known) END
      GROUP BY 1, 2, 3, 4
   ),
-  earned_at AS (
-    SELECT e.programme_id, g.grouped, g.strand_id, e.school_id, sum(e.minutes)::bigint AS minutes,
-           array_agg(DISTINCT e.person_no) AS people
+  person_at AS (
+    SELECT e.programme_id, g.grouped, g.strand_id, e.school_id, e.person_no, sum(e.minutes)::bigint AS minutes
       FROM earned e
      CROSS JOIN LATERAL (VALUES (CASE WHEN e.strand_id IS NULL THEN 'none' ELSE 'strand' END, e.strand_id),
                                 ('all', NULL::uuid)) g (grouped, strand_id)
-     GROUP BY 1, 2, 3, 4
+     GROUP BY 1, 2, 3, 4, 5
   ),
   costed AS (
-    SELECT k.programme_id, k.grouped, k.strand_id, array_agg(coalesce(a.minutes, 0) ORDER BY k.school_id) AS minutes,
+    SELECT k.programme_id, k.grouped, k.strand_id, array_agg(k.minutes ORDER BY k.school_id) AS minutes,
            array_agg(k.spent ORDER BY k.school_id) AS spent,
-           array_agg(k.spent_by_programme ORDER BY k.school_id) AS spent_by_programme,
-           (SELECT count(DISTINCT p)::integer FROM earned_at x, unnest(x.people) p
-             WHERE x.programme_id = k.programme_id AND x.grouped = k.grouped AND x.strand_id IS NOT DISTINCT FROM k.strand_id
-               AND x.school_id = ANY (array_agg(k.school_id))) AS people
-      FROM cost k
-      LEFT JOIN earned_at a ON a.programme_id = k.programme_id AND a.grouped = k.grouped AND a.school_id = k.school_id
-                           AND a.strand_id IS NOT DISTINCT FROM k.strand_id
+           array_agg(k.spent_by_programme ORDER BY k.school_id) AS spent_by_programme
+      FROM (SELECT c.*, coalesce(a.minutes, 0)::bigint AS minutes
+              FROM cost c
+              LEFT JOIN (SELECT programme_id, grouped, strand_id, school_id, sum(minutes) AS minutes
+                           FROM person_at GROUP BY 1, 2, 3, 4) a
+                ON a.programme_id = c.programme_id AND a.grouped = c.grouped AND a.school_id = c.school_id
+               AND a.strand_id IS NOT DISTINCT FROM c.strand_id) k
+     GROUP BY 1, 2, 3
+  ),
+  payers AS (
+    SELECT a.programme_id, a.grouped, a.strand_id, count(DISTINCT a.person_no)::integer AS people
+      FROM person_at a JOIN cost k ON k.programme_id = a.programme_id AND k.grouped = a.grouped
+       AND k.school_id = a.school_id AND k.strand_id IS NOT DISTINCT FROM a.strand_id
      GROUP BY 1, 2, 3
   ),
   answered AS (
@@ -263,13 +314,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT g.programme_id, g.grouped, g.strand_id, c.whole, c.exact, coalesce(s.schools, 0), coalesce(s.unknown, 0),
          coalesce(p.young_people, 0), coalesce(p.minutes, 0), coalesce(p.squares, 0), coalesce(p.days, 0),
          coalesce(p.bm5, 0), coalesce(p.bm6, 0), coalesce(a.expected_people, 0), coalesce(a.expected, 0),
-         coalesce(a.no_shows, 0), coalesce(k.people, 0), coalesce(k.minutes, '{}'), coalesce(k.spent, '{}'),
+         coalesce(a.no_shows, 0), coalesce(y.people, 0), coalesce(k.minutes, '{}'), coalesce(k.spent, '{}'),
          coalesce(k.spent_by_programme, '{}'), coalesce(r.lapsed, 0), coalesce(r.seconds, '{}')
     FROM groups g JOIN counted c ON c.programme_id = g.programme_id
     LEFT JOIN people p ON p.programme_id = g.programme_id AND p.grouped = g.grouped AND p.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN schools s ON s.programme_id = g.programme_id AND s.grouped = g.grouped AND s.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN attended a ON a.programme_id = g.programme_id AND a.grouped = g.grouped AND a.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN costed k ON k.programme_id = g.programme_id AND k.grouped = g.grouped AND k.strand_id IS NOT DISTINCT FROM g.strand_id
+    LEFT JOIN payers y ON y.programme_id = g.programme_id AND y.grouped = g.grouped AND y.strand_id IS NOT DISTINCT FROM g.strand_id
     LEFT JOIN answered r ON r.programme_id = g.programme_id AND r.grouped = g.grouped AND r.strand_id IS NOT DISTINCT FROM g.strand_id
 $$;
 
@@ -425,9 +477,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
    ORDER BY 3 NULLS FIRST, 2
 $$;
 
-REVOKE ALL ON FUNCTION app.owners_below(), app.academic_year_of(timestamptz), app.programmes_counted(uuid[]),
+REVOKE ALL ON FUNCTION app.owners_below(), app.programmes_below(), app.strands_below(), app.programme_schools_below(),
+  app.academic_year_of(timestamptz), app.programmes_counted(uuid[]),
+  app.programme_bookings(uuid[], timestamptz),
   app.programme_earnings(uuid[], date, timestamptz), app.programme_enrolled(uuid[], date, timestamptz),
   app.programme_standing(uuid[], date, timestamptz), app.programme_figures(uuid[], date, timestamptz),
   app.programme_targets(uuid[], date, timestamptz), app.programme_budgets(uuid[], date, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.owners_below(), app.programme_figures(uuid[], date, timestamptz),
+GRANT EXECUTE ON FUNCTION app.programmes_below(), app.strands_below(), app.programme_schools_below(),
+  app.programme_figures(uuid[], date, timestamptz),
   app.programme_targets(uuid[], date, timestamptz), app.programme_budgets(uuid[], date, timestamptz) TO tendays_app;

@@ -1,4 +1,4 @@
-"""A programme's figures on a real Postgres, as `tendays_app`: each was worked out by hand from tests/programme_counted.py."""
+"""A programme's figures on a real Postgres, as `tendays_app`; each was worked out by hand from tests/programme_counted."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -203,16 +203,7 @@ async def test_the_answers_of_fewer_than_five_requests_are_withheld_and_do_not_f
 
 
 async def test_a_trust_does_not_read_exactly_what_is_not_its_academies(seen: Seen) -> None:
-    async with seen.db.write(seen.pilot.world.caller("pilot_trust")) as tx:
-        assert tx.caller.org_kind == "trust"
-    transaction = seen.pilot.world.owner.transaction()
-    await transaction.start()
-    try:
-        await seen.trusts.enrol("rowan", "only", "unknown")
-    except BaseException:
-        await transaction.rollback()
-        raise
-    await transaction.commit()
+    await seen.trusts.enrol("rowan", "only", "unknown")
     sheet = await seen.sheet("pilot_trust", pilot=seen.trusts)
     assert sheet is not None
     assert (sheet.whole.rounded, sheet.whole.state) == (True, WITHHELD)
@@ -351,6 +342,10 @@ async def test_what_was_known_stays_the_same_whatever_is_corrected_later(seen: S
         "UPDATE participations SET state = 'withdrawn', updated_at = now() WHERE id = $1", pilot.rows["F1 15"]
     )
     await pilot.move("F2", "cancel", "school", "confirmed", "cancelled", datetime.now(UTC), datetime.now(UTC))
+    await owner.execute(
+        "UPDATE bookings SET strand_id = $2 WHERE id = $1", pilot.bookings["V1"], pilot.strands["talk"]
+    )
+    await pilot.move("V1", "assign", "school", "completed", "completed", datetime.now(UTC), datetime.now(UTC))
     assert await asked(known) == before
     corrected = await asked(None)
     assert all(one != other for one, other in zip(corrected, before, strict=True))
@@ -360,10 +355,15 @@ async def test_what_was_known_stays_the_same_whatever_is_corrected_later(seen: S
 
 
 async def test_a_school_that_left_counts_until_the_day_it_did(seen: Seen) -> None:
-    visit = await seen.strand("pilot_trust", "visit")
-    assert visit.schools == 0
+    assert (await seen.strand("pilot_trust", "visit")).schools == 0
     assert (await seen.strand("pilot_trust", "visit", TODAY - timedelta(days=4))).schools == 1
-    assert visit.young_people == 14, "what its pupils did stays done"
+
+
+async def test_a_booking_that_was_made_part_of_another_strand_is_so_for_all_days(seen: Seen) -> None:
+    known = datetime.now(UTC) - timedelta(hours=1)
+    assert (await seen.strand("pilot_trust", "talk")).young_people == 14
+    assert (await seen.strand("pilot_trust", "visit")).young_people is None
+    assert (await seen.strand("pilot_trust", "visit", known=known)).young_people == 14
 
 
 def test_what_a_target_measures_is_what_the_model_allows() -> None:

@@ -1,6 +1,7 @@
 """The guide for a hub's dashboard: each document in it is asked for, and answered as shown."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,8 @@ from app.core.roles import Dsns
 from app.main import create_app
 from app.settings import Settings
 from tests.docs.guide import DOCS, Values, blocks, problems_with, request_in, unlike
-from tests.pupils_counted import ORGS, SCOPES, YEAR, Counted, build
+from tests.programme_counted import add_pilot
+from tests.pupils_counted import ORGS, SCOPES, TODAY, YEAR, Counted, build
 
 GUIDE = DOCS / "hub-dashboard.md"
 
@@ -22,6 +24,7 @@ class Dashboard:
 
     def __init__(self, http: httpx.AsyncClient, counted: Counted, issue: Any) -> None:
         self.http, self.counted = http, counted
+        self.programme = ""
         self.tokens = {
             name: issue(client_id=client, org_id=counted.ids[name], org_kind=ORGS[name], scopes=SCOPES).token
             for name, client in counted.clients.items()
@@ -41,7 +44,9 @@ async def dashboard(dsns: Dsns, tmp_path_factory: Any) -> AsyncIterator[Dashboar
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tendays.test") as http:
-            yield Dashboard(http, await build(owner), app.state.house.doorkeeper.issue)
+            made = Dashboard(http, await build(owner), app.state.house.doorkeeper.issue)
+            made.programme = str((await add_pilot(made.counted)).id)
+            yield made
     await owner.close()
 
 
@@ -53,7 +58,8 @@ async def test_every_document_is_answered_as_the_guide_shows(dashboard: Dashboar
             continue
         asked += 1
         who = block.note or "hub_a"
-        query = block.text.replace("$YEAR", str(YEAR))
+        query = block.text.replace("$YEAR", str(YEAR)).replace("$PROGRAMME", dashboard.programme)
+        query = query.replace("$LAST_MONTH", str(TODAY - timedelta(days=25)))
         answer = await dashboard.ask(who, query)
         where = f"{GUIDE.name}, line {block.line}"
         assert answer.status_code == 200, f"{where}: {answer.status_code} {answer.text}"

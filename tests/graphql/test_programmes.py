@@ -117,6 +117,10 @@ async def test_a_school_and_its_trust_read_their_part_exactly_and_no_budget_of_t
 async def test_an_authority_over_the_hub_finds_the_programme_and_reads_it_as_the_hub_does(
     face: Programmes,
 ) -> None:
+    listed = (
+        "{ programmes { totalCount edges { node { name schools { totalCount edges { node { name } } } } } } }"
+    )
+    assert await face.data("pilot_authority", listed) == await face.data("pilot_hub", listed)
     above, hub = await face.one("pilot_authority"), await face.one("pilot_hub")
     assert (above["budgets"].pop("budgetPence"), hub["budgets"].pop("budgetPence")) == (None, 500_000)
     assert above == hub

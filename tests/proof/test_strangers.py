@@ -499,7 +499,7 @@ QUESTIONS = {
     "Hub": ("hub", frozenset({"hub_a", "school_a", "school_c", "authority", "national", "trust", "vendor"})),
     "Trust": ("trust", frozenset({"trust", "school_a", "school_b", "national", "vendor", "hub_a", "hub_b"})),
     "School": ("school", SCHOOL_SIDE | {"hub_a", "authority", "national"}),
-    "Programme": ("programme", READERS["programmes"]),
+    "Programme": ("programme", READERS["programmes"] | {"authority"}),  # over the hub that runs it
 }
 """By type: its field at the root, and who may know of hub_a, trust, school_a and the programme of hub_a."""
 
