@@ -24,6 +24,7 @@ from app.core.embedded import EmbeddedFailed, forget, running_dsns
 from app.core.roles import ensure_roles_and_database, new_passwords
 from app.rules.words import OrganisationKind
 from app.running import answers, bring_up_to_date, console, database, needed, run_everything, say, step
+from app.running import generate as make_up
 from app.running import rebuild as rebuild_all
 from app.settings import Settings, SettingsRefused, load
 from app.supervisor import GaveUp
@@ -224,6 +225,33 @@ def rebuild() -> None:
         say(f"{schools} schools")
 
     asyncio.run(_until_told(_with_database(recount)))
+
+
+@cli.command()
+def generate(
+    schools: Annotated[int, typer.Option(help="How many schools; a hub for every hundred.")] = 100,
+    pupils: Annotated[int, typer.Option(help="Pupils on roll, of all schools together.")] = 100_000,
+    encounters: Annotated[
+        int | None, typer.Option(help="Encounters, of all pupils together; ten to a pupil without it.", min=0)
+    ] = None,
+    years: Annotated[
+        int, typer.Option(help="Academic years over which they are spread, this one the last.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed, other schools.")] = 1,
+) -> None:
+    """Make schools, pupils and years of encounters to measure with, beside what is there. Development only."""
+    much = {
+        "schools": schools,
+        "pupils": pupils,
+        "encounters": 10 * pupils if encounters is None else encounters,
+        "years": years,
+        "seed": seed,
+    }
+
+    async def make(settings: Settings) -> None:
+        await make_up(settings, **much)
+
+    asyncio.run(_until_told(_with_database(make)))
 
 
 # --- by hand --------------------------------------------------------------------------------------

@@ -13,8 +13,17 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 import migrations
+from app.core.clock import school_day, wall_now
 from app.core.embedded import EmbeddedPostgres, running_dsns
 from app.core.roles import Dsns, set_clock_door
 from app.settings import Settings, SettingsRefused
@@ -112,6 +121,52 @@ async def rebuild(settings: Settings) -> int:
     finally:
         await db.close()
     return len(done)
+
+
+async def generate(settings: Settings, **much: int) -> None:
+    """Make schools, pupils and encounters to measure with, showing how far it is. Refuses outside development."""
+    from app.core.db import Database  # noqa: PLC0415 - as in `rebuild`
+    from app.demo import generate as making  # noqa: PLC0415 - as in `rebuild`
+
+    if settings.env != "development":
+        raise SettingsRefused("Made-up pupils are for development (TENDAYS_ENV)")
+    await bring_up_to_date(settings)
+    wanted = making.Wanted(**much, today=school_day(wall_now()))
+    db = await Database(needed(settings, "owner_database_url"), pool=making.SIDE_BY_SIDE).open()
+    began = time.monotonic()
+    try:
+        with _progress() as shown:
+            people = shown.add_task("pupils", total=wanted.pupils)
+            done = shown.add_task("encounters", total=wanted.encounters)
+
+            def told(pupils: int, encounters: int) -> None:
+                shown.advance(people, pupils)
+                shown.advance(done, encounters)
+
+            made = await making.generate(db, wanted, told)
+        say(f"{made.schools} schools, {made.pupils:,} pupils, {made.encounters:,} encounters")
+        say(
+            f"{time.monotonic() - began:.1f} s; the first hub is {made.hubs[0]} (`tendays client --organisation-id`)"
+        )
+    except asyncio.CancelledError:
+        there = await making.what_is_there(db, wanted)
+        say(f"{there} of {wanted.schools} schools are there, whole. The same command goes on from here.")
+        raise
+    except making.Refused as refusal:
+        raise SettingsRefused(str(refusal)) from None
+    finally:
+        await db.close()
+
+
+def _progress() -> Progress:
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, refresh_per_second=2)
 
 
 def needed(settings: Settings, name: str) -> str:
@@ -259,11 +314,11 @@ class FirstStart:
 
 
 async def load_demonstration(settings: Settings) -> None:
-    """Make the small demonstration set and its clients' credentials."""
+    """Make the demonstration, both pilots, and its clients' credentials."""
     from app.demo.loader import load  # noqa: PLC0415 - only the first start needs it
+    from app.demo.welcome import what_there_is  # noqa: PLC0415 - as above
 
-    await load(settings)
-    console.print("[green]✓[/] Demonstration loaded")
+    console.print(f"[green]✓[/] Demonstration loaded, {what_there_is(await load(settings))}", highlight=False)
 
 
 async def play_story(settings: Settings) -> int:

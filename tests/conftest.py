@@ -50,4 +50,4 @@ async def dsns(cluster: EmbeddedPostgres) -> AsyncIterator[Dsns]:
     await drop_database(cluster.admin_dsn, name)
 
 
-pytest_plugins = ["tests.world"]
+pytest_plugins = ["tests.world", "tests.demonstration"]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, Select, bindparam, cast, func, insert, select, text, update
+from sqlalchemy import BigInteger, Integer, Select, Table, bindparam, cast, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, Range
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
@@ -133,6 +133,21 @@ async def add(tx: Writer, values: Mapping[str, Any]) -> Row:
     """Insert a booking and give it back."""
     row = await tx.one_or_none(insert(bookings).values(**values).returning(bookings))
     return row or {}
+
+
+_OF_HISTORY: Mapping[str, Table] = {
+    "bookings": bookings,
+    "moves": booking_moves,
+    "participations": participations,
+    "agreements": parental_agreements,
+    "sittings": participation_sittings,
+}
+
+
+async def add_past(tx: Writer, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Copy the rows of bookings of the past, table by table; the sittings in the order of `person_no`."""
+    for name, table in _OF_HISTORY.items():
+        await tx.copy_rows(table, rows[name])
 
 
 async def add_move(tx: Writer, values: Mapping[str, Any]) -> None:

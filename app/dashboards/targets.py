@@ -278,9 +278,10 @@ def budgets(rows: Iterable[Row]) -> dict[UUID, Budgets]:
     return {key: _budgets(mine) for key, mine in found.items()}
 
 
-def percent_of(schools: int, found: Budgets) -> int | None:
-    """So many of the schools that take part, in whole per cent."""
-    return coverage.percent(schools, len(found.schools))
+def percent_of(own: OwnBudget, found: Budgets) -> int | None:
+    """Who says so, of the schools that have said what they have, in whole per cent; None of those that have not."""
+    said = len(found.schools) - len(found.by(OwnBudget.UNKNOWN))
+    return None if own is OwnBudget.UNKNOWN else coverage.percent(len(found.by(own)), said)
 
 
 def _budgets(rows: Sequence[Row]) -> Budgets:

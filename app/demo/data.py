@@ -1,13 +1,12 @@
-"""Who and what the demonstration consists of. Organisations named in the pilots' announcements; schools, employers
-and pupils are made up, with URNs and LAESTABs in a range (9xxxxx) that no real school has.
+"""Who the demonstration consists of. The organisations named in the pilots' announcements are so named here; schools,
+employers and pupils are made up, with URNs and LAESTABs in a range (9xxxxx) that no real school has.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import time
 from typing import Any, Final
 
-from app.rules.words import Criterion, ExperienceKind, FieldGroup
+from app.rules.words import CHARACTERISTIC_GROUPS, Criterion, FieldGroup
 
 NATIONAL: Final = "national"
 BM5: Final = ("clear_shared_purpose", "learning_outcomes", "two_way_interaction", "reflection")
@@ -16,99 +15,137 @@ BM6: Final = tuple(each.value for each in Criterion if each != Criterion.TWO_WAY
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """One organisation by its key; `parents` are those that it is a member of."""
+    """One organisation by its key; `parents` are those that it is a member of. `number` is a school's, from 1."""
 
     key: str
     kind: str
     name: str
     region: str | None = None
-    urn: str | None = None
-    laestab: str | None = None
+    number: int | None = None
     parents: tuple[str, ...] = ()
 
+    @property
+    def urn(self) -> str | None:
+        """Of a school: 9990nn."""
+        return None if self.number is None else f"9990{self.number:02d}"
 
-@dataclass(frozen=True, slots=True)
-class Employer:
-    """An employer's profile, its one site and what it offers. `approvers` are hubs."""
-
-    key: str
-    size_band: str
-    sic_section: str
-    sector: str
-    about: str
-    site: Mapping[str, str]
-    approvers: tuple[str, ...]
-    offers: tuple["Offer", ...]
+    @property
+    def laestab(self) -> str | None:
+        """Of a school: 99940nn."""
+        return None if self.number is None else f"99940{self.number:02d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """An offer and its slots ahead: `weeks` after the Monday of this week, on `weekday` (0 is Monday)."""
-
-    ref: str
-    title: str
-    kind: ExperienceKind
-    years: tuple[str, ...]
-    criteria: tuple[str, ...]
-    capacity: int
-    begins: time
-    ends: time
-    weekday: int
-    weeks: tuple[int, ...]
-    tier: int = 1
-    grouping: str = "group"
-    days: int = 1
-    break_minutes: int = 0
-    more: Mapping[str, Any] | None = None
-
-
-def _school(key: str, name: str, number: int, region: str, *parents: str) -> Organisation:
-    return Organisation(key, "school", name, region, f"9990{number:02d}", f"99940{number:02d}", parents)
-
-
-ORGANISATIONS: Final[tuple[Organisation, ...]] = (
-    Organisation(NATIONAL, "national", "The Careers & Enterprise Company"),
+HUBS: Final = (
     Organisation("hub", "hub", "Hertfordshire Careers Hub", "East of England", parents=(NATIONAL,)),
     Organisation(
         "hub_manchester", "hub", "Greater Manchester Careers Hub", "North West", parents=(NATIONAL,)
     ),
+    Organisation(
+        "hub_liverpool", "hub", "Liverpool City Region Careers Hub", "North West", parents=(NATIONAL,)
+    ),
+    Organisation("hub_midlands", "hub", "West Midlands Careers Hub", "West Midlands", parents=(NATIONAL,)),
+    Organisation(
+        "hub_yorkshire", "hub", "West Yorkshire Careers Hub", "Yorkshire and The Humber", parents=(NATIONAL,)
+    ),
+)
+_MAINTAINED: Final[tuple[tuple[str, str], ...]] = (
+    ("school", "Lea Bridge School"),
+    ("ridgeway", "Ridgeway High School"),
+    ("beanfield", "Beanfield Community School"),
+    *(
+        (name.split()[0].lower(), f"{name} {sort}")
+        for name, sort in zip(
+            (
+                "Aldermoss", "Ambleholt", "Applewick", "Barleycote", "Beechenlow", "Birklow", "Bramleaf", "Brindlemoor",
+                "Candleford Lane", "Chalkwell Rise", "Cobblewood", "Copperdell", "Cressmere", "Damsonhill", "Dovelands",
+                "Elmsgarth", "Fallowdene", "Fernhurst Vale", "Flintacre", "Foxholm", "Furzebank", "Gorsemead",
+                "Harebell", "Hartsgrove", "Hazelmarsh", "Hollowbrook", "Hornbeam Cross", "Juniperlea", "Kestrelfield",
+                "Larchcombe", "Linnetwood", "Maplestead Green", "Marlhanger", "Merrowfield", "Nettlestone", "Oatridge",
+                "Orchardleigh Way", "Otterpool", "Pepperharrow", "Quarrendale", "Rushmead", "Saffron Wold", "Sorrelhill",
+                "Thistlecombe", "Wainsgate", "Willowmere", "Yarrowbank",
+            ),
+            ("School", "High School", "Community School", "Academy", "School for Girls", "School", "High School") * 7,
+            strict=False,
+        )
+    ),
+)  # fmt: skip
+_ACADEMIES: Final[tuple[tuple[str, str, str], ...]] = (
+    ("ashgrove", "Ashgrove", "hub_manchester"),
+    ("millbrook", "Millbrook", "hub_manchester"),
+    ("canalside", "Canalside", "hub_manchester"),
+    ("weaversfold", "Weavers Fold", "hub_manchester"),
+    ("ropewalk", "Ropewalk", "hub_manchester"),
+    ("harbour", "Harbour Lane", "hub_liverpool"),
+    ("lighthouse", "Lighthouse Row", "hub_liverpool"),
+    ("sandstone", "Sandstone Hill", "hub_liverpool"),
+    ("foundry", "Foundry Street", "hub_midlands"),
+    ("gunmakers", "Gunmakers Green", "hub_midlands"),
+    ("tollgate", "Tollgate", "hub_midlands"),
+    ("beckside", "Beckside", "hub_yorkshire"),
+    ("spinners", "Spinners Croft", "hub_yorkshire"),
+)
+_REGIONS: Final = {one.key: one.region for one in HUBS}
+SCHOOLS: Final[tuple[Organisation, ...]] = (
+    *(
+        Organisation(key, "school", name, _REGIONS["hub"], number, ("hub",))
+        for number, (key, name) in enumerate(_MAINTAINED, 1)
+    ),
+    *(
+        Organisation(key, "school", f"Co-op Academy {name}", _REGIONS[hub], number, (hub, "trust"))
+        for number, (key, name, hub) in enumerate(_ACADEMIES, len(_MAINTAINED) + 1)
+    ),
+)
+MAINTAINED: Final = tuple(one.key for one in SCHOOLS if "trust" not in one.parents)
+ACADEMIES: Final = tuple(one.key for one in SCHOOLS if "trust" in one.parents)
+HUB_OF: Final[Mapping[str, str]] = {one.key: one.parents[0] for one in SCHOOLS}
+OTHERS: Final = (
     Organisation("trust", "trust", "Co-op Academies Trust"),
     Organisation("vendor", "vendor", "Foxglove MIS"),
-    _school("school", "Lea Bridge School", 1, "East of England", "hub"),
-    _school("ridgeway", "Ridgeway High School", 2, "East of England", "hub"),
-    _school("beanfield", "Beanfield Community School", 3, "East of England", "hub"),
-    _school("harbour", "Co-op Academy Harbour Lane", 4, "East of England", "hub", "trust"),
-    _school("ashgrove", "Co-op Academy Ashgrove", 5, "North West", "hub_manchester", "trust"),
-    _school("millbrook", "Co-op Academy Millbrook", 6, "North West", "hub_manchester", "trust"),
-    Organisation("employer", "employer", "Quillfeather Biosciences", "East of England"),
-    Organisation("engineer", "employer", "Tanner & Wren Precision", "East of England"),
-    Organisation("studio", "employer", "Larkrise Data Studio", "East of England"),
-    Organisation("robotics", "employer", "Irwell Robotics", "North West"),
 )
-SCHOOLS: Final = tuple(one.key for one in ORGANISATIONS if one.kind == "school")
-ACADEMIES: Final = tuple(one.key for one in ORGANISATIONS if "trust" in one.parents)
-MAINTAINED: Final = tuple(key for key in SCHOOLS if key not in ACADEMIES)
-HUBS_OF: Final = {
-    one.key: next(p for p in one.parents if p.startswith("hub")) for one in ORGANISATIONS if one.urn
-}
+
+# How many pupils each year group has. The first school is the story's, which takes 25 of Year 8 on a visit.
+_PER_YEAR: Final = (20, 24, 22, 26, 21, 23, 25)
+_ACADEMY_YEARS: Final = (38, 40, 42, 44, 45, 46, 46, 47, 48, 49, 50, 52, 53)
+
+
+def sizes(school: Organisation) -> Mapping[int, int]:
+    """Pupils by NC year: 3,000 in the trust's Years 7 to 11; some 120 in each other school, with a small Year 12."""
+    if school.key in ACADEMIES:
+        return dict.fromkeys(range(7, 12), _ACADEMY_YEARS[ACADEMIES.index(school.key)])
+    at = MAINTAINED.index(school.key)
+    each = 30 if at == 0 else _PER_YEAR[at % len(_PER_YEAR)]
+    return {**dict.fromkeys(range(7, 12), each), 12: each // 2}
+
 
 CLIENTS: Final[Mapping[str, str]] = {
     "national": "National reporting",
     "hub": "Hub dashboard",
-    "hub_manchester": "Hub dashboard",
     "trust": "Trust reporting",
+    "authority": "Authority reporting",
     "vendor": "Foxglove MIS",
-    **dict.fromkeys(SCHOOLS, "School office"),
+    "school": "School office",
     "employer": "HR system",
-    "engineer": "HR system",
-    "studio": "HR system",
-    "robotics": "HR system",
 }
+"""What the one client of an organisation is called, by the kind of the organisation."""
 
 GRANTED: Final = (
-    FieldGroup.IDENTITY, FieldGroup.ENROLMENT, FieldGroup.ACCESS_NEEDS, FieldGroup.SEN, FieldGroup.FREE_SCHOOL_MEALS,
-    FieldGroup.PUPIL_PREMIUM, FieldGroup.ATTENDANCE,
-)  # fmt: skip
+    FieldGroup.IDENTITY.value,
+    FieldGroup.ENROLMENT.value,
+    FieldGroup.ACCESS_NEEDS.value,
+    *(group.value for group in CHARACTERISTIC_GROUPS),
+)
+_WITHHELD: Final = {
+    "aldermoss": ("behaviour", "young_carer"),
+    "elmsgarth": ("behaviour",),
+    "otterpool": ("behaviour", "looked_after", "young_carer"),
+}
+
+
+def granted_by(school: str) -> tuple[str, ...]:
+    """The field groups that a school's controller has granted to the MIS: three schools keep some to themselves."""
+    return tuple(group for group in GRANTED if group not in _WITHHELD.get(school, ()))
+
+
 AGREEMENT: Final[Mapping[str, Any]] = {
     "agreement_version": "2026-1",
     "signatory_role": "Data protection lead",
@@ -116,85 +153,6 @@ AGREEMENT: Final[Mapping[str, Any]] = {
     "processors": ["TenDays", "Foxglove MIS"],
     "except_school_ids": [],
 }
-
-_TOUR, _VISIT = ExperienceKind.WORKPLACE_TOUR, ExperienceKind.WORKPLACE_VISIT
-EMPLOYERS: Final[tuple[Employer, ...]] = (
-    Employer(
-        "employer", "small", "M", "life_sciences", "Tests for plant diseases; 34 people.",
-        {"name": "Laboratory", "address": "4 Orchard Court", "town": "Stevenage", "postcode": "SG1 9ZZ"},
-        ("hub",),
-        (
-            Offer("tour-lab", "From sample to result: a tour of the laboratory", _TOUR, ("7", "8", "9"), BM5, 30,
-                  time(10), time(12), 1, (4, 5, 6)),
-            Offer("placement-lab", "A week at the bench", ExperienceKind.PLACEMENT, ("10", "11"), BM6, 3,
-                  time(9), time(15, 30), 0, (12,), tier=3, grouping="individual", days=5, break_minutes=60),
-        ),
-    ),
-    Employer(
-        "engineer", "medium", "C", "advanced_manufacturing", "Machined parts for aircraft; 140 people.",
-        {"name": "Works", "address": "Unit 7, Comet Way", "town": "Hatfield", "postcode": "AL10 9ZZ"},
-        ("hub",),
-        (
-            Offer("visit-works", "Make a part: two afternoons in the works", _VISIT, ("9", "10"), BM6, 15,
-                  time(13), time(15, 30), 2, (5, 7), tier=2, days=2),
-        ),
-    ),
-    Employer(
-        "studio", "micro", "J", "digital_and_technologies", "Maps and data for councils; 8 people.",
-        {"name": "Studio", "address": "2 Mill Yard", "town": "Watford", "postcode": "WD17 9ZZ"},
-        ("hub",),
-        (
-            Offer("project-map", "Map your school's journeys", ExperienceKind.EMPLOYER_PROJECT, ("8", "9"), BM6, 12,
-                  time(9, 30), time(15), 3, (5, 8), tier=2, break_minutes=45),
-        ),
-    ),
-    Employer(
-        "robotics", "small", "C", "advanced_manufacturing", "Arms that pack parcels; 41 people.",
-        {"name": "Workshop", "address": "11 Quay Street", "town": "Salford", "postcode": "M50 9ZZ"},
-        ("hub_manchester",),
-        (
-            Offer("tour-robots", "Who programs the robots?", _TOUR, ("7", "8", "9", "10"), BM5, 30,
-                  time(10), time(12), 4, (4, 6)),
-        ),
-    ),
-)  # fmt: skip
-
-PROGRAMMES: Final[tuple[Mapping[str, Any], ...]] = (
-    {
-        "owner": "hub",
-        "programme": {
-            "external_ref": "experience-of-workplace",
-            "name": "Experience of Workplace pilot",
-            "funder": "The Careers & Enterprise Company",
-            "budget_pence": 6_000_000,
-        },
-        "strands": {
-            "tours": ("Group workplace tours", "A two-hour tour with several employees."),
-            "projects": ("Projects on employer premises", "A project-based assignment."),
-            "placements": ("Traditional placements", "A block of days with one employer."),
-            "innovate": ("Licence to innovate", "Whatever the school wants to try."),
-        },
-        "schools": {"school": "tours", "ridgeway": "projects", "beanfield": "tours", "harbour": "innovate"},
-        "budgets": {"school": "none", "ridgeway": "too_little", "beanfield": "none", "harbour": "sufficient"},
-        "targets": ({"measure": "young_people", "value": 2000}, {"measure": "schools", "value": 50}),
-    },
-    {
-        "owner": NATIONAL,
-        "programme": {
-            "external_ref": "ten-days",
-            "name": "Ten days: modern work experience in one trust",
-            "funder": None,
-            "budget_pence": None,
-        },
-        "strands": {
-            "build-up": ("Build up from Year 7", "Several experiences that add up to ten days."),
-            "sme": ("Small employers", "Varied days with small and medium-sized employers."),
-        },
-        "schools": {"ashgrove": "build-up", "millbrook": "sme", "harbour": "build-up"},
-        "budgets": {},
-        "targets": ({"measure": "minutes", "value": 3000},),
-    },
-)
 
 GIVEN_NAMES: Final = (
     "Aaliyah", "Adam", "Aisha", "Alfie", "Amara", "Archie", "Ava", "Ben", "Chloe", "Daniel", "Dev", "Ella", "Ethan",

@@ -1,11 +1,11 @@
-"""The demonstration set: both pilots in small, made at first start in one transaction, and the file of credentials.
+"""The demonstration set: both pilots, whole, made at first start in one transaction, and the file of credentials.
 
 All of it or nothing: the loader works as the database's owner, enters as each client in turn, and lets the rooms'
 own services judge what is made. A second call finds the demonstration and only makes missing credentials anew.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,18 +20,24 @@ from app.access import service as access
 from app.access.scopes import allowed_for
 from app.core.caller import Caller
 from app.core.clock import school_day, wall_now
-from app.core.db import Database, Writer
+from app.core.db import Database, Row, Writer
 from app.core.ids import new_id
 from app.core.secrets import Keyring
-from app.demo import data, past, sql
+from app.demo import data, hub_pilot, past, sql, trust_pilot
+from app.demo.businesses import EMPLOYERS, FORMS, Employer
 from app.demo.offers import open_offers
-from app.demo.pupils import roll
+from app.demo.past import Known
+from app.demo.pilots import HUB, PILOTS, TRUST, Pilot, allocations
+from app.demo.pupils import Pupil, roll
+from app.demo.terms import monday_of
 from app.demo.welcome import requests_to_copy
+from app.employers import history as vouched
 from app.employers import service as employers
 from app.organisations import consent
 from app.organisations import service as organisations
+from app.outbox.service import hushed
 from app.programmes import service as programmes
-from app.rules.school_calendar import academic_year, first_day, last_day
+from app.rules.school_calendar import academic_year, first_day
 from app.rules.words import FieldGroup
 from app.students import service as students
 from app.students.rows import Sent
@@ -40,7 +46,14 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 __all__ = ["load", "requests_to_copy"]
-_AT_ONCE = 300
+Say = Callable[[str], None]
+ORGANISATIONS = (
+    data.Organisation(data.NATIONAL, "national", "The Careers & Enterprise Company"),
+    *data.HUBS,
+    *data.OTHERS,
+    *data.SCHOOLS,
+    *(data.Organisation(one.key, "employer", one.name) for one in EMPLOYERS),
+)
 
 
 @dataclass
@@ -51,6 +64,9 @@ class Cast:
     ids: dict[str, UUID] = field(default_factory=dict)
     callers: dict[str, Caller] = field(default_factory=dict)
     clients: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    offers: dict[tuple[str, str], Row] = field(default_factory=dict)
+    programmes: dict[str, UUID] = field(default_factory=dict)
+    strands: dict[tuple[str, str], UUID] = field(default_factory=dict)
 
     async def enter(self, key: str, school: str | None = None) -> None:
         """Be the client of `key` from here on, acting for `school` if one is named."""
@@ -58,13 +74,16 @@ class Cast:
         await sql.enter(self.tx, caller.acting_for(self.ids[school]) if school else caller)
 
     @property
-    def today(self) -> date:
-        """The school day by the domain clock."""
-        return school_day(self.tx.caller.now)
+    def monday(self) -> date:
+        """Of this week, by the domain clock: what all made-up dates are anchored to."""
+        return monday_of(school_day(self.tx.caller.now))
 
 
-async def load(settings: "Settings") -> None:
-    """Make the demonstration and write `settings.credentials_path` (0600). Shows what it is doing. Development only."""
+async def load(settings: "Settings") -> Row:
+    """Make the demonstration and write `settings.credentials_path` (0600). Shows what it is doing. Development only.
+
+    Gives how much there is now: schools, pupils, employers, open_slots, bookings, encounters, minutes.
+    """
     db = await Database(settings.owner_database_url or "", development=True, pool=1).open()
     try:
         with Progress(
@@ -78,17 +97,18 @@ async def load(settings: "Settings") -> None:
             def say(what: str) -> None:
                 shown.update(task, description=f"Demonstration: {what} ...")
 
-            await _load(settings, db, say)
+            with hushed():  # history is no news
+                return await _load(settings, db, say)
     finally:
         await db.close()
 
 
-async def _load(settings: "Settings", db: Database, say: Callable[[str], None]) -> None:
+async def _load(settings: "Settings", db: Database, say: Say) -> Row:
     async with db.write(None) as tx:
         await sql.alone(tx)
         cast = Cast(tx, await _found(tx))
         if cast.ids and settings.credentials_path.exists():
-            return
+            return await sql.counted(tx)
         fresh = not cast.ids
         say("organisations and clients")
         await _give_clients(cast, fresh=fresh)
@@ -96,55 +116,56 @@ async def _load(settings: "Settings", db: Database, say: Callable[[str], None]) 
             await _fill(cast, settings.keyring(), say)
         # Written before the commit: a file without its clients is written anew, clients without a file are lost.
         _write_credentials(settings, cast)
+        return await sql.counted(tx)
 
 
 async def _found(tx: Writer) -> dict[str, UUID]:
-    known = await sql.known(tx, [one.name for one in data.ORGANISATIONS])
-    return {one.key: known[one.name] for one in data.ORGANISATIONS if one.name in known}
+    known = await sql.known(tx, [one.name for one in ORGANISATIONS])
+    return {one.key: known[one.name] for one in ORGANISATIONS if one.name in known}
 
 
-async def _fill(cast: Cast, keyring: Keyring, say: Callable[[str], None]) -> None:
+async def _fill(cast: Cast, keyring: Keyring, say: Say) -> None:
     say("agreements and grants")
     await _agree(cast)
-    for at, school in enumerate(data.SCHOOLS, 1):
-        say(f"pupils of school {at} of {len(data.SCHOOLS)}")
-        await _send_roll(cast, keyring, school, at)
+    rolls = {one.key: roll(one.number or 0, data.sizes(one), cast.monday) for one in data.SCHOOLS}
+    for at, school in enumerate(rolls, 1):
+        say(f"pupils of school {at} of {len(rolls)}")
+        await _send_roll(cast, keyring, school, rolls[school])
     await _complete_rolls(cast)
     say("employers, sites, cover and approvals")
     sites = await _open_sites(cast)
-    await _approve(cast, sites)
+    await _vouch(cast, sites)
     say("offers and slots")
-    for employer in data.EMPLOYERS:
+    for employer in EMPLOYERS:
         await cast.enter(employer.key)
-        await open_offers(cast.tx, employer, cast.today)
-    say("programmes")
-    await _begin_programmes(cast)
-    say("what happened before")
-    for at, school in enumerate(data.SCHOOLS):
-        await cast.enter(school, school)
-        await past.record(cast.tx, cast.ids[school], at, cast.today, cast.ids)
+        for form, offer in (await open_offers(cast.tx, employer, cast.monday)).items():
+            cast.offers[employer.key, form] = offer
+    for pilot in PILOTS:
+        say(f"the programme of the {pilot.owner}")
+        await _begin_programme(cast, pilot)
+    await _remember(cast, rolls, say)
 
 
 # --- who there is ---------------------------------------------------------------------------------
 
 
 async def _give_clients(cast: Cast, *, fresh: bool) -> None:
+    first = ORGANISATIONS[0]
     if fresh:
-        first = data.ORGANISATIONS[0]
         cast.ids[first.key] = new_id()
         await sql.add_first(cast.tx, cast.ids[first.key], first.kind, first.name)
-    await _give_client(cast, data.NATIONAL)
+    await _give_client(cast, first)
     await cast.enter(data.NATIONAL)
     if fresh:
         await _register(cast)
-    for key in data.CLIENTS:
-        if key != data.NATIONAL:
-            await _give_client(cast, key)
+    for one in ORGANISATIONS[1:]:
+        if one.key in cast.ids:
+            await _give_client(cast, one)
 
 
 async def _register(cast: Cast) -> None:
-    start = first_day(academic_year(cast.today) - 4)
-    for one in data.ORGANISATIONS[1:]:
+    start = _beginning(cast.monday)
+    for one in ORGANISATIONS[1:]:
         given = {
             "kind": one.kind,
             "name": one.name,
@@ -154,40 +175,44 @@ async def _register(cast: Cast) -> None:
         }
         row = await organisations.register(cast.tx, given)
         cast.ids[one.key] = row["id"]
-    for one in data.ORGANISATIONS:
+    for one in ORGANISATIONS:
         for parent in one.parents:
             joined = {"parent_id": cast.ids[parent], "member_id": cast.ids[one.key], "starts_on": start}
             await organisations.let_join(cast.tx, joined)
-    for employer in data.EMPLOYERS:
+    for employer in EMPLOYERS:
         await employers.register(
             cast.tx, cast.ids[employer.key], size_band=employer.size_band, sic_section=employer.sic_section,
-            sectors=[employer.sector], about=employer.about,
+            sectors=[employer.sector] if employer.sector else [], about=f"{employer.about.capitalize()}.",
         )  # fmt: skip
 
 
-async def _give_client(cast: Cast, key: str) -> None:
-    one = next(each for each in data.ORGANISATIONS if each.key == key)
+def _beginning(today: date) -> date:
+    """Before anything that is remembered happened."""
+    return first_day(academic_year(today) - 6)
+
+
+async def _give_client(cast: Cast, one: data.Organisation) -> None:
     made = await access.register_client(
         cast.tx,
-        org_id=cast.ids[key],
+        org_id=cast.ids[one.key],
         org_kind=one.kind,
-        name=data.CLIENTS[key],
+        name=data.CLIENTS[one.kind],
         environment="test",
         development=True,
     )
     scopes = allowed_for(one.kind, development=True)
-    cast.callers[key] = Caller(made.id, cast.ids[key], one.kind, scopes, wall_now())
-    cast.clients[key] = {
+    cast.callers[one.key] = Caller(made.id, cast.ids[one.key], one.kind, scopes, wall_now())
+    cast.clients[one.key] = {
         "client_id": made.id,
         "client_secret": made.secret.secret if made.secret else None,
         "organisation": one.name,
-        "org_id": cast.ids[key],
+        "org_id": cast.ids[one.key],
         "scopes": sorted(made.scopes),
     }
 
 
 async def _agree(cast: Cast) -> None:
-    start = first_day(academic_year(cast.today) - 4)
+    start = _beginning(cast.monday)
     for controller in ("trust", *data.MAINTAINED):
         await cast.enter(controller)
         await consent.record_agreement(cast.tx, {**data.AGREEMENT, "signed_on": start})
@@ -197,7 +222,7 @@ async def _agree(cast: Cast) -> None:
                 "grantee_id": cast.ids["vendor"],
                 "school_id": None,
                 "except_school_ids": [],
-                "field_groups": [group.value for group in data.GRANTED],
+                "field_groups": list(data.granted_by(controller)),
                 "starts_on": start,
             },
         )
@@ -206,88 +231,133 @@ async def _agree(cast: Cast) -> None:
 # --- pupils -----------------------------------------------------------------------------------------
 
 
-async def _send_roll(cast: Cast, keyring: Keyring, school: str, number: int) -> None:
+async def _send_roll(cast: Cast, keyring: Keyring, school: str, pupils: Sequence[Pupil]) -> None:
     """The MIS vendor sends the roll, as it does every night."""
     await cast.enter("vendor", school)
-    rows = [dict(row) for row in roll(number, cast.today)]
-    sent = [Sent(at, row.pop("external_ref"), row) for at, row in enumerate(rows)]
-    for at in range(0, len(sent), _AT_ONCE):
-        await students.keep_roll(
-            cast.tx, keyring, cast.ids[school], sent[at : at + _AT_ONCE], scoped=frozenset(FieldGroup), atomic=True,
-            development=True,
-        )  # fmt: skip
+    year, groups = academic_year(cast.monday), data.granted_by(school)
+    sent = [Sent(at, one.ref, one.as_sent(year, groups)) for at, one in enumerate(pupils)]
+    await students.keep_roll(
+        cast.tx, keyring, cast.ids[school], sent, scoped=frozenset(FieldGroup), atomic=True, development=True
+    )
 
 
 async def _complete_rolls(cast: Cast) -> None:
-    schools = [cast.ids[key] for key in data.SCHOOLS]
-    await sql.add_other_years(cast.tx, schools)
-    await sql.mark_rolls_complete(cast.tx, schools, wall_now(), [group.value for group in data.GRANTED])
+    await sql.add_other_years(cast.tx, [cast.ids[one.key] for one in data.SCHOOLS])
+    for one in data.SCHOOLS:
+        await sql.mark_rolls_complete(cast.tx, [cast.ids[one.key]], wall_now(), data.granted_by(one.key))
 
 
 # --- employers ----------------------------------------------------------------------------------------
 
 
 async def _open_sites(cast: Cast) -> dict[str, UUID]:
-    sites = {}
-    for employer in data.EMPLOYERS:
+    sites, covers, since = {}, [], _beginning(cast.monday)
+    for employer in EMPLOYERS:
         await cast.enter(employer.key)
-        row = await employers.add_site(cast.tx, {**employer.site, "external_ref": "main"})
-        sites[employer.key] = row["id"]
+        site = {
+            "external_ref": "main",
+            "name": employer.name,
+            "address": "1 Made-up Lane",
+            "town": employer.town,
+            "postcode": employer.postcode,
+        }
+        sites[employer.key] = (await employers.add_site(cast.tx, site))["id"]
         for liability, pounds in (("public_liability", 5_000_000), ("employers_liability", 10_000_000)):
-            await employers.add_cover(cast.tx, _cover(employer.key, liability, pounds, cast.today))
+            covers.append(
+                {
+                    "employer_id": cast.ids[employer.key],
+                    "liability": liability,
+                    **_cover(employer, liability, pounds, since),
+                }
+            )
+    await vouched.cover(cast.tx, covers)
     return sites
 
 
-def _cover(key: str, liability: str, pounds: int, today: date) -> dict[str, Any]:
-    return {
-        "kind": "policy",
-        "liability": liability,
-        "insurer": "Harbour Mutual",
-        "policy_number": f"HM-{key.upper()}-{liability[:2].upper()}",
-        "limit_pence": pounds * 100,
-        "expires_on": today + timedelta(days=3 * 365),
-    }
+def _cover(employer: Employer, liability: str, pounds: int, since: date) -> Mapping[str, Any]:
+    if employer.cover != "policy":
+        return vouched.exempt(employer.cover, since, "Head of estates")
+    number = f"HM-{employer.key.upper()}-{liability[:2].upper()}"
+    return vouched.policy("Harbour Mutual", number, pounds, since, since + timedelta(days=10 * 365))
 
 
-async def _approve(cast: Cast, sites: Mapping[str, UUID]) -> None:
-    expires = cast.today + timedelta(days=2 * 365)
-    for employer in data.EMPLOYERS:
-        for hub in employer.approvers:
-            await cast.enter(hub)
-            for kind in sorted({offer.kind for offer in employer.offers}):
-                asked = {
-                    "site_id": sites[employer.key],
-                    "kind": kind,
-                    "activity_band": "low",
-                    "expires_on": expires,
-                }
-                await employers.approve(cast.tx, {**asked, "basis": "Visited by the hub's adviser."})
-    for school in data.SCHOOLS:
-        await cast.enter(school, school)
-        await employers.accept_approver(cast.tx, cast.ids[school], cast.ids[data.HUBS_OF[school]])
+async def _vouch(cast: Cast, sites: Mapping[str, UUID]) -> None:
+    """Each hub has approved the sites in its area, for all that they offer; each school relies on its hub."""
+    since = _beginning(cast.monday)
+    await vouched.approve(
+        cast.tx,
+        [
+            {
+                "approver_id": cast.ids[employer.hub],
+                "employer_id": cast.ids[employer.key],
+                "site_id": sites[employer.key],
+                "kind": kind,
+                "activity_band": "low",
+                "approved_on": since,
+                "expires_on": since + timedelta(days=10 * 365),
+                "basis": "Visited by the hub's adviser.",
+            }
+            for employer in EMPLOYERS
+            for kind in sorted({FORMS[form].kind.value for form in employer.forms})
+        ],
+    )
+    await vouched.rely(cast.tx, [(cast.ids[school], cast.ids[hub]) for school, hub in data.HUB_OF.items()])
 
 
 # --- programmes -----------------------------------------------------------------------------------------
 
 
-async def _begin_programmes(cast: Cast) -> None:
-    year = academic_year(cast.today)
-    for one in data.PROGRAMMES:
-        await cast.enter(one["owner"])
-        dates = {"starts_on": first_day(year), "ends_on": last_day(year)}
-        programme = await programmes.begin(cast.tx, {**one["programme"], **dates})
-        strands = {}
-        for code, (name, model) in one["strands"].items():
-            row = await programmes.add(
-                cast.tx, programme["id"], "strands", {"code": code, "name": name, "model": model}
-            )
-            strands[code] = row["id"]
-        for school, code in one["schools"].items():
-            joined = {"school_id": cast.ids[school], "strand_id": strands[code], "joined_on": first_day(year)}
-            joined["own_budget"] = one["budgets"].get(school, "unknown")
-            await programmes.add(cast.tx, programme["id"], "schools", joined)
-        for target in one["targets"]:
-            await programmes.add(cast.tx, programme["id"], "targets", {**target, "due_on": last_day(year)})
+async def _begin_programme(cast: Cast, pilot: Pilot) -> None:
+    await cast.enter(pilot.owner)
+    begins, ends = pilot.begins(cast.monday), pilot.ends(cast.monday)
+    given = {
+        "external_ref": pilot.ref,
+        "name": pilot.name,
+        "funder": pilot.funder,
+        "budget_pence": pilot.budget_pence,
+    }
+    programme = await programmes.begin(cast.tx, {**given, "starts_on": begins, "ends_on": ends})
+    cast.programmes[pilot.ref] = programme["id"]
+    for code, (name, model) in pilot.strands.items():
+        strand = {"code": code, "name": name, "model": model}
+        row = await programmes.add(cast.tx, programme["id"], "strands", strand)
+        cast.strands[pilot.ref, code] = row["id"]
+    for school, code in pilot.schools.items():
+        joined = {
+            "school_id": cast.ids[school],
+            "strand_id": cast.strands[pilot.ref, code],
+            "joined_on": begins,
+            "own_budget": pilot.budgets.get(school, "unknown"),
+        }
+        await programmes.add(cast.tx, programme["id"], "schools", joined)
+    for target in pilot.targets:
+        await programmes.add(cast.tx, programme["id"], "targets", {**target, "due_on": ends})
+
+
+# --- what happened before -------------------------------------------------------------------------------
+
+
+async def _remember(cast: Cast, rolls: Mapping[str, list[Pupil]], say: Say) -> None:
+    schools = [cast.ids[school] for school in rolls]
+    known = Known(
+        cast.ids,
+        {key: one.client_id for key, one in cast.callers.items()},
+        await sql.pupils(cast.tx, schools, cast.ids["vendor"]),
+        cast.offers,
+        cast.programmes,
+        cast.strands,
+    )
+    for pilot, told, schools_of in (
+        (HUB, hub_pilot.history, data.MAINTAINED),
+        (TRUST, trust_pilot.history, data.ACADEMIES),
+    ):
+        say(f"what happened in {len(schools_of)} schools of the {pilot.owner}")
+        await cast.enter(pilot.owner)
+        history = told({school: rolls[school] for school in schools_of}, cast.monday)
+        await past.record(cast.tx, known, history)
+        for school, pence in allocations(history).items():
+            aside = {"school_id": cast.ids[school], "amount_pence": pence}
+            await programmes.add(cast.tx, cast.programmes[pilot.ref], "allocations", aside)
 
 
 # --- credentials -----------------------------------------------------------------------------------------

@@ -1,64 +1,44 @@
-"""An employer's offers, and their open slots in the weeks ahead of the Monday of this week."""
+"""What an employer offers, and its open slots in the months ahead of the Monday of this week."""
 
+import random
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from app.core.clock import LONDON
-from app.core.db import Writer
-from app.demo.data import Employer, Offer
+from app.core.db import Row, Writer
+from app.demo.businesses import FORMS, Employer
+from app.demo.terms import monday_of
+from app.demo.visits import REPLY_HOURS, at, days_of, starts
 from app.offers import service as offers
 
-REPLY_HOURS = 120
-SKILLS = ["listening", "speaking", "problem_solving"]
+_SLOTS = 3
 
 
-async def open_offers(tx: Writer, employer: Employer, today: date) -> None:
-    """Post the offers and all their slots as the employer, which the transaction has entered."""
-    for offer in employer.offers:
-        await offers.add_offer(tx, _offer(employer, offer))
-        slots = list(_slots(offer, today - timedelta(days=today.weekday())))
-        await offers.add_slots(tx, slots, [f"/slots/{at}" for at in range(len(slots))], atomic=True)
+async def open_offers(tx: Writer, employer: Employer, today: date) -> dict[str, Row]:
+    """Post the offers and their slots as the employer, which the transaction has entered; gives offers by form."""
+    made = {form: await offers.add_offer(tx, employer.offer(form)) for form in employer.forms}
+    slots = [slot for form in employer.forms for slot in _slots(employer, form, monday_of(today))]
+    await offers.add_slots(tx, slots, [f"/slots/{number}" for number in range(len(slots))], atomic=True)
+    return made
 
 
-def _offer(employer: Employer, offer: Offer) -> Mapping[str, Any]:
-    return {
-        "external_ref": offer.ref,
-        "site_ref": "main",
-        "title": offer.title,
-        "kind": offer.kind.value,
-        "mode": "in_person",
-        "grouping": offer.grouping,
-        "tier": offer.tier,
-        "sector": employer.sector,
-        "skills": SKILLS,
-        "year_groups": list(offer.years),
-        "criteria": list(offer.criteria),
-        "activity_band": "low",
-        "visibility": "all_schools",
-        **(offer.more or {}),
-    }
-
-
-def _slots(offer: Offer, monday: date) -> Iterator[Mapping[str, Any]]:
-    for weeks in offer.weeks:
-        first = monday + timedelta(weeks=weeks, days=offer.weekday)
+def _slots(employer: Employer, form: str, monday: date) -> Iterator[Mapping[str, Any]]:
+    """Three dates, at least four weeks ahead."""
+    chance = random.Random(f"slots {employer.key} {form}")  # noqa: S311
+    shape = FORMS[form]
+    days = starts(form, monday + timedelta(weeks=4), monday + timedelta(weeks=30))
+    for first in sorted(chance.sample(days, min(_SLOTS, len(days)))):
         yield {
-            "offer_ref": offer.ref,
-            "external_ref": f"{offer.ref}-{first.isoformat()}",
-            "capacity": offer.capacity,
+            "offer_ref": employer.ref(form),
+            "external_ref": f"{employer.ref(form)}-{first.isoformat()}",
+            "capacity": shape.capacity,
             "reply_within_hours": REPLY_HOURS,
             "sittings": [
                 {
-                    "starts_at": moment(first + timedelta(days=day), offer.begins),
-                    "ends_at": moment(first + timedelta(days=day), offer.ends),
-                    "break_minutes": offer.break_minutes,
+                    "starts_at": at(day, shape.begins),
+                    "ends_at": at(day, shape.ends),
+                    "break_minutes": shape.rest,
                 }
-                for day in range(offer.days)
+                for day in days_of(shape, first)
             ],
         }
-
-
-def moment(day: date, clock: time) -> datetime:
-    """The instant at which a London clock shows this on that day."""
-    return datetime.combine(day, clock, LONDON)

@@ -1,108 +1,181 @@
-"""What happened before the first start: experiences that schools recorded, so that coverage is neither empty nor even."""
+"""From what happened, as it was made up, to the rooms' doors for history: slots, bookings, attendance, minutes, costs."""
 
-import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.core.db import Row, Writer
-from app.core.ids import new_id
-from app.demo import sql
-from app.demo.data import BM5, BM6
-from app.encounters.records import judged, summed
-from app.encounters.settlement import add
-from app.outbox import service as outbox
-from app.rules.school_calendar import academic_year
-from app.rules.words import ExperienceKind
+from app.bookings import history as bookings
+from app.bookings.history import Made, Named, Past, Stood
+from app.core.db import SYSTEM, Row, Writer
+from app.demo.businesses import BY_KEY, FORMS
+from app.demo.visits import REPLY_HOURS, Comer, History, Mark, Own, Visit, at
+from app.encounters import history as encounters
+from app.encounters.history import Recorded, Settled
+from app.offers import history as offers
+from app.offers.history import PastSlot
+from app.programmes import history as programmes
+from app.rules import booking as law
+from app.rules.hours import ATTENDED, Sitting, attended
+from app.rules.offering import Timing
+from app.rules.words import Actor, AttendanceStatus, BookingAction, BookingState, NoShowResolution
+
+_S = AttendanceStatus
+_PATIENT: Final = 336
+"""Hours that an employer has where nothing has been answered yet: it is still open all week."""
+_RESOLVED: Final = (
+    NoShowResolution.KNOWN_ABSENCE, NoShowResolution.IN_SCHOOL, NoShowResolution.KNOWN_ABSENCE, NoShowResolution.LOCATED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
-    """An experience of a year group: when (years back, month, day), what, and the share of pupils that came."""
+class Known:
+    """What the made-up names stand for in this database. Schools' pupils by (school, reference), offers by
+    (employer, form), strands by (programme, code).
+    """
 
-    years_back: int
-    month: int
-    day: int
-    nc_year: str
-    kind: ExperienceKind
-    employer: str
-    title: str
-    days: int
-    minutes: int
-    share: float
-    criteria: tuple[str, ...]
+    ids: Mapping[str, UUID]
+    clients: Mapping[str, UUID]
+    pupils: Mapping[tuple[UUID, str], Row]
+    offers: Mapping[tuple[str, str], Row]
+    programmes: Mapping[str, UUID]
+    strands: Mapping[tuple[str, str], UUID]
 
 
-_K = ExperienceKind
-OCCASIONS: Final[tuple[Occasion, ...]] = (
-    Occasion(1, 3, 11, "7", _K.SCHOOL_BASED_ENCOUNTER, "studio", "What a map is made of", 1, 60, 0.5, BM5),
-    Occasion(1, 5, 20, "8", _K.WORKPLACE_VISIT, "engineer", "A day in the works", 1, 300, 0.55, BM6),
-    Occasion(1, 6, 16, "9", _K.EMPLOYER_PROJECT, "studio", "A map of the school", 3, 300, 0.4, BM6),
-    Occasion(1, 7, 5, "10", _K.PLACEMENT, "engineer", "A week in the works", 5, 330, 0.6, BM6),
-    Occasion(0, 10, 7, "7", _K.WORKPLACE_TOUR, "robotics", "Who programs the robots?", 1, 120, 0.25, BM5),
-    Occasion(0, 10, 14, "9", _K.WORKPLACE_TOUR, "employer", "From sample to result", 1, 120, 0.35, BM5),
-)
-_KEENNESS: Final = (0.8, 1.2, 0.3, 1.0, 1.4, 0.6)
-"""How much each school has done, against the shares above: differences are what a dashboard is for."""
+async def record(tx: Writer, known: Known, history: History) -> None:
+    """Write a history down: a fixed number of statements, however much happened."""
+    visits = history.visits
+    slots = await offers.add_slots(tx, [_slot(known, one) for one in visits])
+    booked, days = await bookings.add_bookings(
+        tx, [_booking(known, one, slot) for one, slot in zip(visits, slots, strict=True)]
+    )
+    over = [
+        _settled(known, one, rows)
+        for one, rows in zip(visits, days, strict=True)
+        if one.end == BookingState.COMPLETED
+    ]
+    await encounters.add(tx, over, [_own(known, one) for one in history.owns])
+    await programmes.add_costs(
+        tx, [line for one, row in zip(visits, booked, strict=True) for line in _costs(one, row)]
+    )
 
 
-async def record(tx: Writer, school_id: UUID, at: int, today: date, ids: Mapping[str, UUID]) -> None:
-    """Record the past of one school as the school itself, which the transaction has entered."""
-    chance = random.Random(f"past {at}")  # noqa: S311  (made-up attendance)
-    pupils = await sql.pupils(tx, [school_id], sorted({_year(one, today) for one in OCCASIONS}))
-    rows: list[Mapping[str, Any]] = []
-    for occasion in OCCASIONS:
-        there = [row for row in pupils if _was_there(row, occasion, today)]
-        came = chance.sample(there, int(len(there) * min(0.95, occasion.share * _KEENNESS[at])))
-        rows += [_encounter(row, occasion, today, ids[occasion.employer]) for row in came]
-    await outbox.emit(tx, await add(tx, rows))
+def _slot(known: Known, visit: Visit) -> PastSlot:
+    return PastSlot(
+        offer=known.offers[visit.employer, visit.form],
+        external_ref=visit.ref,
+        posted=visit.asked - timedelta(days=7),
+        timings=[Timing(begins, ends, visit.shape.rest) for begins, ends in visit.sittings()],
+        capacity=max(visit.places, visit.shape.capacity),
+        taken=visit.places if law.holds_places(visit.end) else 0,
+        reply_within_hours=_PATIENT if visit.end == BookingState.REQUESTED else REPLY_HOURS,
+    )
 
 
-def _year(occasion: Occasion, today: date) -> int:
-    return academic_year(today) - occasion.years_back
+def _booking(known: Known, visit: Visit, slot: Row) -> Past:
+    after = at(visit.days[-1], time(18)) + timedelta(days=3)
+    reflected = visit.reflected and visit.end == BookingState.COMPLETED
+    return Past(
+        slot=slot,
+        kind=visit.shape.kind.value,
+        school_id=known.ids[visit.school],
+        external_ref=visit.ref,
+        places=visit.places,
+        moves=list(_moves(known, visit)),
+        named=[_named(known, visit, one, slot, after if reflected else None) for one in visit.comers],
+        nc_year=visit.nc_year,
+        programme_id=known.programmes[visit.programme] if visit.programme else None,
+        strand_id=known.strands[visit.programme, visit.strand] if visit.programme and visit.strand else None,
+        parents_agreed_on=visit.asked.date() if visit.form == "placement" else None,
+    )
 
 
-def _first_day(occasion: Occasion, today: date) -> date:
-    """The day, moved to a Monday where it takes a week, else to the next weekday."""
-    year = _year(occasion, today)
-    day = date(year if occasion.month >= 9 else year + 1, occasion.month, occasion.day)  # noqa: PLR2004
-    if occasion.days > 1 or day.weekday() >= 5:  # noqa: PLR2004
-        day += timedelta(days=(7 - day.weekday()) % 7)
-    return day
+def _moves(known: Known, visit: Visit) -> Iterator[Made]:
+    school, employer = known.clients[visit.school], known.clients[visit.employer]
+    yield Made(BookingAction.REQUEST, Actor.SCHOOL, school, visit.asked)
+    if visit.answered:
+        yield Made(BookingAction.CONFIRM, Actor.EMPLOYER, employer, visit.answered)
+    if visit.end == BookingState.COMPLETED:
+        over = visit.sittings()[-1][1] + timedelta(hours=1)
+        yield Made(BookingAction.COMPLETE, Actor.SYSTEM, employer, over)
+    elif visit.ended:
+        how, who, client = {
+            BookingState.DECLINED: (BookingAction.DECLINE, Actor.EMPLOYER, employer),
+            BookingState.EXPIRED: (BookingAction.EXPIRE, Actor.SYSTEM, SYSTEM),
+            BookingState.CANCELLED: (BookingAction.CANCEL, Actor.SCHOOL, school),
+        }[visit.end]
+        yield Made(how, who, client, visit.ended, visit.reason)
 
 
-def _was_there(row: Row, occasion: Occasion, today: date) -> bool:
-    happened = _first_day(occasion, today) + timedelta(days=occasion.days) < today
-    in_year = bool(row["academic_year"] == _year(occasion, today) and row["nc_year"] == occasion.nc_year)
-    return happened and in_year
+def _named(known: Known, visit: Visit, comer: Comer, slot: Row, reflected: datetime | None) -> Named:
+    marks = comer.marks or (Mark(_S.EXPECTED),) * len(visit.days)
+    stood = [_stood(mark, sitting) for mark, sitting in zip(marks, slot["sittings"], strict=True)]
+    came = any(one.status in ATTENDED for one in stood)
+    return Named(
+        pupil=known.pupils[known.ids[visit.school], comer.pupil.ref],
+        nc_year=str(comer.year),
+        state="named" if not comer.marks else "attended" if came else "absent",
+        stood=stood,
+        criteria_confirmed=visit.shape.criteria if reflected and came else (),
+        confirmed_at=reflected if came else None,
+    )
 
 
-def _encounter(row: Row, occasion: Occasion, today: date, employer_id: UUID) -> Mapping[str, Any]:
-    made = {
-        "academic_year": row["academic_year"],
-        "id": new_id(),
-        **{name: row[name] for name in ("school_id", "person_no", "nc_year")},
-        "enrolment_id": row["id"],
-        "participation_id": None,
-        "booking_id": None,
-        "employer_id": employer_id,
-        "employer_name": None,
-        "title": occasion.title,
-        "kind": occasion.kind.value,
-        "mode": "in_person",
-        "activity_band": "low",
-        "criteria_offered": list(occasion.criteria),
-        "criteria_confirmed": list(occasion.criteria),
-        "evidence": None,
-        "state": "credited",
-        **summed(list(_per_day(occasion, today))),
-    }
-    return made | judged(made)
+def _stood(mark: Mark, sitting: Row) -> Stood:
+    """With minutes as the rules count them."""
+    if mark.status == _S.EXPECTED:
+        return Stood()
+    late, early = mark.status == _S.LATE, mark.status == _S.LEFT_EARLY
+    arrived = sitting["starts_at"] + timedelta(minutes=mark.minutes) if late else None
+    left = sitting["ends_at"] - timedelta(minutes=mark.minutes) if early else None
+    whole = Sitting(sitting["starts_at"], sitting["ends_at"], break_minutes=sitting["break_minutes"])
+    minutes = attended(whole, mark.status, arrived_at=arrived, left_at=left).total
+    return Stood(mark.status, arrived, left, minutes)
 
 
-def _per_day(occasion: Occasion, today: date) -> Iterator[Mapping[str, Any]]:
-    first = _first_day(occasion, today)
-    for day in range(occasion.days):
-        yield {"on": (first + timedelta(days=day)).isoformat(), "in_person": occasion.minutes, "virtual": 0}
+def _settled(known: Known, visit: Visit, rows: Sequence[Row]) -> Settled:
+    offer, employer = known.offers[visit.employer, visit.form], BY_KEY[visit.employer]
+    facts = {name: offer[name] for name in ("kind", "mode", "activity_band", "criteria", "title")}
+    missing = [row["id"] for row in rows if row["status"] == _S.NO_SHOW]
+    return Settled(
+        visit={**facts, "employer_name": employer.name},
+        rows=rows,
+        school_client=known.clients[visit.school],
+        employer_client=known.clients[visit.employer],
+        resolutions={one: _RESOLVED[number % len(_RESOLVED)] for number, one in enumerate(missing)},
+    )
+
+
+def _own(known: Known, own: Own) -> Recorded:
+    form = FORMS[own.form]
+    return Recorded(
+        school_id=known.ids[own.school],
+        pupil=known.pupils[known.ids[own.school], own.pupil.ref],
+        nc_year=str(own.year),
+        kind=form.kind.value,
+        title=own.title,
+        days=[(day, form.minutes) for day in own.days],
+        criteria=form.criteria,
+        employer_id=known.ids[own.employer] if own.employer else None,
+        client_id=known.clients[own.school],
+        mode=form.mode,
+    )
+
+
+def _costs(visit: Visit, booking: Row) -> Iterator[dict[str, Any]]:
+    """Spent where the visit is over; committed where it is agreed and lies ahead."""
+    if not visit.programme or not visit.answered:
+        return
+    over = visit.end == BookingState.COMPLETED
+    for number, cost in enumerate(visit.costs, 1):
+        yield {
+            **{name: booking[name] for name in ("programme_id", "strand_id", "school_id")},
+            "booking_id": booking["id"],
+            "external_ref": f"{visit.ref}-{number}",
+            "kind": cost.kind,
+            "stage": "spend" if over else "commitment",
+            "paid_by": cost.paid_by,
+            "amount_pence": cost.pence,
+            "on_date": visit.days[-1] if over else visit.answered.date(),
+        }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Text, bindparam, func, insert, select, text
+from sqlalchemy import ARRAY, Text, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.caller import Caller
@@ -37,12 +37,11 @@ _STATES = text(
 
 _PUPILS = text(
     """
-    SELECT e.id, e.school_id, e.person_no, n.academic_year, n.nc_year
-      FROM enrolments e JOIN nc_years n ON n.enrolment_id = e.id
-     WHERE e.school_id = ANY (:schools) AND n.academic_year = ANY (:years)
-     ORDER BY e.school_id, e.id, n.academic_year
+    SELECT r.school_id, r.external_ref, r.enrolment_id AS id, e.person_no
+      FROM pupil_refs r JOIN enrolments e ON e.id = r.enrolment_id
+     WHERE r.org_id = :org AND r.school_id = ANY (:schools)
     """
-).bindparams(_IDS, bindparam("years", type_=ARRAY(Integer)))
+).bindparams(_IDS, bindparam("org", type_=PG_UUID(as_uuid=True)))
 
 
 async def alone(tx: Writer) -> None:
@@ -74,6 +73,23 @@ async def add_other_years(tx: Writer, schools: Sequence[UUID]) -> None:
     await tx.run(_OTHER_YEARS, {"schools": list(schools)})
 
 
+_COUNTED = text(
+    """
+    SELECT (SELECT count(*) FROM organisations WHERE kind = 'school') AS schools,
+           (SELECT count(*) FROM enrolments) AS pupils, (SELECT count(*) FROM employers) AS employers,
+           (SELECT count(*) FROM slots WHERE starts_at > app.domain_now() AND state = 'open' AND taken < capacity)
+             AS open_slots,
+           (SELECT count(*) FROM bookings) AS bookings, (SELECT count(*) FROM encounters) AS encounters,
+           (SELECT sum(minutes) FROM balances) AS minutes
+    """
+)
+
+
+async def counted(tx: Writer) -> Row:
+    """How much there is: schools, pupils, employers, open_slots, bookings, encounters, minutes."""
+    return await tx.one_or_none(_COUNTED) or {}
+
+
 async def mark_rolls_complete(
     tx: Writer, schools: Sequence[UUID], at: datetime, groups: Sequence[str]
 ) -> None:
@@ -81,6 +97,33 @@ async def mark_rolls_complete(
     await tx.run(_STATES, {"schools": list(schools), "at": at, "groups": list(groups)})
 
 
-async def pupils(tx: Writer, schools: Sequence[UUID], years: Sequence[int]) -> Sequence[Row]:
-    """Pupils with their NC year in each of these academic years."""
-    return await tx.rows(_PUPILS, {"schools": list(schools), "years": list(years)})
+async def pupils(tx: Writer, schools: Sequence[UUID], org: UUID) -> Mapping[tuple[UUID, str], Row]:
+    """The pupils of schools (id, person_no), by school and by the reference that an organisation has for them."""
+    rows = await tx.rows(_PUPILS, {"schools": list(schools), "org": org})
+    return {(row["school_id"], row["external_ref"]): row for row in rows}
+
+
+# --- generating -------------------------------------------------------------------------------------
+
+_WITH_ROLLS = text("SELECT school_id FROM school_states WHERE school_id = ANY (:schools)").bindparams(_IDS)
+_GROWN = ("organisations", "memberships", "employers", "persons", "enrolments", "nc_years", "characteristics",
+          "encounters", "ledger_entries", "balances", "yearly_balances", "summaries", "school_states")  # fmt: skip
+
+
+async def schools_between(tx: Door, first: str, last: str) -> Sequence[UUID]:
+    """The active schools with URNs of a range."""
+    o = organisations.c
+    stmt = select(o.id).where(o.urn >= first, o.urn <= last, o.status == "active")
+    return [row["id"] for row in await tx.rows(stmt)]
+
+
+async def with_rolls(tx: Door, schools: Sequence[UUID]) -> set[UUID]:
+    """Those of these schools whose roll is there."""
+    return {row["school_id"] for row in await tx.rows(_WITH_ROLLS, {"schools": list(schools)})}
+
+
+async def analyse(tx: Writer) -> None:
+    """Let the planner know how large the tables have become, however long it takes."""
+    await tx.run(text("SET LOCAL statement_timeout = 0"))
+    for name in _GROWN:
+        await tx.run(text(f"ANALYZE {name}"))

@@ -15,6 +15,7 @@ from rich.markup import escape
 from app.core.clock import LONDON
 from app.demo.listening import Listener
 from app.demo.party import JSON, Party
+from app.demo.terms import is_term_day
 
 CAST = ("employer", "vendor", "school", "hub")
 PLACES = 25
@@ -108,13 +109,6 @@ def moment(text: str) -> datetime:
 def on(day: date, hour: int) -> str:
     """A London hour of a day, as the API takes it."""
     return datetime(day.year, day.month, day.day, hour, tzinfo=LONDON).astimezone(UTC).isoformat()
-
-
-def is_term_day(day: date) -> bool:
-    """Monday to Friday, outside the weeks that are holidays everywhere in England."""
-    in_summer = (7, 18) <= (day.month, day.day) <= (9, 4)
-    at_christmas = (day.month, day.day) >= (12, 19) or (day.month, day.day) <= (1, 4)
-    return day.weekday() < 5 and not in_summer and not at_christmas  # noqa: PLR2004
 
 
 def term_days(after: date, taken: frozenset[date], count: int) -> list[date]:

@@ -1,11 +1,21 @@
 """What a newcomer is told at the end: three requests to copy, that work as they stand."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _READ = "import json; c = json.load(open({path!r}))['clients']['$1']; print(c['client_id'] + ':' + c['client_secret'])"
 _QUERY = "{ hub { name coverage(by: SCHOOL) { edges { node { label figures { pupils minutes } } } } } }"
+
+
+def what_there_is(counted: Mapping[str, int]) -> str:
+    """What was loaded, in a line; `counted` as `loader.load` gives it."""
+    days = counted["minutes"] // 300
+    return (
+        f"both pilots: {counted['schools']} schools with {counted['pupils']:,} pupils, {counted['employers']} employers "
+        f"with {counted['open_slots']:,} open slots; behind them {counted['bookings']:,} bookings and "
+        f"{counted['encounters']:,} experiences, {days:,} days' worth"
+    )
 
 
 def requests_to_copy(base_url: str, credentials: Path) -> Sequence[str]:

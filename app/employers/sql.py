@@ -4,7 +4,7 @@ What a caller may see is row security's matter; each statement still names the e
 organisation it is about, for the index. Pages hold one row more than `limit` if there is a next one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -300,6 +300,20 @@ async def suspensions_page(
     return await _page(tx, suspensions, after, limit, *wanted)
 
 
+# --- history ----------------------------------------------------------------------------------
+
+_OF_HISTORY: Mapping[str, Table] = {
+    "covers": covers,
+    "approvals": approvals,
+    "approval_acceptances": approval_acceptances,
+}
+
+
+async def add_many(tx: Writer, table: str, rows: Sequence[Values]) -> int:
+    """Copy rows into one of the tables of history; all have the members of the first."""
+    return await tx.copy_rows(_OF_HISTORY[table], rows)
+
+
 # --- bars -------------------------------------------------------------------------------------
 
 
@@ -319,3 +333,8 @@ async def bars_of(tx: Door, school_id: UUID, pupil_id: UUID) -> Sequence[Row]:
     """The sites a pupil is barred from."""
     where = _equal(site_bars, school_id=school_id, enrolment_id=pupil_id)
     return await tx.rows(select(site_bars).where(*where).order_by(site_bars.c.site_id).limit(200))
+
+
+async def copy(tx: Writer, rows: Iterable[Sequence[Any]]) -> int:
+    """Add the profiles of organisations by COPY: id, size_band, sic_section, sectors."""
+    return await tx.copy_in(employers, ("id", "size_band", "sic_section", "sectors"), rows)

@@ -1,6 +1,6 @@
 """The statements of attendance and encounters. Whoever writes about a visit has locked its booking first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,13 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
-from app.encounters.tables import encounter_versions, encounters, no_shows
+from app.encounters.tables import (
+    attendance_reports,
+    encounter_keys,
+    encounter_versions,
+    encounters,
+    no_shows,
+)
 
 _UUID = PG_UUID(as_uuid=True)
 _UUIDS = ARRAY(_UUID)
@@ -335,6 +341,24 @@ async def add(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
     return await tx.rows(_ADD, {"rows": list(rows)})
 
 
+async def add_past(
+    tx: Writer,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    reports: Sequence[Mapping[str, Any]] = (),
+    missing: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Copy encounters of the past with their keys, and what was reported and who was missing on their days."""
+    await tx.copy_rows(attendance_reports, reports)
+    await tx.copy_rows(no_shows, missing)
+    keyed = ("participation_id", "school_id", "academic_year")
+    came_from = [
+        {**{name: row[name] for name in keyed}, "encounter_id": row["id"]} for row in rows if row["participation_id"]
+    ]
+    await tx.copy_rows(encounter_keys, came_from)
+    await tx.copy_rows(encounters, rows)
+
+
 async def change(
     tx: Writer, rows: Sequence[Mapping[str, Any]], versions: Sequence[Mapping[str, Any]], reason: str | None
 ) -> Sequence[Row]:
@@ -525,3 +549,15 @@ async def moot_alarms(tx: Door, most: int) -> Sequence[Row]:
 async def to_settle(tx: Door, now: datetime, most: int) -> Sequence[UUID]:
     """Bookings that are over and reported whole, and not completed."""
     return [row["id"] for row in await tx.rows(_TO_SETTLE, {"now": now, "most": most})]
+
+
+COPIED = ("academic_year", "id", "school_id", "enrolment_id", "person_no", "employer_id", "employer_name", "title",
+          "kind", "mode", "starts_on", "ends_on", "nc_year", "in_person_minutes", "virtual_minutes", "days",
+          "criteria_offered", "criteria_confirmed", "bm5_offered", "bm5", "bm6_offered", "bm6", "per_day",
+          "recorded_by")  # fmt: skip
+"""The columns of history, in the order of `copy_history`; all of it stands, none of it has a booking."""
+
+
+async def copy_history(tx: Writer, rows: Iterable[Sequence[Any]]) -> int:
+    """Add encounters by COPY, each a sequence in the order of COPIED; their minutes are the ledger's to bring in."""
+    return await tx.copy_in(encounters, COPIED, rows)

@@ -207,7 +207,7 @@ class OwnBudgetCount:
     own_budget: OwnBudget = strawberry.field(description="What they say.")
     schools: int = strawberry.field(description="How many say it.")
     percent: int | None = strawberry.field(
-        description="Of the enrolled schools, per cent; null if there are none."
+        description="Of the schools that have said what they have, per cent; null for UNKNOWN, and if none has."
     )
 
 
@@ -355,8 +355,9 @@ def _target(one: Target) -> ProgrammeTarget:
 
 
 def _own_budget(found: Budgets, own: OwnBudget) -> OwnBudgetCount:
-    number = len(found.by(own))
-    return OwnBudgetCount(own_budget=own, schools=number, percent=targets.percent_of(number, found))
+    return OwnBudgetCount(
+        own_budget=own, schools=len(found.by(own)), percent=targets.percent_of(own, found)
+    )
 
 
 def _school(one: SchoolBudget) -> ProgrammeSchoolBudget:

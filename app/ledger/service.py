@@ -15,7 +15,7 @@ from app.core.clock import school_day
 from app.core.db import Door, Row, Writer
 from app.core.ids import new_id
 from app.ledger import sql
-from app.ledger.balances import balance_of, yearly_of
+from app.ledger.balances import come_to
 from app.ledger.policies import policy_in_force
 from app.rules import entitlement
 from app.rules.entitlement import Policy, Progress
@@ -118,9 +118,8 @@ async def _set(tx: Writer, rows: Sequence[Row], policy: Policy) -> dict[UUID, Ro
     found: dict[UUID, Row] = {}
     yearly: list[dict[str, Any]] = []
     for pupil, mine in groupby(rows, key=lambda row: row["enrolment_id"]):
-        each = list(mine)
-        found[pupil] = balance_of(each, policy)
-        yearly += yearly_of(each, policy)
+        found[pupil], years = come_to(list(mine), policy)
+        yearly += years
     if found:
         await sql.write(tx, list(found.values()), yearly)
     return found

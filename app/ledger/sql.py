@@ -1,6 +1,7 @@
 """The statements of the ledger. Whoever writes locks the balances of the pupils first, in the order of their ids."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -210,3 +211,50 @@ async def years(tx: Door, *, school_id: UUID, pupil_id: UUID) -> Sequence[Row]:
     year = yearly_balances.c
     stmt = select(yearly_balances).where(year.enrolment_id == pupil_id, year.school_id == school_id)
     return await tx.rows(stmt.order_by(year.academic_year, year.nc_year, year.kind))
+
+
+# --- history, by COPY -----------------------------------------------------------------------------
+
+ENTRY_COLUMNS = ("academic_year", "id", "school_id", "enrolment_id", "person_no", "encounter_id", "entry", "on_date",
+                 "nc_year", "kind", "mode", "in_person_minutes", "virtual_minutes", "bm5", "bm6", "employer_id",
+                 "happened_at")  # fmt: skip
+_BALANCE = ("enrolment_id", "school_id", "person_no", "minutes", "virtual_minutes", "activity_minutes",
+            "placement_minutes", "days", "encounters", "bm5", "bm6", "first_on", "last_on")  # fmt: skip
+_YEARLY = ("enrolment_id", "academic_year", "school_id", "person_no", "nc_year", "kind", "minutes", "virtual_minutes",
+           "encounters", "days", "bm5", "bm6")  # fmt: skip
+
+_CALM = text(
+    f"SELECT pg_advisory_xact_lock_shared({_REBUILD}, hashtext(s::text)) FROM unnest(CAST(:schools AS uuid[])) s"
+).bindparams(bindparam("schools", type_=_UUIDS))
+
+_SUMMARISE = text(
+    """
+    INSERT INTO summaries AS s (school_id, academic_year, nc_year, kind, encounters, minutes, virtual_minutes, bm5, bm6)
+    SELECT school_id, academic_year, nc_year, kind, encounters, minutes, virtual_minutes, bm5, bm6
+      FROM jsonb_to_recordset(:rows) AS n (school_id uuid, academic_year integer, nc_year text, kind text,
+           encounters integer, minutes integer, virtual_minutes integer, bm5 integer, bm6 integer) ORDER BY 1, 2, 3, 4
+    ON CONFLICT (school_id, academic_year, nc_year, kind) DO UPDATE
+       SET encounters = s.encounters + excluded.encounters, minutes = s.minutes + excluded.minutes,
+           virtual_minutes = s.virtual_minutes + excluded.virtual_minutes,
+           bm5 = s.bm5 + excluded.bm5, bm6 = s.bm6 + excluded.bm6
+    """
+).bindparams(bindparam("rows", type_=JSONB))
+
+
+async def keep_calm(tx: Writer, schools: Sequence[UUID]) -> None:
+    """Wait for a rebuild of these schools, and let none begin until the transaction ends."""
+    await tx.run(_CALM, {"schools": list(schools)})
+
+
+async def copy_history(
+    tx: Writer,
+    entries: Sequence[Sequence[Any]],
+    pupils: Sequence[Mapping[str, Any]],
+    yearly: Sequence[Mapping[str, Any]],
+    summed: Sequence[Mapping[str, Any]],
+) -> None:
+    """Add entries (in the order of ENTRY_COLUMNS), the balances that are not there yet, and to the summaries."""
+    await tx.copy_in(ledger_entries, ENTRY_COLUMNS, entries)
+    await tx.copy_in(balances, _BALANCE, map(itemgetter(*_BALANCE), pupils))
+    await tx.copy_in(yearly_balances, _YEARLY, map(itemgetter(*_YEARLY), yearly))
+    await tx.run(_SUMMARISE, {"rows": [dict(one) for one in summed]})

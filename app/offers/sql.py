@@ -139,6 +139,12 @@ async def offers_named(
 
 # --- slots ------------------------------------------------------------------------------------
 
+
+async def add_past(tx: Writer, slot_rows: Sequence[Values], sitting_rows: Sequence[Values]) -> None:
+    """Copy slots of the past with their sittings."""
+    await tx.copy_rows(slots, slot_rows)
+    await tx.copy_rows(sittings, sitting_rows)
+
 _SLOT_COLUMNS = {
     "id": _UUID,
     "offer_id": _UUID,

@@ -1,11 +1,12 @@
 """The statements of the room: organisations, memberships, agreements, grants. Row security stands behind each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Date,
     Table,
@@ -145,3 +146,17 @@ async def today(tx: Door) -> date:
     """The school day of domain time."""
     day: date = await tx.value(_TODAY)
     return day
+
+
+async def copy(
+    tx: Writer, given: Iterable[Sequence[Any]], joined: Iterable[tuple[UUID, UUID, UUID, str, date]]
+) -> None:
+    """Add organisations (id, kind, name, region, urn) and memberships (id, member, parent, kind, from) by COPY."""
+    await tx.copy_in(organisations, ("id", "kind", "name", "region", "urn"), given)
+    rows = list(joined)
+    o = organisations.c
+    members = cast([member for _, member, _, _, _ in rows], ARRAY(_ID))
+    found = await tx.rows(select(o.id, o.no).where(o.id == func.any(members)))
+    numbers = {row["id"]: row["no"] for row in found}
+    columns = ("id", "member_id", "parent_id", "kind", "starts_on", "member_no")
+    await tx.copy_in(memberships, columns, ((*row, numbers[row[1]]) for row in rows))

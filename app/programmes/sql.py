@@ -199,6 +199,11 @@ async def add_part(tx: Writer, part: str, row: Mapping[str, Any]) -> Row:
     return await tx.one_or_none(insert(table).values(**row).returning(table)) or {}
 
 
+async def add_costs(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Copy lines of costs; all have the members of the first."""
+    return await tx.copy_rows(costs, rows)
+
+
 async def add_parts(tx: Writer, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows of a `part`, all with the same columns."""
     if rows:

@@ -284,13 +284,14 @@ async def _write(tx: Writer, keyring: Keyring, access: Access, plans: Sequence[_
                 for plan in plans
                 if plan.year
             ],
-            "characteristics": [_characteristic(plan.id, *told) for plan in plans for told in plan.told],
+            "characteristics": [_characteristic(plan, *told) for plan in plans for told in plan.told],
         },
     )
 
 
-def _characteristic(enrolment_id: UUID, group: str, value: str, since: date) -> dict[str, Any]:
-    row = {"id": new_id(), "cut_id": new_id(), "enrolment_id": enrolment_id}
+def _characteristic(plan: _Plan, group: str, value: str, since: date) -> dict[str, Any]:
+    """`cut_id` is for what was told before, cut off at this one's first day: a new pupil has none."""
+    row = {"id": new_id(), "cut_id": new_id() if plan.held else None, "enrolment_id": plan.id}
     return {**row, "field_group": group, "value": value, "valid_from": since}
 
 

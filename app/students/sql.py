@@ -1,6 +1,6 @@
 """The statements of the roll. A bulk of 500 pupils takes as many as a bulk of one: rows go in as one JSON document."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
-from app.students.tables import characteristics, enrolments, nc_years, pupil_refs
+from app.students.tables import characteristics, enrolments, nc_years, persons, pupil_refs
 
 Rows = Sequence[Mapping[str, Any]]
 _UUID = PG_UUID(as_uuid=True)
@@ -247,3 +247,30 @@ async def is_enrolled(tx: Door, school_id: UUID, pupil_id: UUID) -> bool:
     """Whether there is such a pupil of this school, for rooms beside this one that keep something about it."""
     stmt = select(enrolments.c.id).where(enrolments.c.school_id == school_id, enrolments.c.id == pupil_id)
     return await tx.value(stmt) is not None
+
+
+# --- whole rolls, by COPY -------------------------------------------------------------------------
+
+ENROLMENT_COLUMNS = ("id", "school_id", "person_id", "person_no", "starts_on", "given_name", "family_name",
+                     "date_of_birth")  # fmt: skip
+YEAR_COLUMNS = ("enrolment_id", "academic_year", "school_id", "nc_year")
+CHARACTERISTIC_COLUMNS = ("id", "school_id", "enrolment_id", "field_group", "value", "valid_from")
+
+
+async def copy_persons(tx: Writer, ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """Make persons without a UPN, as the owner; gives their numbers."""
+    await tx.copy_in(persons, ("id",), ((one,) for one in ids))
+    stmt = select(persons.c.id, persons.c.no).where(persons.c.id == func.any(cast(list(ids), ARRAY(_UUID))))
+    return {row["id"]: row["no"] for row in await tx.rows(stmt)}
+
+
+async def copy_roll(
+    tx: Writer,
+    pupils: Iterable[Sequence[Any]],
+    years: Iterable[Sequence[Any]],
+    true_of_them: Iterable[Sequence[Any]],
+) -> None:
+    """Add enrolments, NC years and characteristics, each a sequence in the order of the columns above."""
+    await tx.copy_in(enrolments, ENROLMENT_COLUMNS, pupils)
+    await tx.copy_in(nc_years, YEAR_COLUMNS, years)
+    await tx.copy_in(characteristics, CHARACTERISTIC_COLUMNS, true_of_them)

@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from app.demo.story import play
 from app.demo.welcome import requests_to_copy
 from app.running import answers
 from app.settings import Settings
+from tests.demonstration import Demonstration
 
 pytestmark = pytest.mark.slow
 GREEN = 24
@@ -60,16 +60,8 @@ def _free_port() -> int:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def running(dsns: Dsns) -> AsyncIterator[Running]:
-    folder = Path(tempfile.mkdtemp(prefix="tendays-story-"))
-    settings = Settings(
-        database_url=dsns.app,
-        worker_database_url=dsns.worker,
-        owner_database_url=dsns.owner,
-        data_dir=folder,
-        port=_free_port(),
-    )
-    await load(settings)
+async def running(demonstration: Demonstration) -> AsyncIterator[Running]:
+    settings, dsns = demonstration.settings, demonstration.dsns
     parts = [await _start(name, settings) for name in ("api", "worker")]
     owner = await asyncpg.connect(dsns.owner)
     try:
@@ -84,7 +76,6 @@ async def running(dsns: Dsns) -> AsyncIterator[Running]:
             if part.returncode is None:
                 part.terminate()
             await asyncio.wait_for(part.wait(), 30)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _start(name: str, settings: Settings) -> asyncio.subprocess.Process:
@@ -102,7 +93,8 @@ async def _start(name: str, settings: Settings) -> asyncio.subprocess.Process:
 
 async def test_the_story_is_green_from_the_offer_to_the_dashboard_twice_in_a_row(running: Running) -> None:
     await set_clock_door(running.dsns.owner, is_open=True)
-    refs = set()
+    refs, completed = set(), "SELECT count(*) FROM bookings WHERE state = 'completed'"
+    before = await running.owner.fetchval(completed)
     for _ in range(2):
         code, told = await running.play()
         assert code == 0, told
@@ -114,7 +106,7 @@ async def test_the_story_is_green_from_the_offer_to_the_dashboard_twice_in_a_row
     assert len(refs) == 2
     assert await running.owner.fetchval("SELECT offset_seconds FROM clock") == 0
     assert await running.owner.fetchval("SELECT count(*) FROM webhook_endpoints WHERE state <> 'off'") == 0
-    assert await running.owner.fetchval("SELECT count(*) FROM bookings WHERE state = 'completed'") == 2
+    assert await running.owner.fetchval(completed) == before + 2
 
 
 async def test_without_a_clock_door_it_stops_after_step_4_and_says_so(running: Running) -> None:

@@ -13,10 +13,8 @@ import pytest
 import pytest_asyncio
 
 from app.core.embedded import free_port
-from app.core.roles import Dsns
-from app.demo.loader import load
 from app.running import answers
-from app.settings import Settings
+from tests.demonstration import Demonstration
 from tests.docs.guide import ROOT, blocks
 
 README = ROOT / "README.md"
@@ -25,15 +23,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest_asyncio.fixture(scope="module")
-async def checkout(dsns: Dsns) -> AsyncIterator[tuple[Path, str]]:
+async def checkout(demonstration: Demonstration) -> AsyncIterator[tuple[Path, str]]:
     """A folder as a newcomer has it after the first start, and where the API is."""
     folder = Path(tempfile.mkdtemp(prefix="tendays-readme-"))
-    port = free_port()
-    settings = Settings(
-        database_url=dsns.app, worker_database_url=dsns.worker, owner_database_url=dsns.owner,
-        data_dir=folder / ".tendays", port=port, with_worker=True,
-    )  # fmt: skip
-    await load(settings)
+    given = demonstration.settings
+    shutil.copytree(given.data_dir, folder / ".tendays")
+    settings = given.model_copy(update={"data_dir": folder / ".tendays", "with_worker": True})
     plain = {key: value for key, value in os.environ.items() if not key.startswith("TENDAYS_")}
     names = ("database_url", "worker_database_url", "data_dir", "port", "with_worker")
     named = {f"TENDAYS_{name.upper()}": str(getattr(settings, name)) for name in names}

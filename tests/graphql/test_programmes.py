@@ -94,10 +94,10 @@ async def test_a_hub_reads_its_targets_and_who_has_no_budget(face: Programmes) -
         ("YOUNG_PEOPLE", 10, None, "UNKNOWN"),
     ]
     assert found["budgets"]["byOwnBudget"] == [
-        {"ownBudget": "NONE", "schools": 1, "percent": 33},
-        {"ownBudget": "TOO_LITTLE", "schools": 1, "percent": 33},
+        {"ownBudget": "NONE", "schools": 1, "percent": 50},
+        {"ownBudget": "TOO_LITTLE", "schools": 1, "percent": 50},
         {"ownBudget": "SUFFICIENT", "schools": 0, "percent": 0},
-        {"ownBudget": "UNKNOWN", "schools": 1, "percent": 33},
+        {"ownBudget": "UNKNOWN", "schools": 1, "percent": None},
     ]
     assert [one["name"] for one in found["budgets"]["withoutBudget"]] == ["Oak"]
     assert found["budgets"]["money"]["spentPence"] == 50_000
