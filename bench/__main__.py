@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from app.core import db as doors
 from app.core.db import Database
 from app.core.embedded import EmbeddedPostgres, free_port
 from app.core.secrets import Keyring, new_master
-from bench import data
+from bench import data, voice
 from bench.load import press
 
 ISSUER = "https://tendays.example"
@@ -257,7 +257,7 @@ async def receipt(up: Stand, folder: Path, *, rate: float, seconds: float) -> di
     """Milliseconds from the instant COMMIT returned in the API process to the last byte at the receiver."""
     port, notes = free_port(), folder / "received"
     process = subprocess.Popen([sys.executable, "-m", "bench.receiver", str(port), str(notes)], cwd=FOLDER)
-    count = min(int(rate * seconds), data.BOOKINGS // 10)  # one in ten is of the school that listens
+    count = int(rate * seconds)
     try:
         async with httpx.AsyncClient(
             base_url=up.base, limits=httpx.Limits(max_connections=50), timeout=60
@@ -267,12 +267,12 @@ async def receipt(up: Stand, folder: Path, *, rate: float, seconds: float) -> di
             made = await http.post("/v1/webhook-endpoints", json=endpoint, headers=_once(up, "school"))
             made.raise_for_status()
             ids = await _requested(up, count)
-            commits = await _confirm(up, http, ids, rate)
+            commits, real = await _confirm(up, http, ids, rate)
         await asyncio.sleep(2)
     finally:
         process.terminate()
         process.wait(10)
-    return _latencies(notes, commits)
+    return {**_latencies(notes, commits), "rate": real}
 
 
 def _once(up: Stand, who: str) -> dict[str, str]:
@@ -281,6 +281,7 @@ def _once(up: Stand, who: str) -> dict[str, str]:
 
 async def _requested(up: Stand, count: int) -> list[str]:
     owner = await asyncpg.connect(up.dsns.owner)
+    await data.requests(owner, up.made, count)
     rows = await owner.fetch(
         "SELECT id FROM bookings WHERE school_id = $1 AND state = 'requested' ORDER BY id LIMIT $2",
         up.made.school,
@@ -292,7 +293,10 @@ async def _requested(up: Stand, count: int) -> list[str]:
     return [str(row["id"]) for row in rows]
 
 
-async def _confirm(up: Stand, http: httpx.AsyncClient, ids: list[str], rate: float) -> dict[str, float]:
+async def _confirm(
+    up: Stand, http: httpx.AsyncClient, ids: list[str], rate: float
+) -> tuple[dict[str, float], float]:
+    """When each was committed, and how many a second there really were."""
     commits: dict[str, float] = {}
 
     async def one(booking: str) -> None:
@@ -301,12 +305,12 @@ async def _confirm(up: Stand, http: httpx.AsyncClient, ids: list[str], rate: flo
         commits[booking] = float(answer.headers["tendays-committed-at"])
 
     began = time.perf_counter()
-    tasks = []
+    tasks: list[asyncio.Task[None]] = []
     for at, booking in enumerate(ids):
         await asyncio.sleep(max(0.0, began + at / rate - time.perf_counter()))
         tasks.append(asyncio.create_task(one(booking)))
     await asyncio.gather(*tasks)
-    return commits
+    return commits, len(ids) / (time.perf_counter() - began)
 
 
 def _latencies(notes: Path, commits: dict[str, float]) -> dict[str, float]:
@@ -346,15 +350,26 @@ async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each press")
     parser.add_argument("--rounds", type=int, default=3, help="ours and bare in turn, so often")
-    parser.add_argument("--rate", type=float, default=20.0, help="confirmations a second")
-    parser.add_argument("--only", choices=["receipt", "reads"], help="one of the two")
+    parser.add_argument("--rate", type=float, default=50.0, help="confirmations a second")
+    parser.add_argument("--receipt-seconds", type=float, default=15.0, help="of confirmations")
+    parser.add_argument("--only", choices=[*ALL, "voice"], help="one part; voice: receipt and all of webhooks")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the held snapshot")
+    parser.add_argument("--due", type=int, default=100_000, help="deliveries due while endpoints hang")
+    parser.add_argument("--past", type=int, default=10_000_000, help="rows of the past")
+    parser.add_argument("--size", type=int, default=4000, help="deliveries of each round")
     given = parser.parse_args()
-    if given.only != "reads":
+    wanted = {None: ("receipt", "reads"), "voice": VOICE}.get(given.only, (given.only,))
+    met = True
+    if "receipt" in wanted:
         async with _fresh("test") as (up, folder):
             print(f"commit to receipt at {given.rate:.0f} confirmations a second")
-            told = await receipt(up, folder, rate=given.rate, seconds=15)
+            told = await receipt(up, folder, rate=given.rate, seconds=given.receipt_seconds)
             print("  " + ", ".join(f"{name} {value:.1f}" for name, value in told.items()))
-    if given.only != "receipt":
+            met = _all_met(receipt_targets(told))
+    for name, part in _voices(given).items():
+        if name in wanted:
+            met = await _alone(part) and met
+    if "reads" in wanted:
         async with _fresh("production") as (up, _folder):
             print("reads, one process, 16 connections      ours/s    bare/s   ratio  (from-to)   statements")
             for row in await reads(up, seconds=given.seconds, rounds=given.rounds):
@@ -362,7 +377,46 @@ async def main() -> int:
                     f"  {row['what']:<34} {row['ours']:>10.0f} {row['bare']:>9.0f} {row['ratio']:>7.2f}"
                     f"  ({row['from']:.2f}-{row['to']:.2f}) {row['statements']:>8}"
                 )
-    return 0
+    return 0 if met else 1
+
+
+VOICE = ("receipt", "deliveries", "hanging", "past", "snapshot")
+ALL = ("reads", *VOICE)
+
+
+def receipt_targets(told: dict[str, float]) -> list[voice.Target]:
+    """What is asked of commit to receipt at 50 confirmations a second."""
+    words = f"{told['confirmed']:.0f} confirmed at {told['rate']:.1f} a second"
+    return [
+        voice.Target(f"commit to receipt {name}, ms", told[f"{name}_ms"], most, False, words)
+        for name, most in (("p50", 15.0), ("p99", 100.0))
+    ]
+
+
+def _voices(given: argparse.Namespace) -> dict[str, Callable[[Path], Awaitable[list[voice.Target]]]]:
+    """The parts of webhooks beside the receipt, by name."""
+    rounds, size = given.rounds, given.size
+    return {
+        "deliveries": lambda folder: voice.against_transport(folder, rounds=rounds, size=size),
+        "hanging": lambda folder: voice.beside_hanging(folder, size=given.due),
+        "past": lambda folder: voice.beside_the_past(folder, rounds=rounds, size=size, rows=given.past),
+        "snapshot": lambda folder: voice.beside_a_snapshot(folder, minutes=given.minutes),
+    }
+
+
+async def _alone(part: Callable[[Path], Awaitable[list[voice.Target]]]) -> bool:
+    folder = Path(tempfile.mkdtemp(prefix="tendays-bench-"))
+    folder.chmod(0o711)
+    try:
+        return _all_met(await part(folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _all_met(targets: list[voice.Target]) -> bool:
+    for one in targets:
+        print(one, flush=True)
+    return all(one.met for one in targets)
 
 
 if __name__ == "__main__":
