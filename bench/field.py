@@ -112,7 +112,7 @@ class Field:
     async def due(self, number: int) -> None:
         """So many deliveries, due now, spread over the endpoints evenly; numbered and fanned out already."""
         async with self.owner.transaction():
-            last = await self.owner.fetchval("SELECT last FROM sequencer ORDER BY last DESC LIMIT 1")
+            last = await self.owner.fetchval("SELECT last FROM sequencer")
             await self.owner.execute(_EVENTS, last, self.orgs, number, BODY, False)
             await self.owner.execute(_DELIVERIES, last)
             await self.owner.execute("UPDATE sequencer SET last = $1", last + number)
@@ -262,7 +262,7 @@ async def _month(made: Field, begins: datetime, each: int) -> None:
         await made.owner.execute("CREATE TEMPORARY TABLE whose ON COMMIT DROP AS"
             " SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, org_id FROM webhook_endpoints")
         endpoints = await made.owner.fetchval("SELECT count(*) FROM whose")
-        last = await made.owner.fetchval("SELECT last FROM sequencer ORDER BY last DESC LIMIT 1")
+        last = await made.owner.fetchval("SELECT last FROM sequencer")
         who = f"FROM made m JOIN whose w ON w.n = m.n % {endpoints}"
         await made.owner.execute(
             f"""

@@ -43,6 +43,11 @@ sequencer = Table(
     metadata,
     whole("one"),
     big("last"),
+    Column("low", BigInteger, nullable=False, server_default="0"),
+    Column("mark", BigInteger, nullable=False, server_default="0"),
+    big("mark_xid", null=True),
+    when("marked_at", null=True),
     PrimaryKeyConstraint("one"),
+    Index("ix_sequencer_last", "last"),
 )
-"""The last position given."""
+"""The last position given. `low`: every event up to this `seq` is numbered or will never be; the rest serves to find it."""
