@@ -81,7 +81,7 @@ deliveries = Table(
     Index(
         "ix_deliveries_soon",
         "lane",
-        "due_at",
+        text("(due_at AT TIME ZONE 'UTC')"),
         "endpoint_id",
         postgresql_where=text("state = 'pending' AND due_at IS NOT NULL"),
     ),

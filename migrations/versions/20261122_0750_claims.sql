@@ -3,9 +3,17 @@
 -- the worker remembers that per endpoint (it is a hint: to forget it costs a look, never a delivery), and numbering begins
 -- after the last event of which every earlier one is known to be committed or rolled back.
 
--- What became due since a moment, whoever it is for. In place of the index of leases: a lease is also what is due later.
-CREATE INDEX ix_deliveries_soon ON deliveries (lane, due_at, endpoint_id) WHERE state = 'pending' AND due_at IS NOT NULL;
+-- What became due since a moment, whoever it is for. In place of the index of leases: a lease is also what is due later. On
+-- an expression, so that nobody takes it who wants one endpoint's: it would read through everybody's.
+CREATE INDEX ix_deliveries_soon ON deliveries (lane, (due_at AT TIME ZONE 'UTC'), endpoint_id)
+  WHERE state = 'pending' AND due_at IS NOT NULL;
 DROP INDEX ix_deliveries_leased;
+
+-- What has no position yet is found by `seq` alone, whatever the statistics say of how few they are.
+DROP INDEX ix_events_position;
+CREATE INDEX ix_events_position ON events (position) WHERE position IS NOT NULL;
+DROP INDEX ix_events_audience_id;
+CREATE INDEX ix_events_audience_id ON events (audience_id, position) WHERE position IS NOT NULL;
 
 -- One row each, changed with every batch: the newest version is found from the right end of an index, past the dead ones.
 CREATE INDEX ix_sequencer_last ON sequencer (last);
@@ -91,6 +99,50 @@ BEGIN
   RETURN NEXT;
 END $$;
 
+-- A UUIDv7 of this moment, for rows that Postgres itself makes: one expression, so that it is written into its caller.
+CREATE OR REPLACE FUNCTION app.uuid7() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+  SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+           PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
+         52, 1), 53, 1), 'hex')::uuid
+$$;
+
+-- Give the events of (p_after, p_to] to every endpoint that is in step. A filter is asked once for each type, not for each event.
+CREATE OR REPLACE FUNCTION app.fan_out(p_after bigint, p_to bigint) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_endpoints uuid[]; v_events uuid[];
+BEGIN
+  WITH told AS MATERIALIZED (
+    SELECT id, type, audience_id, only_client_org, position FROM events WHERE position > p_after AND position <= p_to
+  ), doors AS MATERIALIZED (
+    SELECT a.audience_id, e.id, e.org_id, e.from_position, e.event_types
+      FROM (SELECT DISTINCT audience_id FROM told) a CROSS JOIN LATERAL app.orgs_told(a.audience_id) s (org_id)
+      JOIN webhook_endpoints e ON e.org_id = s.org_id
+     WHERE e.state <> 'off' AND e.filled_to IS NULL AND (e.school_id IS NULL OR a.audience_id IN (e.school_id, e.org_id))
+  ), pairs AS MATERIALIZED (
+    SELECT t.id AS event_id, t.type, d.id AS endpoint_id, d.event_types FROM told t JOIN doors d ON d.audience_id = t.audience_id
+     WHERE t.position > d.from_position AND (t.only_client_org IS NULL OR t.only_client_org = d.org_id)
+  ), wanted AS MATERIALIZED (
+    SELECT k.endpoint_id, k.type FROM (SELECT DISTINCT endpoint_id, event_types, type FROM pairs) k
+     WHERE app.takes_type(k.event_types, k.type)
+  )
+  SELECT array_agg(p.endpoint_id), array_agg(p.event_id) INTO v_endpoints, v_events
+    FROM pairs p JOIN wanted w ON w.endpoint_id = p.endpoint_id AND w.type = p.type;
+  RETURN CASE WHEN v_events IS NULL THEN 0 ELSE app.queue_deliveries(v_endpoints, v_events) END;
+END $$;
+
+-- What ends releases what waited for it. Mostly nothing did: that is found out before anything is made ready to change it.
+CREATE OR REPLACE FUNCTION app.release_successor() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_next uuid;
+BEGIN
+  SELECT d.id INTO v_next FROM deliveries d
+   WHERE d.endpoint_id = NEW.endpoint_id AND d.order_key = NEW.order_key AND d.sequence > NEW.sequence
+     AND d.state = 'pending' AND d.due_at IS NULL
+   ORDER BY d.sequence LIMIT 1;
+  IF FOUND THEN UPDATE deliveries SET due_at = clock_timestamp() WHERE id = v_next; END IF;
+  RETURN NULL;
+END $$;
+
 -- Every endpoint with something due in a lane, and since when: one probe of the index for each.
 CREATE FUNCTION app.due_endpoints(p_lane text) RETURNS TABLE (endpoint_id uuid, low timestamptz, looked timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
@@ -137,7 +189,8 @@ BEGIN
     SELECT array_agg(x.endpoint_id ORDER BY x.since), array_agg(x.since ORDER BY x.since) INTO v_found, v_since
       FROM (SELECT d.endpoint_id, min(d.due_at) AS since FROM deliveries d
              WHERE d.state = 'pending' AND d.due_at IS NOT NULL AND d.lane = p_lane
-               AND d.due_at > p_since AND d.due_at <= v_now GROUP BY d.endpoint_id) x;
+               AND d.due_at AT TIME ZONE 'UTC' > p_since AT TIME ZONE 'UTC'
+               AND d.due_at AT TIME ZONE 'UTC' <= v_now AT TIME ZONE 'UTC' GROUP BY d.endpoint_id) x;
     IF v_found IS NOT NULL THEN
       RETURN QUERY SELECT NULL::uuid, x.f, NULL::uuid, NULL::uuid, 'found', NULL::text, NULL::integer, NULL::double precision,
         NULL::bytea, NULL::text, NULL::text[], NULL::bytea, NULL::bytea, NULL::bytea, NULL::bytea, x.s
@@ -234,8 +287,8 @@ BEGIN
   -- A lease is due when it ends: what is past for ten minutes nobody holds.
   WITH held AS MATERIALIZED (
     SELECT id FROM deliveries
-     WHERE state = 'pending' AND due_at IS NOT NULL AND lane IN ('normal', 'safety')
-       AND due_at > clock_timestamp() - interval '10 minutes' AND leased_by = p_worker ORDER BY id FOR UPDATE
+     WHERE state = 'pending' AND due_at IS NOT NULL AND lane = ANY ('{normal,safety}') AND leased_by = p_worker
+       AND due_at AT TIME ZONE 'UTC' > clock_timestamp() AT TIME ZONE 'UTC' - interval '10 minutes' ORDER BY id FOR UPDATE
   ) UPDATE deliveries d SET leased_by = NULL, leased_until = NULL, due_at = clock_timestamp() FROM held h WHERE d.id = h.id;
   GET DIAGNOSTICS v_freed = ROW_COUNT;
   IF v_freed > 0 THEN PERFORM pg_notify('tendays_feed', ''); END IF;
@@ -247,13 +300,15 @@ DO $$
 DECLARE f text; o text;
 BEGIN
   FOREACH f IN ARRAY ARRAY[
-    'number_events(integer)', 'sequence_and_fan_out(integer)', 'due_endpoints(text)', 'release_leases(uuid)',
+    'number_events(integer)', 'sequence_and_fan_out(integer)', 'release_successor()', 'fan_out(bigint, bigint)', 'due_endpoints(text)', 'release_leases(uuid)',
     'claim_deliveries(uuid, text, integer, double precision, uuid[], timestamptz[], timestamptz)'] LOOP
     FOREACH o IN ARRAY ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'] LOOP
       EXECUTE format('ALTER FUNCTION app.%s SET %s = off', f, o);
     END LOOP;
   END LOOP;
 END $$;
+-- What was gathered once is joined by hashes: there is nothing else to join it by.
+ALTER FUNCTION app.fan_out(bigint, bigint) RESET enable_hashjoin;
 
 REVOKE ALL ON FUNCTION app.due_endpoints(text),
   app.claim_deliveries(uuid, text, integer, double precision, uuid[], timestamptz[], timestamptz) FROM PUBLIC;
