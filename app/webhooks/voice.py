@@ -37,7 +37,7 @@ class Pace:
 
     posts: int = 64
     safety_posts: int = 64
-    patience: float = 1.0
+    patience: float = 0.25
     most: int = 2048
     poll: float = 0.25
     lease: float = 15.0

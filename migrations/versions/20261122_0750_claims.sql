@@ -113,16 +113,20 @@ DECLARE v_endpoints uuid[]; v_events uuid[];
 BEGIN
   WITH told AS MATERIALIZED (
     SELECT id, type, audience_id, only_client_org, position FROM events WHERE position > p_after AND position <= p_to
+  ), audiences AS MATERIALIZED (
+    SELECT DISTINCT audience_id FROM told
   ), doors AS MATERIALIZED (
     SELECT a.audience_id, e.id, e.org_id, e.from_position, e.event_types
-      FROM (SELECT DISTINCT audience_id FROM told) a CROSS JOIN LATERAL app.orgs_told(a.audience_id) s (org_id)
+      FROM audiences a CROSS JOIN LATERAL app.orgs_told(a.audience_id) s (org_id)
       JOIN webhook_endpoints e ON e.org_id = s.org_id
      WHERE e.state <> 'off' AND e.filled_to IS NULL AND (e.school_id IS NULL OR a.audience_id IN (e.school_id, e.org_id))
   ), pairs AS MATERIALIZED (
     SELECT t.id AS event_id, t.type, d.id AS endpoint_id, d.event_types FROM told t JOIN doors d ON d.audience_id = t.audience_id
      WHERE t.position > d.from_position AND (t.only_client_org IS NULL OR t.only_client_org = d.org_id)
+  ), kinds AS MATERIALIZED (
+    SELECT DISTINCT endpoint_id, event_types, type FROM pairs
   ), wanted AS MATERIALIZED (
-    SELECT k.endpoint_id, k.type FROM (SELECT DISTINCT endpoint_id, event_types, type FROM pairs) k
+    SELECT k.endpoint_id, k.type FROM kinds k
      WHERE app.takes_type(k.event_types, k.type)
   )
   SELECT array_agg(p.endpoint_id), array_agg(p.event_id) INTO v_endpoints, v_events
