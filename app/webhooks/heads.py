@@ -9,7 +9,7 @@ from uuid import UUID
 
 Head = tuple[UUID, datetime]
 
-NARROW, WIDE = timedelta(seconds=0.25), timedelta(seconds=10)
+NARROW, WIDE = timedelta(seconds=0.25), timedelta(seconds=5)
 """How far behind the last look one begins: a transaction may commit what became due before that look."""
 SOON, AGAIN = 0.05, 1.0
 """Seconds between looks while there is enough to claim without one; between wide ones."""

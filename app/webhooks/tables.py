@@ -80,9 +80,7 @@ deliveries = Table(
     ),
     Index(
         "ix_deliveries_soon",
-        "lane",
         text("(due_at AT TIME ZONE 'UTC'::text)"),
-        "endpoint_id",
         postgresql_where=text("state = 'pending' AND due_at IS NOT NULL"),
     ),
     Index("ix_deliveries_event_id", "event_id"),

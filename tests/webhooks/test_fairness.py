@@ -138,7 +138,7 @@ async def test_what_was_committed_long_after_it_became_due_is_found_all_the_same
         await world.emit(school)
         await world.until(lambda: len(world.receiver.got) == 1)
         await asyncio.sleep(0.3)
-        await world.owner.execute(AGAIN, timedelta(seconds=5))
+        await world.owner.execute(AGAIN, timedelta(seconds=3))
         await world.until(lambda: len(world.receiver.got) == 2, 3.0)
         await world.owner.execute(AGAIN, timedelta(hours=1))
         await world.until(lambda: len(world.receiver.got) == 3, 3.0)
