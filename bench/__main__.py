@@ -293,7 +293,12 @@ async def receipt(up: Stand, folder: Path, *, rate: float, seconds: float) -> di
     received = _received(notes)
     exact, api = (_latencies(received, commits) for commits in (await _committed(up, ids), said))
     early = sum(received[one] < said[one] for one in said)
-    return {**exact, **{f"api_{name}": api[name] for name in ("p50_ms", "p99_ms")}, "api_early": early, "rate": real}
+    return {
+        **exact,
+        **{f"api_{name}": api[name] for name in ("p50_ms", "p99_ms")},
+        "api_early": early,
+        "rate": real,
+    }
 
 
 async def _committed(up: Stand, ids: list[str]) -> dict[str, float]:
@@ -334,7 +339,9 @@ async def _confirm(
 
     async def one(booking: str) -> None:
         with contextlib.suppress(httpx.TransportError):
-            answer = await http.post(f"/v1/bookings/{booking}/confirm", json={}, headers=_once(up, "employer"))
+            answer = await http.post(
+                f"/v1/bookings/{booking}/confirm", json={}, headers=_once(up, "employer")
+            )
             if answer.status_code == 200:
                 commits[booking] = float(answer.headers["tendays-committed-at"])
 
@@ -345,7 +352,9 @@ async def _confirm(
         tasks.append(asyncio.create_task(one(booking)))
     await asyncio.gather(*tasks)
     if len(commits) < len(ids):
-        raise Unmeasured(f"only {len(commits)} of {len(ids)} were confirmed: {rate:g} a second are too many here")
+        raise Unmeasured(
+            f"only {len(commits)} of {len(ids)} were confirmed: {rate:g} a second are too many here"
+        )
     return commits, len(ids) / (time.perf_counter() - began)
 
 
@@ -391,7 +400,9 @@ async def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="ours and bare in turn, so often")
     parser.add_argument("--rate", type=float, default=50.0, help="confirmations a second")
     parser.add_argument("--receipt-seconds", type=float, default=15.0, help="of confirmations")
-    parser.add_argument("--only", choices=[*ALL, "voice"], help="one part; voice: receipt and all of webhooks")
+    parser.add_argument(
+        "--only", choices=[*ALL, "voice"], help="one part; voice: receipt and all of webhooks"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="of the held snapshot")
     parser.add_argument("--due", type=int, default=100_000, help="deliveries due while endpoints hang")
     parser.add_argument("--past", type=int, default=10_000_000, help="rows of the past")

@@ -125,9 +125,7 @@ class Field:
 
     async def open_gates(self, *, opened: bool = True) -> float:
         """Resume every endpoint, or pause it again; gives the moment, in unix seconds."""
-        await self.owner.execute(
-            "UPDATE webhook_endpoints SET state = $1", "active" if opened else "paused"
-        )
+        await self.owner.execute("UPDATE webhook_endpoints SET state = $1", "active" if opened else "paused")
         at = time.time()
         await self.owner.execute("SELECT pg_notify('tendays_feed', '')")
         return at
@@ -237,7 +235,8 @@ async def past(made: Field, number: int) -> None:
     each = -(-number // 9)
     for back in (3, 2, 1):
         begins = await made.owner.fetchval(
-            "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - make_interval(months => $1)", back
+            "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - make_interval(months => $1)",
+            back,
         )
         await _month(made, begins.astimezone(UTC), each)
     await made.owner.execute("VACUUM (ANALYZE) events")
@@ -250,7 +249,9 @@ async def _month(made: Field, begins: datetime, each: int) -> None:
     stamp = f"{begins:%Y%m}"
     async with made.owner.transaction():
         for table in ("events", "deliveries", "attempts"):
-            await made.owner.execute(f"CREATE TABLE {table}_{stamp} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+            await made.owner.execute(
+                f"CREATE TABLE {table}_{stamp} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+            )
         await made.owner.execute(
             f"""
             CREATE TEMPORARY TABLE made ON COMMIT DROP AS
@@ -259,8 +260,10 @@ async def _month(made: Field, begins: datetime, each: int) -> None:
               FROM generate_series(1, {each}) n
             """
         )
-        await made.owner.execute("CREATE TEMPORARY TABLE whose ON COMMIT DROP AS"
-            " SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, org_id FROM webhook_endpoints")
+        await made.owner.execute(
+            "CREATE TEMPORARY TABLE whose ON COMMIT DROP AS"
+            " SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, org_id FROM webhook_endpoints"
+        )
         endpoints = await made.owner.fetchval("SELECT count(*) FROM whose")
         last = await made.owner.fetchval("SELECT last FROM sequencer")
         who = f"FROM made m JOIN whose w ON w.n = m.n % {endpoints}"

@@ -19,7 +19,9 @@ async def main(base: str, paths: int, posts: int, size: int) -> None:
 
         async def work() -> None:
             for number in left:
-                (await http.post(f"{base}/{number % paths}", content=body, headers=headers)).raise_for_status()
+                (
+                    await http.post(f"{base}/{number % paths}", content=body, headers=headers)
+                ).raise_for_status()
 
         began = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(AT_A_TIME)))

@@ -56,7 +56,9 @@ async def against_transport(folder: Path, *, rounds: int, size: int) -> list[Tar
             for _ in range(rounds):
                 bare.append(await ceiling(sink, ENDPOINTS, size))
                 ours.append(await made.drained(size))
-                print(f"  transport {bare[-1]:.0f}/s, deliveries {ours[-1]:.0f}/s, ratio {ours[-1] / bare[-1]:.2f}")
+                print(
+                    f"  transport {bare[-1]:.0f}/s, deliveries {ours[-1]:.0f}/s, ratio {ours[-1] / bare[-1]:.2f}"
+                )
     ratios = [one / other for one, other in zip(ours, bare, strict=True)]
     words = f"median of {rounds} ({min(ratios):.2f} to {max(ratios):.2f}), {middle(ours):.0f}/s of {middle(bare):.0f}/s"
     return [Target("deliveries against transport", middle(ratios), TRANSPORT_LEAST, True, words)]
@@ -75,7 +77,9 @@ async def beside_hanging(folder: Path, *, size: int) -> list[Target]:
             async with worker(made, place):
                 found[hanging] = await _latencies(made, sink, size)
         p50, p99 = found[hanging]
-        print(f"  {hanging} hang: the {MANY - HANGING} healthy endpoints' latency p50 {p50:.1f} s, p99 {p99:.1f} s")
+        print(
+            f"  {hanging} hang: the {MANY - HANGING} healthy endpoints' latency p50 {p50:.1f} s, p99 {p99:.1f} s"
+        )
     return [
         Target(
             f"latency {name} with {HANGING} of {MANY} hanging, by that with none",
@@ -123,7 +127,9 @@ async def beside_the_past(folder: Path, *, rounds: int, size: int, rows: int) ->
                 print(f"  a delivery takes {empty[-1]:.0f} us without a past, {full[-1]:.0f} us with it")
     ratios = [one / other for one, other in zip(full, empty, strict=True)]
     words = f"median of {rounds} ({min(ratios):.2f} to {max(ratios):.2f}), {rows:,} rows of three months"
-    return [Target("cost of a delivery with a past, by that without", middle(ratios), PAST_MOST, False, words)]
+    return [
+        Target("cost of a delivery with a past, by that without", middle(ratios), PAST_MOST, False, words)
+    ]
 
 
 async def beside_a_snapshot(folder: Path, *, minutes: float) -> list[Target]:
@@ -144,7 +150,9 @@ async def beside_a_snapshot(folder: Path, *, minutes: float) -> list[Target]:
                 await reader.close()
     window = max(1, min(60, int(minutes * 60) // 4))
     first, last = (sum(part) / window for part in (each[:window], each[-window:]))
-    words = f"{last:.0f}/s in the last {window} s, {first:.0f}/s in the first, {sum(each)} in {minutes:g} minutes"
+    words = (
+        f"{last:.0f}/s in the last {window} s, {first:.0f}/s in the first, {sum(each)} in {minutes:g} minutes"
+    )
     return [Target("last by first under a held snapshot", last / first, SNAPSHOT_LEAST, True, words)]
 
 
@@ -160,6 +168,9 @@ async def _flow(made: Field, sink: Sinkhole, minutes: float) -> list[int]:
             sent += short
         if now // 60 > said:
             said = int(now // 60)
-            print(f"  minute {said}: {sum(received[s] for s in range(said * 60 - 60, said * 60)) / 60:.0f}/s", flush=True)
+            print(
+                f"  minute {said}: {sum(received[s] for s in range(said * 60 - 60, said * 60)) / 60:.0f}/s",
+                flush=True,
+            )
         await asyncio.sleep(0.1)
     return [received[second] for second in range(int(minutes * 60))]

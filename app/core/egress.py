@@ -293,7 +293,11 @@ def _parsed(url: str) -> httpx.URL | None:
 
 
 def _request(
-    url: httpx.URL | str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts, stream: "_Trickle | None"
+    url: httpx.URL | str,
+    headers: Mapping[str, str],
+    body: bytes,
+    timeouts: Timeouts,
+    stream: "_Trickle | None",
 ) -> httpx.Request:
     # "identity": what we store of an answer should be readable without unpacking a stranger's parcel.
     ours = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}

@@ -25,9 +25,7 @@ events = Table(
     PrimaryKeyConstraint("id"),
     Index("ix_events_unnumbered", "seq", postgresql_where=text("position IS NULL")),
     Index("ix_events_position", "position", postgresql_where=text("position IS NOT NULL")),
-    Index(
-        "ix_events_audience_id", "audience_id", "position", postgresql_where=text("position IS NOT NULL")
-    ),
+    Index("ix_events_audience_id", "audience_id", "position", postgresql_where=text("position IS NOT NULL")),
     postgresql_partition_by="RANGE (id)",
 )
 """`body` holds the exact bytes that feed and push send. `seq` is the order of writing, `position` that of commit."""

@@ -1,4 +1,4 @@
-"""Fair between endpoints, by any number of workers; and a claim costs the same however much is over, under an old snapshot."""
+"""Fair between endpoints, by any number of workers; and a claim costs the same however much is over."""
 
 import asyncio
 import contextlib
@@ -194,7 +194,9 @@ async def test_an_event_whose_transaction_took_long_is_numbered_although_later_o
     await slow.execute("BEGIN")
     await slow.execute(
         "INSERT INTO events (id, type, audience, audience_id, order_key, sequence, body, occurred_at)"
-        " VALUES (app.uuid7(), 'slow.one', 'school', $1, app.uuid7(), 1, '', now())".replace("$1", f"'{school.org_id}'")
+        " VALUES (app.uuid7(), 'slow.one', 'school', $1, app.uuid7(), 1, '', now())".replace(
+            "$1", f"'{school.org_id}'"
+        )
     )
     for _ in range(4):
         await world.emit(school, count=3)
