@@ -31,10 +31,6 @@ class Heads:
         """Whether everything that was due at some moment has been heard of."""
         return self._looked is not None
 
-    def forget(self) -> None:
-        """Begin anew: the next claim looks through the whole queue."""
-        self._looked = None
-
     def first(self, most: int) -> Sequence[Head]:
         """Up to so many whose turn it is."""
         return [head for head, _ in zip(self._lows.items(), range(most), strict=False)]

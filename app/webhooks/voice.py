@@ -133,7 +133,7 @@ class Worker:
             return []
         heads, claimed, looked = self._heads[lane], list[Claimed](), False
         if not heads.complete:
-            await self.look(lane)
+            await self.look(lane, beside=False)
         turns = len(heads)
         while len(claimed) < free and (turns > 0 or not looked):
             asked = heads.first(min(turns, max(VISITS, free)))
@@ -154,9 +154,9 @@ class Worker:
         if got.again is not None:
             self._wake_later(lane, got.again)
 
-    async def look(self, lane: str) -> None:
+    async def look(self, lane: str, *, beside: bool = True) -> None:
         """Find every endpoint with something due: at first, and now and then, should one have been missed."""
-        found, at = await self.queue.due_endpoints(lane)
+        found, at = await self.queue.due_endpoints(lane, beside=beside)
         self._heads[lane].found(found)
         self._heads[lane].looked(at)
 

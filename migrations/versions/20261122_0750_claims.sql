@@ -40,6 +40,7 @@ BEGIN
   v_xmin := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
   v_xmax := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   SELECT last_value INTO v_newest FROM events_seq;
+  IF s.low > v_newest THEN s.low := 0; s.marked_at := NULL; END IF;  -- restored without the sequence
   IF s.marked_at IS NULL OR s.mark_xid > v_xmax OR s.marked_at > clock_timestamp() THEN  -- new, or restored elsewhere
     s.mark := v_newest; s.mark_xid := NULL; s.marked_at := clock_timestamp();
   ELSIF s.mark_xid IS NULL AND s.marked_at < clock_timestamp() - interval '1 second' THEN
@@ -70,7 +71,8 @@ RETURNS TABLE (newest bigint, made integer, more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE v_last bigint; v_low bigint; v_from bigint; v_to bigint; v_behind integer := 0; e record; c record;
 BEGIN
-  SELECT s.last, s.low INTO v_last, v_low FROM sequencer s ORDER BY s.last DESC LIMIT 1;
+  SELECT s.last, CASE WHEN s.low <= q.last_value THEN s.low ELSE 0 END INTO v_last, v_low
+    FROM (SELECT * FROM sequencer ORDER BY last DESC LIMIT 1) s, events_seq q;
   SELECT f.position INTO v_from FROM fanout f ORDER BY f.position DESC LIMIT 1;
   IF v_last = v_from AND NOT EXISTS (SELECT 1 FROM events WHERE position IS NULL AND seq > v_low)
      AND NOT EXISTS (SELECT 1 FROM webhook_endpoints WHERE filled_to IS NOT NULL AND state <> 'off') THEN

@@ -26,7 +26,7 @@ _DUE = "SELECT endpoint_id, low, looked FROM app.due_endpoints($1)"
 _RECORD = "SELECT app.record_attempts($1, $2::jsonb)"
 _RENEW = "SELECT app.renew_leases($1, $2, $3)"
 _RELEASE = "SELECT app.release_leases($1)"
-_PATIENCE = 30.0
+_PATIENCE, _LOOK_PATIENCE = 30.0, 600.0
 _DOWN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -46,12 +46,12 @@ class Line:
         self._lock = asyncio.Lock()
         self._connection: Any = None
 
-    async def rows(self, sql: str, *args: Any) -> Sequence[Any]:  # noqa: ANN401
+    async def rows(self, sql: str, *args: Any, patience: float = _PATIENCE) -> Sequence[Any]:  # noqa: ANN401
         """The rows of one statement. Raises QueueDown or QueueRefused."""
         async with self._lock:
             try:
                 connection = await self._open()
-                found: Sequence[Any] = await connection.fetch(sql, *args, timeout=_PATIENCE)
+                found: Sequence[Any] = await connection.fetch(sql, *args, timeout=patience)
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 raise QueueRefused(f"{type(error).__name__}: {error}") from error
             except _DOWN as error:
@@ -134,9 +134,12 @@ class Queue:
         found = await self._lines["sequence"].rows(_SEQUENCE, most)
         return Step(*found[0]) if found else None
 
-    async def due_endpoints(self, lane: str) -> tuple[list[Head], datetime]:
-        """Every endpoint with something due in a lane and since when, and the moment at which it was so."""
-        *heads, last = await self._lines["look"].rows(_DUE, lane)
+    async def due_endpoints(self, lane: str, *, beside: bool) -> tuple[list[Head], datetime]:
+        """Every endpoint with something due in a lane and since when, and the moment at which it was so.
+
+        `beside` the claims of the lane, which go on meanwhile; otherwise in their place.
+        """
+        *heads, last = await self._lines["look" if beside else lane].rows(_DUE, lane, patience=_LOOK_PATIENCE)
         return [(row["endpoint_id"], row["low"]) for row in heads], last["looked"]
 
     async def claim(
