@@ -94,7 +94,7 @@ async def _latencies(made: Field, sink: Sinkhole, size: int) -> tuple[float, flo
     """Seconds from being due to being received, of the endpoints that never hang in either run."""
     healthy = {f"/{at}" for at in range(MANY - HANGING)}
     wanted = sum(1 for n in range(1, size + 1) if n % MANY < MANY - HANGING)
-    began, took = await made.open_gates(), []
+    began, took = await made.open_gates(), list[float]()
     while len(took) < wanted:
         if time.time() - began > 60 + size / 50:
             raise RuntimeError(f"{wanted} were due to healthy endpoints, {len(took)} have come")
