@@ -19,7 +19,7 @@ import uvloop
 from rich.console import Console
 
 from app.by_hand import Refused, Wanted, list_keys, make_client, master_key_fits, retire, rotate_keys
-from app.core import logs
+from app.core import logs, traces
 from app.core.embedded import EmbeddedFailed, forget, running_dsns
 from app.core.roles import ensure_roles_and_database, new_passwords
 from app.rules.words import OrganisationKind
@@ -94,6 +94,7 @@ def served() -> "FastAPI":
 
     settings = load()
     _begin_logs(settings)
+    traces.begin("tendays-api")
     made = create_app(settings)
     _spare_the_lasting()
     return made
@@ -115,6 +116,7 @@ def worker() -> None:
     settings = _beside_a_database()
     needed(settings, "worker_database_url")
     _begin_logs(settings)
+    traces.begin("tendays-worker")
     _mind_the_supervisor()
     from app.worker import run as work  # noqa: PLC0415 - as in `served`
 
@@ -215,10 +217,10 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 
 @cli.command()
 def rebuild() -> None:
-    """Count balances and summaries anew from the ledger; the ledger itself is not touched."""
+    """Count balances, summaries and kept figures anew from the ledger; the ledger itself is not touched."""
 
     async def recount(settings: Settings) -> None:
-        with step("Balances and summaries rebuilt"):
+        with step("Balances, summaries and kept figures rebuilt"):
             schools = await rebuild_all(settings)
         say(f"{schools} schools")
 

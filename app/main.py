@@ -16,7 +16,7 @@ from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
 from app.graphql.app import graphql_app
-from app.rest import contract, dev_clock, health, metrics, oauth, pages, problems, webhook_keys
+from app.rest import contract, dev_clock, health, metrics, oauth, pages, problems, seen, webhook_keys
 from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
@@ -35,6 +35,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its logs would hold what was sent and is not acceptable: pupils' data. Metrics are our own (core/metrics.py).
+        telemetry={"auto_configure": False, "logs": False, "metrics": False, "operation_spans": False},
     )
     app.state.house = house
     problems.install(app)
@@ -60,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     health.install(app)
     if settings.metrics:
         metrics.install(app)
+    seen.install(app)
     pages.install(app)
     _publish(app, (*ROUTERS, dev_clock.router))
     return app

@@ -5,11 +5,12 @@ import json
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from rich.console import Console
 from rich.progress import (
@@ -92,26 +93,34 @@ async def bring_up_to_date(settings: Settings) -> None:
 
 
 async def rebuild(settings: Settings) -> int:
-    """Count every school's balances and summaries anew from the ledger, school by school. Gives the schools."""
-    from app.core.db import Database  # noqa: PLC0415 - only this command opens the database itself
+    """Count every school's balances, summaries and kept figures anew from the ledger, school by school.
+
+    Gives how many schools.
+    """
+    from app.core.db import Database, system  # noqa: PLC0415 - only this command opens the database itself
+    from app.dashboards.service import keep  # noqa: PLC0415 - as above
     from app.ledger import service  # noqa: PLC0415 - as above
     from app.organisations import sql  # noqa: PLC0415 - as above
 
     db = await Database(needed(settings, "owner_database_url"), pool=1).open()
+    rows: Sequence[Any] = []
+    done: list[UUID] = []
     try:
-        done, after = 0, None
         while True:
             async with db.write(None) as tx:
-                rows = (await sql.page(tx, "organisation", [], after, PAGE))[:PAGE]
+                rows = (await sql.page(tx, "organisation", [], rows[-1]["id"] if rows else None, PAGE))[:PAGE]
             for school in (row["id"] for row in rows if row["kind"] == "school"):
                 async with db.write(None) as tx:
                     await service.rebuild(tx, school)
-                done += 1
+                done.append(school)
             if len(rows) < PAGE:
-                return done
-            after = rows[-1]["id"]
+                break
+        for school in done:  # only now: a school's figures may have a part from another's balances
+            async with db.write(system()) as tx:
+                await keep(tx, school)
     finally:
         await db.close()
+    return len(done)
 
 
 async def generate(settings: Settings, **much: int) -> None:
@@ -231,6 +240,8 @@ def _part(name: str, settings: Settings) -> Part:
     """A process of its own. It gets the addresses of its roles only: never the owner's."""
     environment = {
         "TENDAYS_SUPERVISED": "1",
+        # A person reads what is said here: not a line for each request, unless they asked for it.
+        "TENDAYS_LOG_LEVEL": settings.log_level if "log_level" in settings.model_fields_set else "warning",
         "TENDAYS_DATA_DIR": str(settings.data_dir),
         "TENDAYS_DATABASE_URL": settings.database_url or "",
         "TENDAYS_WORKER_DATABASE_URL": (settings.worker_database_url or "") if name == "worker" else "",

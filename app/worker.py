@@ -13,6 +13,8 @@ from app.bookings import upkeep as bookings
 from app.core import metrics
 from app.core.db import Database, system
 from app.core.egress import Egress
+from app.core.errors import Overloaded, Unavailable
+from app.dashboards import upkeep as dashboards
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
 from app.settings import Settings
@@ -68,6 +70,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("watch_endpoints", 30, webhooks.watch_endpoints),
     Chore("promote_waiting", 15, bookings.promote_waiting),
     Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),
+    Chore("keep_figures", 1, dashboards.keep_figures),
     Chore("forget_expired", 600, forget),
 )
 """What the house does by itself, and every how many seconds of wall time. What matters for a child comes first."""
@@ -136,6 +139,11 @@ async def _keep(db: Database, stop: asyncio.Event, chore: Chore) -> None:
     while not stop.is_set():
         try:
             await chore.run(db)
+        except (
+            Unavailable,
+            Overloaded,
+        ) as away:  # said once a turn, and without a traceback: it is no fault of ours
+            _log.warning("worker.waits", chore=chore.name, why=away.code)
         except Exception:  # noqa: BLE001  (a chore that fails once is done again, not given up)
             _log.exception("worker.chore", chore=chore.name)
         # Two workers drift apart instead of meeting at every turn.

@@ -56,7 +56,7 @@ class Counted:
 
     def caller(self, name: str, scopes: frozenset[str] = SCOPES) -> Caller:
         """The caller of this name."""
-        return Caller(self.clients[name], self.ids[name], ORGS[name], scopes, wall_now())
+        return Caller(self.clients[name], self.ids[name], ORGS.get(name, "school"), scopes, wall_now())
 
     async def insert(self, table: str, **values: object) -> UUID:
         """One row; gives its id."""

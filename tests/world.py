@@ -5,7 +5,7 @@ through `World`: `await world.post("school_a", "/v1/...", {...})` sends a token 
 Idempotency-Key.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,13 @@ import httpx
 import orjson
 import pytest_asyncio
 from fastapi import FastAPI
+from jsonschema import Draft202012Validator, FormatChecker
 
 from app.access.scopes import allowed_for
 from app.core.ids import new_id
 from app.core.roles import Dsns
 from app.main import create_app
+from app.outbox.catalogue import TYPES, data_schema
 from app.settings import Settings
 
 KINDS = {
@@ -249,7 +251,9 @@ async def world(dsns: Dsns, tmp_path_factory: Any) -> AsyncIterator[World]:
             made = World(app, http, owner, dsns, settings.data_dir)
             await _populate(made)
             yield made
+    problems = await problems_with_events(owner)
     await owner.close()
+    assert not problems, problems
 
 
 async def _populate(world: World) -> None:
@@ -323,3 +327,27 @@ async def _equip(world: World, employer: str) -> None:
             world.ids[school],
             world.ids["hub_a"],
         )
+
+
+# --- what was announced -----------------------------------------------------------------------------
+
+_JUDGES = {
+    name: Draft202012Validator(data_schema(kind), format_checker=FormatChecker())
+    for name, kind in TYPES.items()
+}
+
+
+async def problems_with_events(owner: asyncpg.Connection) -> list[str]:
+    """What is not as the catalogue says, of everything that a module's tests have announced. Numbered ones are whole."""
+    rows = await owner.fetch("SELECT type, audience, audience_id, order_key, sequence, body FROM events")
+    return [problem for row in rows for problem in _problems_with_event(row)]
+
+
+def _problems_with_event(row: asyncpg.Record) -> Iterator[str]:
+    told = orjson.loads(row["body"])
+    for error in _JUDGES[row["type"]].iter_errors(told):
+        yield f"{row['type']}: {error.json_path} {error.message[:200]}"
+    said = (told["type"], told["audience"], told["order_key"], told["sequence"])
+    side = {"side": row["audience"], "id": str(row["audience_id"])}
+    if said != (row["type"], side, str(row["order_key"]), row["sequence"]):
+        yield f"{row['type']}: the row and the body differ"

@@ -206,10 +206,10 @@ async def page(
     external_ref: str | None,
     starts_from: datetime | None,
     starts_to: datetime | None,
-    programme_id: UUID | None,
-    strand_id: UUID | None,
     after: UUID | None,
     limit: int,
+    programme_id: UUID | None = None,
+    strand_id: UUID | None = None,
 ) -> Sequence[Row]:
     """One side's bookings in the order of their ids, one row more than `limit` if there is a next page."""
     stmt = _mine(school_id, employer_id)

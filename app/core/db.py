@@ -31,6 +31,7 @@ from app.core.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    Overloaded,
     Problem,
     Unauthenticated,
     Unavailable,
@@ -190,16 +191,19 @@ class Database:
     """The engine and the pool of one role. `statements` counts what both doors sent (beside BEGIN and COMMIT)."""
 
     def __init__(
-        self, dsn: str, *, development: bool = False, pool: int = 10, replica_dsn: str | None = None
-    ) -> None:
+        self, dsn: str, *, development: bool = False, pool: int = 10, wait: float = 10.0,
+        replica_dsn: str | None = None
+    ) -> None:  # fmt: skip
         """`dsn` is `postgresql://user:password@host:port/name`; reads go to `replica_dsn` if given.
 
-        `development` lets the domain clock be moved, at the price of one more statement per read.
+        `development` lets the domain clock be moved, at the price of one more statement per read. Each door has at most
+        `pool` connections; who gets none within `wait` seconds is refused (Overloaded).
         """
         self._dsn = dsn
         self._replica = replica_dsn or dsn
         self._development = development
         self._size = pool
+        self._wait = wait
         self._engine: AsyncEngine | None = None
         self._pool: asyncpg.Pool | None = None
         self.statements = 0
@@ -215,7 +219,7 @@ class Database:
             self._dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=self._size,
             max_overflow=0,
-            pool_timeout=10,
+            pool_timeout=self._wait,
             connect_args={"server_settings": _SERVER_SETTINGS},
             json_serializer=_as_json,
             json_deserializer=orjson.loads,
@@ -274,6 +278,8 @@ class Database:
                 if caller is not None:
                     tx.caller = caller.at(await tx.value(_enter(caller)))
                 yield tx
+        except exc.TimeoutError as error:
+            raise Overloaded from error
         except exc.DBAPIError as error:
             raise translated(error) from error
         except _FROM_BELOW as error:
@@ -286,7 +292,7 @@ class Database:
             msg = "the database is not open"
             raise RuntimeError(msg)
         try:
-            async with self._pool.acquire() as connection:
+            async with self._pool.acquire(timeout=self._wait) as connection:
                 try:
                     await connection.execute(_begin(caller))
                     tx = Reader(connection, caller.at(wall_now()), self)
@@ -296,6 +302,8 @@ class Database:
                 finally:
                     if not connection.is_closed():
                         await connection.execute("ROLLBACK")
+        except TimeoutError as error:
+            raise Overloaded from error
         except _FROM_BELOW as error:
             raise _translated(error) from error
 

@@ -89,6 +89,18 @@ class Unavailable(Problem):
         )
 
 
+class Overloaded(Problem):
+    """Every connection to the database is in use, and none came free in time (503). Nothing was begun."""
+
+    def __init__(self) -> None:
+        """Always the same words."""
+        super().__init__(
+            "overloaded",
+            "Too much is going on at present; nothing was done. Ask again in a moment.",
+            extra={"retry_after": 2},
+        )
+
+
 class ConstraintBroken(Conflict):
     """A database constraint said no. A service that expects it translates it by `constraint`."""
 

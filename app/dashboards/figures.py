@@ -86,17 +86,21 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a figure stands on. `partial`: some school of the set has no data, and the figure leaves it out."""
+    """What a figure stands on. `partial`: some school of the set has no data, and the figure leaves it out.
+
+    Rolls, syncs, grants and overdue attendance are of now; None where a past moment of knowledge was asked for.
+    """
 
     schools: int
     schools_unknown: int
-    roll_complete: bool
-    schools_roll_complete: int
+    roll_complete: bool | None
+    schools_roll_complete: int | None
     oldest_sync: datetime | None
     newest_sync: datetime | None
-    field_groups: tuple[str, ...]
-    attendance_overdue: int
+    field_groups: tuple[str, ...] | None
+    attendance_overdue: int | None
     rounded: bool
+    known: datetime | None = None
 
     @property
     def partial(self) -> bool:
@@ -124,13 +128,17 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Everything a caller may count on one date: schools, groups, and by-kind counts where they were asked for."""
+    """Everything a caller may count on one date: schools, groups, and by-kind counts where they were asked for.
+
+    `known` is the moment of knowledge that was asked for; None is all that is known.
+    """
 
     schools: Mapping[UUID, School]
     groups: Mapping[UUID, Sequence[Group]]
     kinds: Mapping[UUID, Mapping[ExperienceKind, Counts]]
     hidden: frozenset[str]
     rounds: bool
+    known: datetime | None = None
 
 
 def school_of(row: Row) -> School:
@@ -214,7 +222,7 @@ def _hidden(sizes: tuple[Size, ...]) -> frozenset[str]:
     sums: defaultdict[str, set[str]] = defaultdict(set)
     for places, parts, _ in sizes:
         _relate(sums, places, parts)
-    return Sums(bases, ranks).held(sums.values())
+    return Sums(bases, ranks).held_together(sums.values())
 
 
 _RANKS = ((4, 1, 0), (5, 3, 2), (6, 3, 2))
@@ -445,6 +453,9 @@ def _nearest(number: int, step: int) -> int:
 
 
 def _basis(table: Table, schools: Sequence[School]) -> Basis:
+    if table.known is not None:
+        unknown = sum(one.id not in table.groups for one in schools)
+        return Basis(len(schools), unknown, None, None, None, None, None, None, table.rounds, table.known)
     syncs = sorted(one.last_sync_at for one in schools if one.last_sync_at)
     complete = sum(one.roll_complete_at is not None for one in schools)
     granted = [one.field_groups for one in schools if one.id in table.groups]

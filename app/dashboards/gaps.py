@@ -14,7 +14,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.core.db import Row
-from app.core.errors import Forbidden
+from app.core.errors import Forbidden, invalid
 from app.dashboards import figures
 from app.dashboards.figures import NO_YEAR, Basis, Counts, Figures, Group, Place, School
 from app.dashboards.withheld import Roll, Told, key, withheld
@@ -149,9 +149,14 @@ def _held(coverage: figures.Table, traits: Mapping[UUID, Sequence[Trait]]) -> fr
         for some in coverage.groups.values()
         for one in some
     ]
+    # The same few names for thousands of counts.
+    names = {school: str(school) for school in traits}
+    parts = {
+        (one.nc_year, one.stage): figures.parts(one)[2] for some in coverage.groups.values() for one in some
+    }
     told = [
-        Told(str(one.group.school_id), figures.parts(one.group)[2], one.field, one.value, one.group.counts.pupils)
-        for some in traits.values()
+        Told(names[school], parts[one.group.nc_year, one.group.stage], one.field, one.value, one.group.counts.pupils)
+        for school, some in traits.items()
         for one in some
     ]  # fmt: skip
     by_value = sorted(told, key=lambda one: (*one[:3], one.value or "", one.pupils))
@@ -174,8 +179,10 @@ def published(
     """The field groups that this cut is answered for: those asked for, or all there are (`fields` None).
 
     Forbidden for hubs and above: `cut_not_published` (one school by year group), `hub_level_only` (looked-after children
-    and young carers of one school, by school or by year group).
+    and young carers of one school, by school or by year group). Invalid at `/groups`: one that is no characteristic.
     """
+    if set(fields or ()) - set(CHARACTERISTIC_GROUPS):
+        raise invalid("/groups", "out_of_range", f"Characteristics: {', '.join(CHARACTERISTIC_GROUPS)}.")
     asked = list(dict.fromkeys(fields)) if fields is not None else list(CHARACTERISTIC_GROUPS)
     if not rounds:
         return asked
@@ -192,6 +199,11 @@ def published(
             f"Hubs see {' and '.join(closed)} over the whole hub only, neither by school nor by year group.",
         )
     return [one for one in asked if one not in HUB_LEVEL_ONLY_GROUPS]
+
+
+def is_school(place: Place) -> bool:
+    """Whether a place is one school by itself."""
+    return [place.key] == [str(one.id) for one in place.schools]
 
 
 def lines(table: Table, place: Place, cut: Cut | None, fields: Sequence[FieldGroup]) -> list[Line]:
@@ -222,8 +234,7 @@ def _cut(table: Table, place: Place, cut: Cut | None) -> Iterator[At]:
             if year in found:
                 yield At(year, place, year, None, (f"{position:02d}",))
     else:
-        only = place.schools[0] if [place.key] == [str(one.id) for one in place.schools] else None
-        yield At("all", place, None, only, ("all",))
+        yield At("all", place, None, place.schools[0] if is_school(place) else None, ("all",))
 
 
 def _tally(table: Table, place: Place, cut: Cut | None) -> Tally:

@@ -1,5 +1,6 @@
 """Coverage for a caller: reads the counts, and makes them into figures that this caller may be shown."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from app.core.caller import Caller
 from app.core.clock import school_day, wall_now
-from app.core.db import Door
+from app.core.db import Door, Writer
 from app.core.errors import invalid
 from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Table
@@ -56,6 +57,8 @@ def period(
     (`/knownAt`), as what is being recorded just then may still come in under it.
     """
     today = school_day(caller.now)
+    if known_at is not None and known_at.tzinfo is None:
+        raise invalid("/knownAt", "offset_required", "A moment with its offset from UTC: 2027-03-31T22:00:00Z.")
     if as_at is not None and not date(_FIRST_YEAR, 9, 1) <= as_at <= today:
         raise invalid("/asAt", "out_of_range", f"A day from 1 September {_FIRST_YEAR} to {today}.")
     if known_at is not None and known_at > wall_now() - SETTLED:
@@ -82,12 +85,12 @@ async def table(
         one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on, asked.known))
     }  # fmt: skip
     cells = await sql.cells(
-        tx, None if on_whole else schools, asked.on, asked.year, _marks(asked.on), year_only=asked.year_only,
+        tx, None if on_whole else schools, asked.on, asked.year, marks(asked.on), year_only=asked.year_only,
         known=asked.known,
     )  # fmt: skip
     groups = [figures.group_of(row) for row in cells]
     held = figures.hidden(groups, found) if on_whole else frozenset()
-    return Table(found, figures.by_school(groups), {}, held, on_whole)
+    return Table(found, figures.by_school(groups), {}, held, on_whole, asked.known)
 
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:
@@ -104,14 +107,23 @@ async def by_characteristic(
     `counts` is the table of the same period and schools. Where figures are rounded all schools are always read.
     """
     rows = await sql.traits(
-        tx, None if counts.rounds else schools, asked.on, asked.year, _marks(asked.on),
+        tx, None if counts.rounds else schools, asked.on, asked.year, marks(asked.on),
         year_only=asked.year_only, known=asked.known,
     )  # fmt: skip
-    return gaps.table(counts, map(gaps.trait_of, rows))
+    # What is withheld takes a while of a large hub, and others are waiting.
+    return await asyncio.to_thread(gaps.table, counts, [gaps.trait_of(row) for row in rows])
 
 
-def _marks(day: date) -> dict[str, int]:
-    """The marks to reach, in minutes, of the entitlement in force on a day."""
+async def keep(tx: Writer, school_id: UUID) -> bool:
+    """Keep a school's figures of today, so that they need not be added up at each question; False if somebody else
+    is at it.
+    """
+    today = school_day(tx.caller.now)
+    return await sql.keep(tx, school_id, today, academic_year(today), marks(today))
+
+
+def marks(day: date) -> dict[str, int]:
+    """The marks to reach, in minutes, of the entitlement in force on a day, in the order in which they are kept."""
     policy = policy_on(day)
     return {
         "activity": _mark(policy, EntitlementBand.YEARS_7_9),

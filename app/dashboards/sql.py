@@ -1,14 +1,18 @@
 """What dashboards read: aggregates through functions that count for the caller, and the lists around them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Date,
+    Integer,
     Select,
     Table,
+    Text,
     Uuid,
     and_,
     any_,
@@ -21,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from app.core.db import Door, Row
+from app.core.db import Door, Row, Writer
 from app.organisations.tables import memberships, organisations
 from app.programmes.tables import programme_schools, programmes, strands
 
@@ -66,6 +70,23 @@ _KINDS = select(
     ).table_valued("school_id", "kind", "reached", "minutes", "days", "bm5", "bm6")
 )
 
+_TO_KEEP = select(
+    func.app.schools_to_keep(
+        bindparam("day"), cast(bindparam("marks"), ARRAY(Integer)), bindparam("rest"), bindparam("most")
+    ).label("school_id")
+)
+_KEEP = select(
+    func.app.keep_cells(
+        bindparam("school"),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("activity"),
+        bindparam("placement"),
+        bindparam("week"),
+        bindparam("total"),
+    )
+)
+
 
 async def basis(tx: Door, day: date, known: datetime | None = None) -> Sequence[Row]:
     """Every school whose figures the caller may see on a day, by name, with its hub and what its data stand on.
@@ -76,7 +97,7 @@ async def basis(tx: Door, day: date, known: datetime | None = None) -> Sequence[
 
 
 async def cells(
-    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Row, *, year_only: bool,
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Mapping[str, int], *, year_only: bool,
     known: datetime | None = None
 ) -> Sequence[Row]:  # fmt: skip
     """Counts by school and NC year; `schools` None is all that the caller may count. `marks` are in minutes."""
@@ -91,6 +112,23 @@ async def kinds(
     """Counts by school and kind of experience, of the same pupils."""
     asked = {"schools": schools, "day": day, "year": year, "year_only": year_only, "known": known}
     return await tx.rows(_KINDS, asked)
+
+
+async def schools_to_keep(
+    tx: Door, day: date, marks: Mapping[str, int], *, rest: int, most: int
+) -> list[UUID]:
+    """Schools whose kept figures are not (or no longer) those of a day, the longest waiting first, at most so many.
+
+    None that was kept less than `rest` seconds ago. `marks` are in minutes.
+    """
+    asked = {"day": day, "marks": list(marks.values()), "rest": rest, "most": most}
+    return [row["school_id"] for row in await tx.rows(_TO_KEEP, asked)]
+
+
+async def keep(tx: Writer, school_id: UUID, day: date, year: int, marks: Mapping[str, int]) -> bool:
+    """Keep a school's figures of a day; False if somebody else is at it. `marks` are in minutes."""
+    asked = {"school": school_id, "day": day, "year": year, **marks}
+    return bool(await tx.value(_KEEP, asked))
 
 
 async def organisation(tx: Door, org_id: UUID, kind: str | None = None) -> Row | None:
@@ -297,3 +335,102 @@ async def traits(
         "schools": schools, "day": day, "year": year, "year_only": year_only, "known": known, **marks
     }  # fmt: skip
     return await tx.rows(_TRAITS, asked)
+
+
+# --- shortfall and capacity, employers, variety -------------------------------------------------------
+
+_TEXTS, _BIGS, _INTS = ARRAY(Text), ARRAY(BigInteger), ARRAY(Integer)
+
+_SHORTFALL = select(
+    func.app.market_shortfall(
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        cast(bindparam("known"), _MOMENT),
+        bindparam("activity"),
+        bindparam("placement"),
+    ).table_valued(
+        "school_id", "nc_year", "settled_year", "pupils", "below", "minutes", "half_days", "whole_days"
+    )
+)
+_OPEN = select(
+    func.app.market_open(
+        cast(bindparam("schools"), _IDS),
+        cast(bindparam("masks"), _INTS),
+        cast(bindparam("until"), _MOMENT),
+        bindparam("lawful"),
+        bindparam("cap"),
+        cast(bindparam("kinds"), _TEXTS),
+        cast(bindparam("liabilities"), _TEXTS),
+        cast(bindparam("pounds"), _BIGS),
+        bindparam("by_employer"),
+    ).table_valued(
+        "employer_id", "placement", "year_mask", "schools", "slots", "places", "minutes", "here_minutes"
+    )
+)
+_DEALINGS = select(
+    func.app.market_dealings(
+        cast(bindparam("schools"), _IDS),
+        cast(bindparam("since"), Date),
+        bindparam("day"),
+        cast(bindparam("known"), _MOMENT),
+    ).table_valued(
+        "employer_id", "school_id", "reached", "requested", "confirmed", "declined", "expired", "places", "reasons",
+        "answered",
+    )
+)  # fmt: skip
+_EMPLOYERS = select(
+    func.app.market_employers(
+        cast(bindparam("employers"), _IDS),
+        cast(bindparam("schools"), _IDS),
+        cast(bindparam("since"), Date),
+        bindparam("day"),
+        cast(bindparam("known"), _MOMENT),
+    ).table_valued("employer_id", "name", "size_band", "sectors", "schools", "slots", "places", "filled")
+)
+_VARIETY = select(
+    func.app.market_variety(
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
+        cast(bindparam("kinds"), _TEXTS),
+    ).table_valued(
+        "school_id", "nc_year", "settled_year", "pupils", "employers", "employers_spread", "sectors",
+        "sectors_spread", "kinds", "kinds_spread", "minutes", "in_person", "known_minutes", "sme_minutes",
+    )
+)  # fmt: skip
+
+
+async def shortfall(tx: Door, schools: Sequence[UUID] | None, asked: Row, marks: Row) -> Sequence[Row]:
+    """What pupils lack, by school and NC year; `asked` has day, year and known, `marks` activity and placement."""
+    return await tx.rows(_SHORTFALL, {"schools": schools, **asked, **marks})
+
+
+async def open_to(tx: Door, masks: Mapping[UUID, int], asked: Row, *, by_employer: bool) -> Sequence[Row]:
+    """What is open to schools with these year groups (as bits), until a moment; see the migration for `asked`."""
+    given = {"schools": list(masks), "masks": list(masks.values()), "by_employer": by_employer}
+    return await tx.rows(_OPEN, {**given, **asked})
+
+
+async def dealings(
+    tx: Door, schools: Sequence[UUID] | None, since: date | None, day: date, known: datetime | None
+) -> Sequence[Row]:
+    """What employers and schools have had to do with each other in a period, a row for each two."""
+    return await tx.rows(_DEALINGS, {"schools": schools, "since": since, "day": day, "known": known})
+
+
+async def employers(tx: Door, ids: Sequence[UUID], schools: Sequence[UUID], asked: Row) -> Sequence[Row]:
+    """Who these employers are, and what they offered in a past period to which of the schools (by position).
+
+    `asked` has since (or None), day and known.
+    """
+    return await tx.rows(_EMPLOYERS, {"employers": list(ids), "schools": list(schools), **asked})
+
+
+async def variety(
+    tx: Door, schools: Sequence[UUID] | None, asked: Row, kinds: Sequence[str]
+) -> Sequence[Row]:
+    """How varied pupils' experiences were, by school and NC year; `asked` has day, year, year_only and known."""
+    return await tx.rows(_VARIETY, {"schools": schools, **asked, "kinds": list(kinds)})

@@ -9,6 +9,7 @@ before a year of the hub, and that before the total of a school.
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from app.dashboards.linear import move
 from app.rules.coverage import SMALLEST_BASE
 
 Key = str
@@ -51,6 +52,41 @@ class Sums:
             waiting.extend(of[given_up])
             waiting.append(one)
         return frozenset(key for key in self._bases if self._root(key) in hidden)
+
+    def held_together(self, sums: Iterable[Iterable[Key]]) -> frozenset[Key]:
+        """The same, and as many more as it takes that nothing small follows from several sums together."""
+        sets = [frozenset(one) for one in sums]
+        found = self.held(sets)
+        while more := self._given_away(sets, found):
+            found = self.held(sets, also=found | more)
+        return found
+
+    def _given_away(self, sets: Sequence[frozenset[Key]], held: frozenset[Key]) -> frozenset[Key]:
+        """What goes for the sake of a small group that follows from all that is shown."""
+        number = {root: at for at, root in enumerate(sorted({self._root(key) for key in held}))}
+        moved = move((self._equation(one, number) for one in sets), len(number))
+        following = {
+            root for root, at in number.items() if self._bases[root] < SMALLEST_BASE and not moved[at]
+        }
+        going: set[Key] = set()
+        for root in following:
+            touched = [one for one in sets if root in map(self._root, one)]
+            near = self._shown(touched, held) or self._shown([one for one in sets if one & held], held)
+            if near:
+                going.add(min(near, key=lambda key: (self._ranks[key], self._bases[key], key)))
+        return frozenset(going)
+
+    def _equation(self, one: frozenset[Key], number: Mapping[Key, int]) -> dict[int, int]:
+        """A total less its parts, of which what is shown is known."""
+        total = max(one, key=lambda key: (self._bases[key], key))
+        found: dict[int, int] = defaultdict(int)
+        for key in one:
+            if (root := self._root(key)) in number:
+                found[number[root]] += -1 if key == total else 1
+        return {at: times for at, times in found.items() if times}
+
+    def _shown(self, sets: Iterable[frozenset[Key]], held: frozenset[Key]) -> set[Key]:
+        return {key for one in sets for key in one - held}
 
     def _safe(self, held: Iterable[Key]) -> bool:
         bases = [self._bases[key] for key in held]

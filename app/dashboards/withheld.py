@@ -161,6 +161,7 @@ class _Grid:
             parts = [one for one in unseen[school] if year in {None, one}]
             yield dict.fromkeys(pieces, 1) | {number[school, one]: PRIME - 1 for one in parts}
         yield from (dict.fromkeys(some, 1) for some in self._unseen_sums(number).values())
+        yield from ({at: 1} for at, one in enumerate(self.pieces) if one.value is None)
         shown = {tuple(pieces) for name, pieces in self._of.items() if name not in held}
         yield from (dict.fromkeys(pieces, 1) for pieces in sorted(shown))
 
@@ -187,25 +188,34 @@ class _Grid:
         """Of each thing that must not be known and does not move: the figures that split the same pupils."""
         for at, one in enumerate(self.pieces):
             if one.sensitive and not moved[at]:
-                yield self._near(one)
+                yield self._near([one], held)
         for name in held:
             if self._bases[name] < SMALLEST_BASE and not sum(moved[at] for at in self._of[name]) % PRIME:
-                yield set().union(*(self._near(self.pieces[at]) for at in self._of[name]))
-        for where, unknown in number.items():
-            roll = self._rolls[where]
-            if roll.pupils < SMALLEST_BASE and not moved[unknown]:
-                for group in FieldGroup:
-                    yield self._beside(roll, group)
+                yield self._near([self.pieces[at] for at in self._of[name]], held)
+        if any(
+            self._rolls[at].pupils < SMALLEST_BASE and not moved[unknown] for at, unknown in number.items()
+        ):
+            for group in FieldGroup:
+                yield self._beside(group, number)
 
-    def _near(self, one: _Piece) -> set[str]:
-        values = VALUES[one.group]
-        years = {None, one.year}
-        return {key(place, one.group, value, year) for place in one.places for value in values for year in years}
+    def _near(self, pieces: Sequence[_Piece], held: frozenset[str]) -> set[str]:
+        """The shown figures of the same pupils, whatever their value; of the whole group if none of these is left."""
+        group = pieces[0].group
+        near = {
+            key(place, group, value, year)
+            for one in pieces for place in one.places for value in VALUES[group] for year in (None, one.year)
+        }  # fmt: skip
+        if near & self._ranks.keys() - held:
+            return near
+        return {name for name in self._ranks if name not in self._silent and f"|{group}=" in name}
 
-    def _beside(self, roll: Roll, group: FieldGroup) -> set[str]:
-        """What tells how many of the others there are, and so of these: the difference between coverage and its split."""
-        values, years = VALUES.get(group, ()), (None, roll.year)
-        return {key(place, group, value, year) for place in roll.places[1:] for value in values for year in years}
+    def _beside(self, group: FieldGroup, number: Iterable[tuple[str, str]]) -> set[str]:
+        """What tells how many pupils are where coverage does not: sums over places that contain such."""
+        unseen = [self._rolls[at] for at in number]
+        return {
+            key(place, group, value, year)
+            for roll in unseen for place in roll.places[1:] for value in VALUES.get(group, ()) for year in (None, roll.year)
+        }  # fmt: skip
 
     def _least(self, near: set[str], held: frozenset[str]) -> set[str]:
         """The figure of least interest among those that are shown."""
@@ -227,6 +237,10 @@ def _pieces(rolls: Mapping[tuple[str, str], Roll], told: Iterable[Told]) -> Iter
     counts: defaultdict[tuple[str, str | None, FieldGroup, str | None], int] = defaultdict(int)
     groups: defaultdict[str, set[FieldGroup]] = defaultdict(set)
     for one in told:
+        if (one.school, one.part) not in rolls:
+            raise ValueError(
+                "a split of pupils that coverage does not count"
+            )  # and so not judged: never show it
         whole = one.group in HUB_LEVEL_ONLY_GROUPS
         counts[one.school, None if whole else one.part, one.group, one.value] += one.pupils
         groups[one.school].add(one.group)

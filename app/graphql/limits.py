@@ -34,6 +34,7 @@ MAX_FRAGMENTS: Final = 50
 
 # The most lines a cut can have, where that is fewer than a page: a page of kinds is never 200 long.
 _LINES: Final = {"YEAR_GROUP": 20, "KEY_STAGE": 8, "KIND": 9}
+_GROUPS = 30  # of employers: sectors are the most
 _ENOUGH = MAX_COST * 1_000  # where counting stops being of interest
 
 
@@ -172,10 +173,14 @@ def _argument(field: FieldNode, name: str) -> ValueNode | None:
 
 def _page(field: FieldNode) -> int:
     """How often what stands inside the field can appear."""
-    if field.name.value not in {"schools", "programmes", "coverage"}:
+    if field.name.value == "groups":
+        return _GROUPS
+    if field.name.value not in {"schools", "programmes", "coverage", "gaps", "capacity", "variety", "each"}:
         return 1
     first = _argument(field, "first")
     size = MAX_LIMIT if isinstance(first, VariableNode) else DEFAULT_LIMIT
     if isinstance(first, IntValueNode):
         size = max(1, int(first.value))
+    if field.name.value == "gaps":
+        return size  # each year group has a line for each value
     return min(size, _LINES.get(getattr(_argument(field, "by"), "value", ""), size))

@@ -8,12 +8,14 @@ import strawberry
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT
-from app.dashboards import figures, sql
+from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Cut, Line, Place, Table
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
+from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import node_id
+from app.graphql.market import Around, Where
 from app.graphql.programmes import (
     ProgrammeBudgets,
     ProgrammeFigures,
@@ -22,7 +24,7 @@ from app.graphql.programmes import (
     figures_of,
     progress_of,
 )
-from app.graphql.session import Info, Session
+from app.graphql.session import Info, Session, When
 from app.rules.words import ExperienceKind, KeyStage
 
 COVERAGE, PROGRAMMES = "coverage:read", "programmes:read"
@@ -88,10 +90,7 @@ class Coverage:
     @answers("The school, where the line is one school's.")
     def school(self) -> "School | None":
         """By its id, without another question."""
-        found = self.line.school
-        if found is None:
-            return None
-        return School(id=node_id("School", found.id), uuid=found.id, name=found.name, urn=found.urn)
+        return school_shown(self.line.school) if self.line.school else None
 
     def _named(self, cut: Cut) -> str | None:
         return self.line.key if self.line.cut is cut and self.line.key != figures.NO_YEAR else None
@@ -107,7 +106,7 @@ class CoverageConnection(Connection[Coverage]):
 
 
 @strawberry.type(description="A school whose figures you may see.")
-class School(Node):
+class School(Node, Around):
     """A school."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -125,13 +124,13 @@ class School(Node):
         return next((trust_of(row) for row in await self._parents(info, "trust")), None)
 
     @answers("The figures of the whole school.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Loaded for all schools of the document at once."""
-        info.context.require(COVERAGE)
-        table = await info.context.tables.load((academic_year, self.uuid))
-        return await line_of(
-            info.context, academic_year, figures.whole(table, figures.at_school(table, self.uuid))
-        )
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await asked.table(info.context, self.uuid)
+        return await asked.line(info.context, figures.whole(table, figures.at_school(table, self.uuid)))
 
     @answers("The school's figures, cut.")
     async def coverage(
@@ -139,20 +138,46 @@ class School(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Loaded for all schools of the document at once."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context, self.uuid)
         return await asked.answer(info.context, table, figures.at_school(table, self.uuid))
+
+    @answers(
+        "The school's pupils by characteristic, and who of them has had nothing. For hubs not by YEAR_GROUP."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Loaded for all schools of the document at once."""
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked, self.uuid)
+        place = figures.at_school(table.coverage, self.uuid)
+        return await asked.answer(info.context, place, table, school_shown)
+
+    def asked_of(self, _info: Info) -> tuple[Where, UUID | None]:
+        """Of the school."""
+        return lambda table: figures.at_school(table, self.uuid), self.uuid
 
     async def _parents(self, info: Info, relation: str) -> list[Row]:
         return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
 
 
 @strawberry.type(description="A careers hub.")
-class Hub(Node):
+class Hub(Node, Around):
     """A hub."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -171,33 +196,66 @@ class Hub(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Of all its schools together."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await self._table(info, asked)
         return await asked.answer(info.context, table, figures.at_hub(table, self.uuid))
 
     @answers("The figures of the whole hub. For the hub itself and those above it.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Of all its schools together."""
-        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
-        return await line_of(
-            info.context, academic_year, figures.whole(table, figures.at_hub(table, self.uuid))
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await self._table(info, asked)
+        return await asked.line(info.context, figures.whole(table, figures.at_hub(table, self.uuid)))
+
+    @answers(
+        "The hub's pupils by characteristic, and who of them has had nothing. For the hub itself and those above it."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Of all its schools together."""
+        self._only_from_above(info)
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked)
+        return await asked.answer(
+            info.context, figures.at_hub(table.coverage, self.uuid), table, school_shown
         )
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
+        self._only_from_above(info)
+        return await asked.table(info.context)
+
+    def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
+        """Of the hub's schools."""
+        self._only_from_above(info)
+        return lambda table: figures.at_hub(table, self.uuid), None
+
+    def _only_from_above(self, info: Info) -> None:
         caller = info.context.caller
         if caller.org_kind not in {"authority", "national"} and caller.org_id != self.uuid:
             raise NotFound(
                 "coverage"
             )  # a school knows its hub by name, and would see its own figures as the hub's
-        return await asked.table(info.context)
 
 
 @strawberry.type(description="A multi-academy trust.")
-class Trust(Node):
+class Trust(Node, Around):
     """A trust."""
 
     uuid: UUID = strawberry.field(description="Its id in REST.")
@@ -216,24 +274,59 @@ class Trust(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Of all its academies together."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await self._table(info, asked)
         return await asked.answer(info.context, table, figures.everywhere(table))
 
     @answers("The figures of the whole trust; exact. For the trust itself.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Of all its academies together."""
-        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
-        return await line_of(info.context, academic_year, figures.whole(table, figures.everywhere(table)))
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await self._table(info, asked)
+        return await asked.line(info.context, figures.whole(table, figures.everywhere(table)))
 
-    async def _table(self, info: Info, asked: "Asked") -> Table:
+    @answers(
+        "The pupils of the trust's academies by characteristic, and who of them has had nothing; exact. For the trust "
+        "itself."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """Of all its academies together."""
         if info.context.caller.org_id != self.uuid:
             raise NotFound("coverage")
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked)
+        return await asked.answer(info.context, figures.everywhere(table.coverage), table, school_shown)
+
+    async def _table(self, info: Info, asked: "Asked") -> Table:
+        self._only_itself(info)
         return await asked.table(info.context)
+
+    def asked_of(self, info: Info) -> tuple[Where, UUID | None]:
+        """Of the trust's academies."""
+        self._only_itself(info)
+        return figures.everywhere, None
+
+    def _only_itself(self, info: Info) -> None:
+        if info.context.caller.org_id != self.uuid:
+            raise NotFound("coverage")
 
 
 @strawberry.type(description="A model under test within a programme.")
@@ -359,6 +452,11 @@ def school_of(row: Row) -> School:
     return School(id=node_id("School", row["id"]), uuid=row["id"], name=row["name"], urn=row["urn"])
 
 
+def school_shown(found: figures.School) -> School:
+    """A school that was counted."""
+    return School(id=node_id("School", found.id), uuid=found.id, name=found.name, urn=found.urn)
+
+
 def hub_of(row: Row) -> Hub:
     """A hub's row."""
     return Hub(id=node_id("Hub", row["id"]), uuid=row["id"], name=row["name"])
@@ -418,31 +516,35 @@ async def school_page(
 class Asked:
     """One question for coverage, and the page of it that is wanted."""
 
-    def __init__(
-        self, by: Cut, year: int | None, first: int = DEFAULT_LIMIT, after: str | None = None
-    ) -> None:
-        """As the arguments have it."""
-        self.by, self.year, self.first, self.after = by, year, first, after
+    def __init__(self, by: Cut, when: When, first: int = DEFAULT_LIMIT, after: str | None = None) -> None:
+        """As the arguments have it: the cut; the academic year, the day and the moment of knowledge; the page."""
+        self.by, self.when, self.first, self.after = by, when, first, after
 
     async def table(self, session: Session, school: UUID | None = None) -> Table:
         """The counts: of one school (loaded with the others of the document), or of all."""
         session.require(COVERAGE)
         loader = session.kinds if self.by is Cut.KIND else session.tables
-        return await loader.load((self.year, school))
+        return await loader.load((self.when, school))
 
     async def answer(self, session: Session, table: Table, place: Place) -> CoverageConnection:
         """The page."""
-        page = turn(session.cursors, f"coverage:{place.key}:{self.by}:{self.year}", self.first, self.after)
+        scope = f"coverage:{place.key}:{self.by}:{':'.join(map(str, self.when))}"
+        page = turn(session.cursors, scope, self.first, self.after)
         found = sorted(figures.lines(table, place, self.by), key=lambda line: line.order)
         left = [line for line in found if page.after is None or list(line.order) > page.after]
-        on = (await session.period(self.year)).on
+        on, year = (await session.period(*self.when)).on, self.when[0]
         edges, where = page.page(
-            left, lambda line: line.order, lambda line: Coverage(line=line, on=on, year=self.year)
+            left, lambda line: line.order, lambda line: Coverage(line=line, on=on, year=year)
         )
-        total = Coverage(line=figures.whole(table, place), on=on, year=self.year)
+        total = Coverage(line=figures.whole(table, place), on=on, year=year)
         return CoverageConnection(edges=edges, page_info=where, total_count=len(found), total=total)
 
+    async def line(self, session: Session, line: Line) -> Coverage:
+        """One line, dated."""
+        return Coverage(line=line, on=(await session.period(*self.when)).on, year=self.when[0])
 
-async def line_of(session: Session, year: int | None, line: Line) -> Coverage:
-    """One line, dated."""
-    return Coverage(line=line, on=(await session.period(year)).on, year=year)
+
+async def gap_table(session: Session, asked: GapsAsked, school: UUID | None = None) -> gaps.Table:
+    """The counts by characteristic: of one school (loaded with the others of the document), or of all."""
+    session.require(COVERAGE)
+    return await session.gaps.load((asked.period, school))

@@ -23,9 +23,11 @@ from app.dashboards.service import rounds
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.executor import Executor
 from app.graphql.fields import answers
-from app.graphql.figures import AcademicYear, By
+from app.graphql.figures import AcademicYear, AsAt, By, KnownAt
+from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import of_kind, read
 from app.graphql.limits import RULES, refusal
+from app.graphql.market import Around
 from app.graphql.nodes import (
     COVERAGE,
     PROGRAMMES,
@@ -37,10 +39,12 @@ from app.graphql.nodes import (
     School,
     Trust,
     Viewer,
+    gap_table,
     hub_of,
     programme_of,
     school_of,
     school_page,
+    school_shown,
     trust_of,
 )
 from app.graphql.session import Info, Session
@@ -58,7 +62,7 @@ MaybeId = Annotated[
     description="Read-only. What is not yours is null with the code `not_found`, and never told apart from what does "
     "not exist. Times are UTC; minutes are whole; days are Europe/London."
 )
-class Query:
+class Query(Around):
     """The root."""
 
     @answers("Who you are.")
@@ -135,13 +139,34 @@ class Query:
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """The caller's whole scope."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context)
         return await asked.answer(info.context, table, figures.everywhere(table))
+
+    @answers(
+        "The pupils of all the schools whose figures you may see, by characteristic, and who of them has had nothing."
+    )
+    async def gaps(
+        self,
+        info: Info,
+        by: MaybeBy = None,
+        groups: Groups = None,
+        academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
+        first: First = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> GapConnection | None:
+        """The caller's whole scope."""
+        asked = GapsAsked(by, groups, academic_year, as_at, known_at, first, after)
+        table = await gap_table(info.context, asked)
+        return await asked.answer(info.context, figures.everywhere(table.coverage), table, school_shown)
 
 
 async def _find_school(session: Session, key: UUID | None, urn: str | None = None) -> School:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import date, datetime
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -14,9 +14,9 @@ from strawberry.dataloader import DataLoader
 from app.core.caller import Caller
 from app.core.clock import school_day
 from app.core.db import Database, Door, Reader, Row
-from app.core.errors import Forbidden
+from app.core.errors import Forbidden, Problem
 from app.core.paging import Cursors
-from app.dashboards import programmes, service, sql, targets
+from app.dashboards import gaps, market_reading, programmes, service, sql, targets
 from app.dashboards.figures import Table, merged
 from app.dashboards.programmes import Sheet
 from app.dashboards.service import Period
@@ -24,10 +24,15 @@ from app.dashboards.targets import Budgets, Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Key = tuple[int | None, UUID | None]
-"""An academic year (None: all of them) and a school (None: all that the caller may count)."""
+When = tuple[int | None, date | None, datetime | None]
+"""An academic year (None: all of them), the day as at which (None: today), and the moment of knowledge (None: now)."""
+Key = tuple[When, UUID | None]
+"""What is asked of when, and a school (None: all that the caller may count)."""
 Asked = tuple[Period, UUID]
 """A day and a moment of knowledge, and a programme."""
+MarketQuestion = Callable[..., Awaitable[Any]]
+Reading = tuple[MarketQuestion, When, date | None, UUID | None]
+"""A question of `dashboards/market_reading`, what it is asked of, until when slots are asked for, and a school or all."""
 
 
 class Session:
@@ -45,15 +50,18 @@ class Session:
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._reader: Reader | None = None
-        self._known: dict[date, Table] = {}
+        self._known: dict[tuple[date, datetime | None], Table] = {}
         self.tables: DataLoader[Key, Table] = DataLoader(self._tables)
         self.kinds: DataLoader[Key, Table] = DataLoader(self._tables_with_kinds)
+        self.gaps: DataLoader[Key, gaps.Table] = DataLoader(self._gaps)
         self.parents: DataLoader[UUID, Sequence[Row]] = DataLoader(self._parents)
         self.strands: DataLoader[UUID, Sequence[Row]] = DataLoader(self._strands)
         self.enrolled: DataLoader[UUID, Sequence[Row]] = DataLoader(self._enrolled)
         self.sheets: DataLoader[Asked, Sheet | None] = DataLoader(self._sheets)
         self.targets: DataLoader[Asked, Sequence[Target]] = DataLoader(self._targets)
         self.budgets: DataLoader[Asked, Budgets | None] = DataLoader(self._budgets)
+        self.market: DataLoader[Reading, Any] = DataLoader(self._market)
+        self._counted: dict[tuple[date, datetime | None], market_reading.Schools] = {}
 
     @property
     def statements(self) -> int:
@@ -90,7 +98,9 @@ class Session:
         """Give the connection back, and let go of what was read: loaders know their session, and would keep it."""
         await self._stack.aclose()
         self._known.clear()
-        for loader in (self.tables, self.kinds, self.parents, self.strands, self.enrolled):
+        self._counted.clear()
+        self.market.clear_all()
+        for loader in (self.tables, self.kinds, self.gaps, self.parents, self.strands, self.enrolled):
             loader.clear_all()
         for of_programmes in (self.sheets, self.targets, self.budgets):
             of_programmes.clear_all()
@@ -100,25 +110,29 @@ class Session:
             self._reader = await self._stack.enter_async_context(self._db.read(self.caller))
         return self._reader
 
-    async def _tables(self, keys: list[Key]) -> list[Table]:
-        found = {year: await self._table(year, schools) for year, schools in _by_year(keys).items()}
-        return [found[year] for year, _ in keys]
+    async def _tables(self, keys: list[Key]) -> list[Table | Exception]:
+        return await _each_period(keys, self._table)
 
-    async def _table(self, year: int | None, schools: Sequence[UUID] | None) -> Table:
-        asked = await self.period(year)
-        made = await self.ask(service.table, asked, schools, known=self._known.get(asked.on))
-        self._known.setdefault(asked.on, made)
+    async def _table(self, when: When, schools: Sequence[UUID] | None) -> Table:
+        asked = await self.period(*when)
+        basis = asked.on, asked.known
+        made = await self.ask(service.table, asked, schools, known=self._known.get(basis))
+        self._known.setdefault(basis, made)
         return made
 
-    async def _tables_with_kinds(self, keys: list[Key]) -> list[Table]:
-        found = {}
-        for year, schools in _by_year(keys).items():
-            parts = await self.tables.load_many(
-                [(year, one) for one in schools] if schools else [(year, None)]
-            )
-            asked = await self.period(year)
-            found[year] = await self.ask(service.with_kinds, asked, merged(parts), schools)
-        return [found[year] for year, _ in keys]
+    async def _tables_with_kinds(self, keys: list[Key]) -> list[Table | Exception]:
+        return await _each_period(keys, self._table_with_kinds)
+
+    async def _table_with_kinds(self, when: When, schools: Sequence[UUID] | None) -> Table:
+        parts = await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
+        return await self.ask(service.with_kinds, await self.period(*when), merged(parts), schools)
+
+    async def _gaps(self, keys: list[Key]) -> list[gaps.Table | Exception]:
+        return await _each_period(keys, self._gap_table)
+
+    async def _gap_table(self, when: When, schools: Sequence[UUID] | None) -> gaps.Table:
+        parts = await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
+        return await self.ask(service.by_characteristic, await self.period(*when), merged(parts), schools)
 
     async def _parents(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.parents, keys, await self.today()), "member_id", keys)
@@ -126,12 +140,30 @@ class Session:
     async def _strands(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.strands_of, keys), "programme_id", keys)
 
+    async def _market(self, keys: list[Reading]) -> list[Any]:
+        wanted: defaultdict[tuple[MarketQuestion, When, date | None], set[UUID | None]] = defaultdict(set)
+        for read, when, until, school in keys:
+            wanted[read, when, until].add(school)
+        found = {}
+        for (read, when, until), schools in wanted.items():
+            asked = await self.period(*when)
+            counted = await self._schools(asked)
+            only = None if None in schools else list(schools)
+            found[read, when, until] = await self.ask(read, asked, counted, only, until)
+        return [found[read, when, until] for read, when, until, _ in keys]
+
+    async def _schools(self, asked: service.Period) -> market_reading.Schools:
+        key = asked.on, asked.known
+        if key not in self._counted:
+            self._counted[key] = await self.ask(market_reading.basis, asked)
+        return self._counted[key]
+
     async def _enrolled(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.enrolled, keys), "programme_id", keys)
 
     async def _sheets(self, keys: list[Asked]) -> list[Sheet | None]:
         found = {}
-        for asked, ids in _by_period(keys).items():
+        for asked, ids in _programmes_by_period(keys).items():
             found[asked] = programmes.sheets(
                 await self.ask(sql.programme_figures, ids, asked.on, asked.known)
             )
@@ -139,7 +171,7 @@ class Session:
 
     async def _targets(self, keys: list[Asked]) -> list[Sequence[Target]]:
         found = {}
-        for asked, ids in _by_period(keys).items():
+        for asked, ids in _programmes_by_period(keys).items():
             rows = await self.ask(sql.programme_targets, ids, asked.on, asked.known)
             sheets = dict(zip(ids, await self.sheets.load_many([(asked, one) for one in ids]), strict=True))
             codes = {one["id"]: one["code"] for each in await self.strands.load_many(ids) for one in each}
@@ -150,7 +182,7 @@ class Session:
 
     async def _budgets(self, keys: list[Asked]) -> list[Budgets | None]:
         found = {}
-        for asked, ids in _by_period(keys).items():
+        for asked, ids in _programmes_by_period(keys).items():
             found[asked] = targets.budgets(await self.ask(sql.programme_budgets, ids, asked.on, asked.known))
         return [found[asked].get(key) for asked, key in keys]
 
@@ -158,7 +190,7 @@ class Session:
 Info = strawberry.Info[Session, None]
 
 
-def _by_period(keys: Sequence[Asked]) -> dict[Period, list[UUID]]:
+def _programmes_by_period(keys: Sequence[Asked]) -> dict[Period, list[UUID]]:
     """The programmes wanted of each day and moment of knowledge."""
     found: defaultdict[Period, list[UUID]] = defaultdict(list)
     for asked, key in keys:
@@ -166,14 +198,27 @@ def _by_period(keys: Sequence[Asked]) -> dict[Period, list[UUID]]:
     return dict(found)
 
 
-def _by_year(keys: Sequence[Key]) -> dict[int | None, list[UUID] | None]:
-    """The schools wanted of each year; None where all are."""
-    found: defaultdict[int | None, list[UUID]] = defaultdict(list)
-    every = {year for year, school in keys if school is None}
-    for year, school in keys:
+async def _each_period(
+    keys: Sequence[Key], read: Callable[[When, Sequence[UUID] | None], Awaitable[T]]
+) -> list[T | Exception]:
+    """One table per period for all who want it. A refused one is refused for its own fields alone."""
+    found: dict[When, T | Exception] = {}
+    for when, schools in _by_period(keys).items():
+        try:
+            found[when] = await read(when, schools)
+        except Problem as refusal:
+            found[when] = refusal
+    return [found[when] for when, _ in keys]
+
+
+def _by_period(keys: Sequence[Key]) -> dict[When, list[UUID] | None]:
+    """The schools wanted of each period; None where all are."""
+    found: defaultdict[When, list[UUID]] = defaultdict(list)
+    every = {when for when, school in keys if school is None}
+    for when, school in keys:
         if school is not None:
-            found[year].append(school)
-    return {year: None if year in every else found[year] for year, _ in keys}
+            found[when].append(school)
+    return {when: None if when in every else found[when] for when, _ in keys}
 
 
 def _grouped(rows: Sequence[Row], column: str, keys: Sequence[UUID]) -> list[Sequence[Row]]:

@@ -1,6 +1,6 @@
 """The ledger, the balances and summaries that every entry moves, and the dated policies it is read by."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.core.db import metadata
@@ -48,6 +48,7 @@ ledger_entries = Table(
     Index("ix_ledger_entries_enrolment_id", "enrolment_id", "id"),
     Index("ix_ledger_entries_school_id", "school_id", "academic_year", "on_date"),
     Index("ix_ledger_entries_encounter_id", "encounter_id"),
+    Index("ix_ledger_entries_reverses_id", "reverses_id", postgresql_where=text("reverses_id IS NOT NULL")),
     postgresql_partition_by="RANGE (academic_year)",
 )
 """Append-only: a correction is a reversal and a new credit. One row per encounter and day, in whole minutes."""

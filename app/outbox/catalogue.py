@@ -5,6 +5,7 @@ Payloads are thin: ids, states, times and counts. Never a name, a UPN, a charact
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 UUID = {"type": "string", "format": "uuid"}
@@ -22,6 +23,15 @@ def maybe(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Deprecation:
+    """An event type on its way out: it is sent until `sunset` (at least a year after `since`), beside its successor."""
+
+    since: date
+    sunset: date
+    successor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventType:
     """One line of the catalogue. `fields` are the JSON Schemas of the members of `data`; all are required."""
 
@@ -32,6 +42,7 @@ class EventType:
     fields: Mapping[str, Mapping[str, Any]]
     lane: str = "normal"
     version: int = 1
+    deprecation: Deprecation | None = None
 
 
 _BOOKING: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -357,6 +368,7 @@ def data_schema(kind: EventType) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": kind.name,
         "description": kind.description,
+        **({"deprecated": True} if kind.deprecation else {}),
         "type": "object",
         "additionalProperties": False,
         "required": ["id", "type", "version", "timestamp", "audience", "order_key", "data", "sequence"],

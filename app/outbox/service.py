@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from app.core import announced
 from app.core.clock import rfc3339, wall_now
 from app.core.db import Writer
 from app.core.ids import new_id
@@ -76,6 +77,7 @@ async def emit(tx: Writer, events: Iterable[Event]) -> None:
     written = [_written(one) for one in events]
     if written:
         await sql.add(tx, written)
+        announced.note((one["id"], one["type"]) for one in written)
 
 
 def _written(event: Event) -> dict[str, Any]:

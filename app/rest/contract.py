@@ -220,6 +220,7 @@ def _webhook(name: str) -> dict[str, Any]:
         "post": {
             "operationId": "on_" + name.replace(".", "_"),
             "summary": name,
+            **({"deprecated": True} if kind.deprecation else {}),
             "description": f"{kind.description} Order key: {kind.order_key}. Lane: {kind.lane}.",
             "requestBody": {"content": {"application/json": {"schema": data_schema(kind)}}},
             "parameters": [

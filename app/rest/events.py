@@ -1,5 +1,6 @@
 """The pull feed, byte for byte what is pushed, and the catalogue of event types."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import orjson
@@ -49,6 +50,7 @@ async def list_event_types(tx: Read) -> Response:  # noqa: ARG001
             "order_key": one.order_key,
             "lane": one.lane,
             "description": one.description,
+            "deprecation": None if one.deprecation is None else asdict(one.deprecation),
             "schema": data_schema(one),
         }
         for one in TYPES.values()

@@ -120,7 +120,9 @@ def authenticate(request: Request) -> Caller:
         missing = Unauthenticated("token_missing", "Send a bearer token; get one at POST /oauth/token.")
         missing.extra["headers"] = {"WWW-Authenticate": 'Bearer realm="tendays"'}
         raise missing
-    return house_of(request).doorkeeper.caller_of(token.strip())
+    caller = house_of(request).doorkeeper.caller_of(token.strip())
+    request.scope["tendays.client_id"] = caller.client_id
+    return caller
 
 
 def require_scope(caller: Caller, scope: str) -> None:

@@ -26,6 +26,7 @@ STATUS: Mapping[type[Problem], int] = {
     errors.Invalid: 422,
     errors.TooMany: 429,
     errors.Unavailable: 503,
+    errors.Overloaded: 503,
 }
 """The status of each kind; a Problem may carry its own in `extra["status"]` (400, 408, 413, 415)."""
 
@@ -169,8 +170,12 @@ def install(app: FastAPI) -> None:
         return answer(made, request.url.path)
 
     async def on_fault(request: Request, error: Exception) -> Response:
-        _log.error("fault", path=request.url.path, exc_info=error)
-        return answer(_unknown(), request.url.path)
+        # This is outside of what binds the request's id to the log.
+        seen = request.scope.get("tendays.request_id")
+        _log.error("fault", path=request.url.path, request_id=seen, exc_info=error)
+        made = _unknown()
+        made.extra |= {"request_id": seen, "headers": {"TenDays-Request-Id": str(seen)}}
+        return answer(made, request.url.path)
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation)

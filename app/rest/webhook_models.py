@@ -1,6 +1,6 @@
 """Bodies and answers of the webhook and event routes."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -387,6 +387,16 @@ class FeedOut(Out):
     more: bool = Field(description="Whether there are more now.")
 
 
+class DeprecationOut(Out):
+    """An event type on its way out."""
+
+    since: date = Field(description="Deprecated from this day.")
+    sunset: date = Field(description="Sent until this day, at least a year later.")
+    successor: str | None = Field(
+        description="The event type that tells it instead, sent beside it until then."
+    )
+
+
 class EventTypeOut(Out):
     """One line of the catalogue."""
 
@@ -396,6 +406,7 @@ class EventTypeOut(Out):
     order_key: str
     lane: str
     description: str
+    deprecation: DeprecationOut | None = Field(description="null: it stays.")
     schema_: dict[str, Any] = Field(alias="schema")
 
 
@@ -414,6 +425,7 @@ class CatalogueOut(Out):
                             "order_key": "booking",
                             "lane": "normal",
                             "description": "The employer confirmed, or the school accepted the employer's proposal.",
+                            "deprecation": None,
                             "schema": {"type": "object"},
                         }
                     ]

@@ -5,13 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.core import metrics
+import structlog
+
+from app.core import metrics, traces
 from app.core.clock import rfc3339
 from app.core.ids import new_id, time_of
 from app.webhooks.schedule import Verdict
 
 KEPT_CHARACTERS = 2_000
 LATE_SECONDS = 60.0  # a delivery made so long after its event is a replay, or an endpoint catching up
+
+_log = structlog.get_logger("tendays.voice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,33 @@ class Outcome:
 
 
 def count(outcome: Outcome) -> None:
-    """Into the metrics: every attempt by what came of it; and the time to the receipt, if it is the event's first."""
+    """Into the log, the traces and the metrics: what came of it; and the time to the receipt, if it is the first."""
     claimed = outcome.claimed
+    _tell(outcome)
     metrics.attempted(claimed.lane, outcome.verdict.fate)
     made = time_of(claimed.event_id)
     fanned_out_late = (outcome.at - made).total_seconds() - claimed.age > LATE_SECONDS
     if outcome.verdict.fate == "delivered" and claimed.attempts == 0 and not fanned_out_late:
         seconds = (outcome.at - made).total_seconds() + outcome.elapsed_ms / 1000
         metrics.received(claimed.lane, max(0.0, seconds))
+
+
+def _tell(outcome: Outcome) -> None:
+    claimed, fate = outcome.claimed, outcome.verdict.fate
+    _log.info(
+        "webhook.attempt", event_id=str(claimed.event_id), event_type=claimed.event_type, lane=claimed.lane,
+        delivery_id=str(claimed.delivery_id), endpoint_id=str(claimed.endpoint_id), attempt=claimed.attempts + 1,
+        outcome=fate, status=outcome.status, ms=outcome.elapsed_ms,
+    )  # fmt: skip
+    said: dict[str, str | int] = {
+        "tendays.event.id": str(claimed.event_id), "tendays.event.type": claimed.event_type,
+        "tendays.lane": claimed.lane, "tendays.delivery.id": str(claimed.delivery_id),
+        "tendays.endpoint.id": str(claimed.endpoint_id), "tendays.attempt": claimed.attempts + 1,
+        "tendays.outcome": fate, "http.response.status_code": outcome.status or 0,
+    }  # fmt: skip
+    traces.ended(
+        "webhook.attempt", outcome.at.timestamp(), outcome.elapsed_ms / 1000, said, well=fate == "delivered"
+    )
 
 
 def kept_text(body: bytes) -> str | None:

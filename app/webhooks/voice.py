@@ -136,7 +136,8 @@ class Worker:
     async def deliver(self, claimed: Claimed) -> Outcome:
         """One attempt; nothing is recorded yet."""
         outcome = await self.sender.attempt(claimed)
-        count(outcome)
+        with contextlib.suppress(OSError):  # a log that cannot be written is no reason to send it again
+            count(outcome)
         return outcome
 
     async def flush(self) -> Sequence[Outcome]:
@@ -261,7 +262,9 @@ class Worker:
         try:
             outcome = await self.deliver(claimed)
         except Exception:  # noqa: BLE001  (one delivery's fault must not end the others)
-            _log.exception("voice.attempt", delivery=str(claimed.delivery_id), event=str(claimed.event_id))
+            _log.exception(
+                "voice.attempt", delivery_id=str(claimed.delivery_id), event_id=str(claimed.event_id)
+            )
             return  # the lease ends, and it is tried again
         self._outcomes.append(outcome)
         self._done.set()

@@ -27,12 +27,15 @@ def summary(history: History) -> str:
     kinds = ", ".join(
         f"{status} {times}" for status, times in sorted(Counter(one.status for one in answers).items())
     )
+    safety = sum(event.lane == "safety" for event in history.events)
+    replayed_events = sum(one.replay for one in history.deliveries)
     firsts = len({(one.endpoint_id, one.id) for one in history.arrivals})
     return (
         f"seed {history.seed}; kill -9: {kills}\n"
         f"{len(history.acts)} keys, {tries} requests, answers {kinds}, of them {replayed} replayed\n"
         f"{len(history.moves)} moves of {len(history.bookings)} bookings, {len(history.events)} events,"
-        f" {len(history.arrivals)} posts, {len(history.arrivals) - firsts} of them again"
+        f" {safety} of them in the safety lane; {len(history.arrivals)} posts, {len(history.arrivals) - firsts} of"
+        f" them again; {replayed_events} deliveries by a replay"
     )
 
 

@@ -4,6 +4,7 @@ Pure: no clock, no I/O, and no code of the product; signatures are verified here
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -11,6 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bench.torture.history import Act, Answer, Arrival, Endpoint, Event, Feed, History
 
@@ -191,19 +195,44 @@ def books_are_true(history: History) -> Iterator[str]:
             yield f"{delivery.event_id} is written down as delivered to {delivery.endpoint_id}, but it never came"
         elif delivery.state not in ("delivered", "revoked" if delivery.endpoint_id in revoked else ""):
             yield f"{delivery.event_id} is still {delivery.state} for {delivery.endpoint_id}"
-    for pair, times in Counter((one.endpoint_id, one.event_id) for one in history.deliveries).items():
+    rows = Counter((one.endpoint_id, one.event_id, one.replay) for one in history.deliveries)
+    for (endpoint_id, event_id, replay), times in rows.items():
         if times > 1:
-            yield f"{times} deliveries of {pair[1]} to {pair[0]}"
+            yield f"{times} {'replays' if replay else 'deliveries'} of {event_id} to {endpoint_id}"
+
+
+def replays_are_whole(history: History) -> Iterator[str]:
+    """A replay that was asked for is brought to its end, with everything in its range delivered once more."""
+    accepted = Counter((one.endpoint_id, one.id) for one in history.arrivals if OK <= one.status < MULTIPLE)
+    rows = Counter((one.endpoint_id, one.event_id) for one in history.deliveries if one.state == "delivered")
+    again = {(one.endpoint_id, one.event_id) for one in history.deliveries if one.replay}
+    for endpoint in history.endpoints:
+        if endpoint.replay_to is None:
+            continue
+        if endpoint.replay_state != "done":
+            yield f"the replay for {endpoint.id} is {endpoint.replay_state}"
+        for event in history.events:
+            within = event.position is not None and event.position <= endpoint.replay_to
+            pair = (endpoint.id, event.id)
+            if not within or event.audience_id not in endpoint.sees:
+                continue
+            if pair not in again:
+                yield f"{event.id} was left out of the replay for {endpoint.id}"
+            elif accepted[pair] < rows[pair]:
+                yield f"{event.id} was accepted {accepted[pair]} times by {endpoint.id}, and delivered {rows[pair]} times"
 
 
 def order_is_kept(history: History) -> Iterator[str]:
     """On one order key of an endpoint, an event first comes when its predecessor has been accepted."""
     events = {event.id: event for event in history.events if event.lane == "normal"}
+    replayed = {
+        one.id for one in history.endpoints if one.replay_to is not None
+    }  # a replay promises no order
     seen: set[tuple[str, str]] = set()
     reached: defaultdict[tuple[str, str, str], int] = defaultdict(int)
     for arrival in history.arrivals:
         event = events.get(arrival.id)
-        if event is None:
+        if event is None or arrival.endpoint_id in replayed:
             continue
         place = (arrival.endpoint_id, event.audience_id, event.order_key)
         if (arrival.endpoint_id, event.id) not in seen and event.sequence > reached[place] + 1:
@@ -236,6 +265,8 @@ def signatures_are_valid(history: History) -> Iterator[str]:
         endpoint = endpoints.get(arrival.endpoint_id)
         if endpoint is None or _signature(endpoint, arrival) not in arrival.signature.split(" "):
             yield f"{arrival.id} came to {arrival.endpoint_id} with a signature that is not valid"
+        elif endpoint.public_key and not _signed_with(endpoint.public_key, arrival):
+            yield f"{arrival.id} came to {arrival.endpoint_id} without a v1a signature that is valid"
         if abs(arrival.at - int(arrival.timestamp)) > TOLERANCE:
             yield f"{arrival.id} came to {arrival.endpoint_id} with a stale timestamp"
 
@@ -316,6 +347,17 @@ def _signature(endpoint: Endpoint, arrival: Arrival) -> str:
     return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
 
 
+def _signed_with(public_key: str, arrival: Arrival) -> bool:
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
+    signed = f"{arrival.id}.{arrival.timestamp}.{arrival.body}".encode("latin-1")
+    for given in arrival.signature.split(" "):
+        if given.startswith("v1a,"):
+            with contextlib.suppress(InvalidSignature):
+                key.verify(base64.b64decode(given.removeprefix("v1a,")), signed)
+                return True
+    return False
+
+
 RULES: dict[str, Rule] = {
     "answered_is_kept": answered_is_kept,
     "nothing_twice": nothing_twice,
@@ -325,6 +367,7 @@ RULES: dict[str, Rule] = {
     "events_tell_of_moves": events_tell_of_moves,
     "everything_arrived": everything_arrived,
     "books_are_true": books_are_true,
+    "replays_are_whole": replays_are_whole,
     "order_is_kept": order_is_kept,
     "bytes_are_the_same": bytes_are_the_same,
     "signatures_are_valid": signatures_are_valid,

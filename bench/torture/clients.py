@@ -71,10 +71,10 @@ class Client:
                     await self._do(http, *wish)
                 await asyncio.sleep(self._chance.uniform(0, 0.1))
 
-    async def once(self, path: str) -> Answer:
-        """Post nothing but the path, until there is an answer."""
+    async def once(self, path: str, body: dict[str, Any] | None = None) -> Answer:
+        """Post one thing until there is an answer."""
         async with _http(self._known) as http:
-            return await self._insist(http, path, {}, str(uuid4()))
+            return await self._insist(http, path, body or {}, str(uuid4()))
 
     async def _do(self, http: httpx.AsyncClient, path: str, body: dict[str, Any], act: Act) -> None:
         self._known.acts.append(act)

@@ -81,13 +81,20 @@ class Event:
 
 @dataclass(slots=True)
 class Endpoint:
-    """A webhook endpoint, and the audiences its organisation `sees`; after `revoked_at` (unix seconds) those it `keeps`."""
+    """A webhook endpoint, and the audiences its organisation `sees`; after `revoked_at` (unix seconds) those it `keeps`.
+
+    `public_key` (`whpk_...`) where it is sent `v1a` as well. `replay_to` is the position up to which all was asked for once
+    more, and `replay_state` what became of that job.
+    """
 
     id: str
     secret: str
     sees: list[str]
     revoked_at: float | None = None
     keeps: list[str] = field(default_factory=list)
+    public_key: str | None = None
+    replay_to: int | None = None
+    replay_state: str | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +117,7 @@ class Delivery:
     endpoint_id: str
     event_id: str
     state: str
+    replay: bool = False
 
 
 @dataclass(slots=True)

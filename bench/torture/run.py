@@ -16,12 +16,16 @@ from bench.torture.system import Killer, System, system
 QUIET_SECONDS = 90.0
 FOLLOWERS = ("school1", "school2", "employer")
 RECEIVERS = (*FOLLOWERS, "vendor")
+AGAIN = "again"
+"""The path of a second endpoint of `school2`, with both signatures, which asks for everything once more."""
 CLIENTS = ("school1", "school1", "school2", "employer", "employer")
 _BUSY = """
 SELECT (SELECT count(*) FROM events WHERE position IS NULL) + (SELECT count(*) FROM deliveries WHERE state = 'pending')
      + (SELECT s.last - f.position FROM sequencer s, fanout f)
      + (SELECT count(*) FROM webhook_endpoints WHERE filled_to IS NOT NULL)
+     + (SELECT count(*) FROM webhook_replays WHERE state = 'running')
 """
+_REPLAYS = "SELECT endpoint_id, state FROM webhook_replays"
 
 
 async def torture(folder: Path, *, seconds: float, seed: int, workers: int = 2) -> History:
@@ -39,6 +43,7 @@ async def torture(folder: Path, *, seconds: float, seed: int, workers: int = 2) 
             for follower in followers:
                 group.create_task(follower.follow())
             group.create_task(_revoke(up, known, endpoints, seconds * 0.6))
+            group.create_task(_ask_again(known, endpoints[AGAIN], seconds * 0.5))
             await killer.work(seconds)
             up.calm()
             known.stop.set()
@@ -54,18 +59,32 @@ async def torture(folder: Path, *, seconds: float, seed: int, workers: int = 2) 
 
 
 async def _register(up: System) -> dict[str, Endpoint]:
-    """An endpoint for each organisation, by its name, which is its path at the receiver."""
+    """The endpoints by name, which is the path at the receiver: one for each organisation, and `again`."""
     found = {}
     async with httpx.AsyncClient(base_url=up.base, timeout=30) as http:
-        for who in RECEIVERS:
-            url = f"http://127.0.0.1:{up.receiver_port}/{who}"
-            headers = {"Authorization": f"Bearer {up.tokens[who]}", "Idempotency-Key": f"endpoint-{who}"}
-            made = await http.post(
-                "/v1/webhook-endpoints", json={"url": url, "from_position": 0}, headers=headers
-            )
+        for name in (*RECEIVERS, AGAIN):
+            who = "school2" if name == AGAIN else name
+            asked: dict[str, Any] = {
+                "url": f"http://127.0.0.1:{up.receiver_port}/{name}", "from_position": 0,
+                "signatures": ["v1", "v1a"] if name == AGAIN else ["v1"],
+            }  # fmt: skip
+            headers = {"Authorization": f"Bearer {up.tokens[who]}", "Idempotency-Key": f"endpoint-{name}"}
+            made = await http.post("/v1/webhook-endpoints", json=asked, headers=headers)
             made.raise_for_status()
-            found[who] = Endpoint(made.json()["id"], made.json()["secret"], up.stage.sees(who))
+            told = made.json()
+            public_key = told["public_key"] if "v1a" in told["signatures"] else None
+            found[name] = Endpoint(told["id"], told["secret"], up.stage.sees(who), public_key=public_key)
     return found
+
+
+async def _ask_again(known: Known, endpoint: Endpoint, after: float) -> None:
+    """In the middle of it all an endpoint asks for everything once more: a job that outlives the workers at it."""
+    await asyncio.sleep(after)
+    path = f"/v1/webhook-endpoints/{endpoint.id}/replay"
+    answer = await Client(known, "school2", AGAIN).once(path, {"only": "all", "from_position": 0})
+    if answer.status != 202:
+        raise RuntimeError(f"the replay was not begun: {answer.status} {answer.body}")
+    endpoint.replay_to = orjson.loads(answer.body)["to_position"]
 
 
 async def _revoke(up: System, known: Known, endpoints: dict[str, Endpoint], after: float) -> None:
@@ -110,8 +129,11 @@ async def _write_down(up: System, history: History) -> None:
     events = "SELECT id, position, type, audience_id, order_key, sequence, lane, body FROM events ORDER BY position"
     history.events = [Event(**row) for row in await _rows(owner, events)]
     history.last_position = await owner.fetchval("SELECT last FROM sequencer")
-    deliveries = "SELECT endpoint_id, event_id, state FROM deliveries"
+    deliveries = "SELECT endpoint_id, event_id, state, replay FROM deliveries"
     history.deliveries = [Delivery(**row) for row in await _rows(owner, deliveries)]
+    states = {str(row["endpoint_id"]): row["state"] for row in await owner.fetch(_REPLAYS)}
+    for endpoint in history.endpoints:
+        endpoint.replay_state = states.get(endpoint.id)
     await owner.close()
 
 

@@ -78,9 +78,11 @@ async def _slots(owner: asyncpg.Connection, stage: Stage, site: UUID) -> None:
     years = {"year_groups": ["7", "8", "9"], "year_mask": 896}
     offer = await _add(owner, "offers", employer_id=employer, site_id=site, **words, **years)
     for number in range(SLOTS):
-        starts = datetime.now(UTC).replace(microsecond=0) + timedelta(days=21 + number)
+        now = datetime.now(UTC).replace(microsecond=0)
+        # A quarter is today (unless it is late): what is cancelled there takes the safety lane.
+        starts = now + (timedelta(hours=5 + number) if number % 4 == 0 else timedelta(days=21 + number))
         times = {"starts_at": starts, "ends_at": starts + timedelta(hours=2)}
-        by = {"book_by": starts - timedelta(days=2), "name_by": starts - timedelta(days=1)}
+        by = {"book_by": starts - timedelta(hours=3), "name_by": starts - timedelta(hours=2)}
         sizes = {"capacity": CAPACITY, "minutes": 120}
         slot = await _add(
             owner, "slots", offer_id=offer, employer_id=employer, site_id=site, **times, **by, **sizes

@@ -208,36 +208,34 @@ BEGIN
   END IF;
 END $$;
 
--- The roll's state, the last sync, the grants and what is overdue are kept as of now alone: of what was known at a
--- past moment they say nothing, rather than something that was not so.
+-- The roll's state, the last sync and what is overdue are kept as of now alone: of what was known at a past moment they
+-- say nothing, rather than something that was not so. Which groups of characteristics are granted is always of now.
 DROP FUNCTION app.coverage_basis(date);
 CREATE FUNCTION app.coverage_basis(p_on date, p_known timestamptz)
 RETURNS TABLE (school_id uuid, hub_id uuid, name text, urn text, roll_complete_at timestamptz, last_sync_at timestamptz,
                field_groups text[], attendance_overdue integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT c.school_id, c.hub_id, o.name, o.urn, s.roll_complete_at, s.last_sync_at,
-         CASE WHEN p_known IS NULL THEN coalesce(s.field_groups, '{}') END,
-         CASE WHEN p_known IS NULL THEN coalesce(s.attendance_overdue, 0) END
+         coalesce(g.field_groups, '{}'), CASE WHEN p_known IS NULL THEN coalesce(s.attendance_overdue, 0) END
     FROM app.schools_counted(p_on, p_known) c JOIN organisations o ON o.id = c.school_id
+    LEFT JOIN school_states g ON g.school_id = c.school_id
     LEFT JOIN school_states s ON s.school_id = c.school_id AND p_known IS NULL
    ORDER BY o.name, o.id
 $$;
 
 -- The NC year a pupil is banded by: as sent, or for X the usual year of that birth date in that academic year, as
--- rules/school_calendar.usual_nc_year.
+-- rules/school_calendar.usual_nc_year. A single expression, so that Postgres writes it into the query that asks.
 CREATE FUNCTION app.settled_year(p_nc_year text, p_born date, p_year integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN p_nc_year = 'X' THEN (
-    SELECT CASE WHEN u < 1 THEN 'R' ELSE least(u, 14)::text END
-      FROM (SELECT p_year - (extract(year FROM p_born)::integer + 5
-              - CASE WHEN extract(month FROM p_born) >= 9 THEN 0 ELSE 1 END) AS u) x)
-  ELSE p_nc_year END
+  SELECT CASE WHEN p_nc_year <> 'X' OR p_nc_year IS NULL THEN p_nc_year
+    WHEN p_year - extract(year FROM p_born - interval '8 months')::integer < 6 THEN 'R'
+    ELSE least(p_year - extract(year FROM p_born - interval '8 months')::integer - 5, 14)::text END
 $$;
 
 -- Who is counted on a day, as known at a moment (NULL: now): each person once, at their main school. Not granted.
 CREATE FUNCTION app.roll_known(p_schools uuid[], p_on date, p_year integer, p_known timestamptz)
 RETURNS TABLE (enrolment_id uuid, person_id uuid, school_id uuid, date_of_birth date, nc_year text, settled_year text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 20000 SET search_path = pg_catalog, public AS $$
   SELECT e.id, e.person_id, e.school_id, e.date_of_birth, n.nc_year, app.settled_year(n.nc_year, e.date_of_birth, p_year)
     FROM enrolments e
     LEFT JOIN nc_years n ON n.enrolment_id = e.id AND n.academic_year = p_year AND n.school_id = ANY (p_schools)
@@ -259,7 +257,7 @@ $$;
 -- The subsidiary and guest registrations of persons, those still `claimed` left out. Not granted to anyone.
 CREATE FUNCTION app.second_registrations(p_persons uuid[], p_known timestamptz)
 RETURNS TABLE (enrolment_id uuid, person_id uuid, date_of_birth date)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 SET search_path = pg_catalog, public AS $$
   SELECT o.id, o.person_id, o.date_of_birth FROM enrolments o
    WHERE p_known IS NULL AND o.person_id = ANY (p_persons) AND o.kind <> 'main' AND o.state IN ('active', 'left')
   UNION ALL
@@ -290,85 +288,100 @@ $$;
 -- What each registration of each pupil counted has earned by a day, as known at a moment, from the ledger alone: what
 -- yearly_balances has of today. Reversed credits are left out; the cap of a day is filled as rules/entitlement does it:
 -- placement in person, then what else was in person, then what was virtual. `new_days` are the calendar days on which
--- this line was the first to be credited: added up over a registration, its distinct days. Not granted to anyone.
+-- this line was the first to be credited: added up over a registration, its distinct days. Asked of one school at a time:
+-- a school's entries are sorted in memory, those of a hub would not be, and it is planned once (there are many
+-- partitions). Not granted to anyone.
 CREATE FUNCTION app.earned_known(p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz)
 RETURNS TABLE (main_id uuid, main_school uuid, enrolment_id uuid, academic_year integer, band_year text, kind text,
                minutes bigint, virtual_minutes bigint, days bigint, new_days bigint, bm5 bigint, bm6 bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public SET work_mem = '64MB' AS $$
-DECLARE v_cap integer := app.daily_cap(p_on, p_known); v_persons uuid[];
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 5000 SET search_path = pg_catalog, public SET work_mem = '32MB'
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE v_cap integer := app.daily_cap(p_on, p_known);
 BEGIN
   RETURN QUERY
   WITH roll AS MATERIALIZED (SELECT * FROM app.roll_known(p_schools, p_on, p_year, p_known)),
-  second AS MATERIALIZED (
-    SELECT r.enrolment_id AS main_id, r.school_id AS main_school, s.enrolment_id, s.date_of_birth
-      FROM app.second_registrations((SELECT array_agg(r.person_id) FROM roll r), p_known) s
-      JOIN roll r ON r.person_id = s.person_id
+  -- Registrations by number: what is sorted and hashed below is narrow.
+  account AS MATERIALIZED (
+    SELECT row_number() OVER ()::integer AS no, a.* FROM (
+      SELECT r.enrolment_id AS main_id, r.school_id AS main_school, r.enrolment_id, r.date_of_birth, true AS is_main
+        FROM roll r
+      UNION ALL
+      SELECT r.enrolment_id, r.school_id, s.enrolment_id, s.date_of_birth, false
+        FROM app.second_registrations((SELECT array_agg(r.person_id) FROM roll r), p_known) s
+        JOIN roll r ON r.person_id = s.person_id) a
   ),
   entry AS MATERIALIZED (
-    SELECT r.enrolment_id AS main_id, r.school_id AS main_school, r.date_of_birth, l.enrolment_id, l.academic_year, l.id,
-           l.entry, l.reverses_id, l.encounter_id, l.on_date, l.nc_year, l.kind, l.in_person_minutes, l.virtual_minutes,
-           l.bm5, l.bm6
-      FROM roll r JOIN ledger_entries l ON l.enrolment_id = r.enrolment_id AND l.school_id = ANY (p_schools)
-     WHERE l.on_date <= p_on AND (p_known IS NULL OR l.known_at <= p_known)
+    SELECT a.no, l.id, l.entry, l.reverses_id, l.academic_year, l.encounter_id, l.on_date, l.nc_year, l.kind,
+           l.in_person_minutes, l.virtual_minutes, l.bm5, l.bm6
+      FROM ledger_entries l JOIN account a ON a.enrolment_id = l.enrolment_id
+     WHERE a.is_main AND l.school_id = ANY (p_schools) AND l.on_date <= p_on
+       AND (p_known IS NULL OR l.known_at <= p_known)
     UNION ALL
-    SELECT s.main_id, s.main_school, s.date_of_birth, l.enrolment_id, l.academic_year, l.id, l.entry, l.reverses_id,
-           l.encounter_id, l.on_date, l.nc_year, l.kind, l.in_person_minutes, l.virtual_minutes, l.bm5, l.bm6
-      FROM second s JOIN ledger_entries l ON l.enrolment_id = s.enrolment_id
-     WHERE l.on_date <= p_on AND (p_known IS NULL OR l.known_at <= p_known)
+    SELECT a.no, l.id, l.entry, l.reverses_id, l.academic_year, l.encounter_id, l.on_date, l.nc_year, l.kind,
+           l.in_person_minutes, l.virtual_minutes, l.bm5, l.bm6
+      FROM (SELECT * FROM account WHERE NOT is_main) a
+     CROSS JOIN LATERAL (
+       SELECT x.* FROM ledger_entries x WHERE x.enrolment_id = a.enrolment_id AND x.on_date <= p_on
+          AND (p_known IS NULL OR x.known_at <= p_known) OFFSET 0) l
   ),
   standing AS MATERIALIZED (
-    SELECT e.* FROM entry e
+    SELECT e.no, e.academic_year, e.encounter_id, e.on_date, e.nc_year, e.kind, e.in_person_minutes, e.virtual_minutes,
+           e.bm5, e.bm6
+      FROM entry e
      WHERE e.entry <> 'reversal'
-       AND NOT EXISTS (SELECT 1 FROM entry r WHERE r.entry = 'reversal' AND r.reverses_id = e.id AND r.main_id = e.main_id)
+       AND NOT EXISTS (SELECT 1 FROM entry r WHERE r.entry = 'reversal' AND r.reverses_id = e.id AND r.no = e.no)
   ),
   part AS (
-    SELECT s.main_id, s.enrolment_id, s.on_date, s.academic_year, s.nc_year, s.kind, x.is_virtual, sum(x.minutes) AS minutes
-      FROM standing s
-     CROSS JOIN LATERAL (VALUES (false, s.in_person_minutes), (true, s.virtual_minutes)) x (is_virtual, minutes)
-     WHERE x.minutes > 0 AND (NOT p_year_only OR s.academic_year = p_year)
-     GROUP BY 1, 2, 3, 4, 5, 6, 7
+    SELECT s.no, s.on_date, s.academic_year, s.nc_year, s.kind, false AS is_virtual, s.in_person_minutes AS minutes
+      FROM standing s WHERE s.in_person_minutes > 0 AND (NOT p_year_only OR s.academic_year = p_year)
+    UNION ALL
+    SELECT s.no, s.on_date, s.academic_year, s.nc_year, s.kind, true, s.virtual_minutes
+      FROM standing s WHERE s.virtual_minutes > 0 AND (NOT p_year_only OR s.academic_year = p_year)
   ),
   filled AS (
     SELECT p.*, coalesce(sum(p.minutes) OVER (
-             PARTITION BY p.main_id, p.enrolment_id, p.on_date
+             PARTITION BY p.no, p.on_date
              ORDER BY p.is_virtual, p.kind <> 'placement', p.nc_year COLLATE "C", p.kind COLLATE "C"
              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
       FROM part p
   ),
   credited AS (
-    SELECT f.*, CASE WHEN v_cap IS NULL THEN f.minutes ELSE greatest(0, least(f.minutes, v_cap - f.before)) END AS given
+    SELECT f.no, f.on_date, f.academic_year, f.nc_year, f.kind, f.is_virtual, f.before,
+           CASE WHEN v_cap IS NULL THEN f.minutes ELSE greatest(0, least(f.minutes, v_cap - f.before)) END AS given
       FROM filled f
   ),
   earned AS (
-    SELECT c.main_id, c.enrolment_id, c.academic_year, c.nc_year, c.kind, sum(c.given) AS minutes,
+    SELECT c.no, c.academic_year, c.nc_year, c.kind, sum(c.given) AS minutes,
            coalesce(sum(c.given) FILTER (WHERE c.is_virtual), 0) AS virtual_minutes,
            count(DISTINCT c.on_date) FILTER (WHERE c.given > 0) AS days,
            count(*) FILTER (WHERE c.given > 0 AND c.before = 0) AS new_days, 0::bigint AS bm5, 0::bigint AS bm6
-      FROM credited c GROUP BY 1, 2, 3, 4, 5
+      FROM credited c GROUP BY 1, 2, 3, 4
     UNION ALL
     -- An encounter counts once, under the year and kind of its first day.
-    SELECT f.main_id, f.enrolment_id, f.academic_year, f.nc_year, f.kind, 0, 0, 0, 0, count(*) FILTER (WHERE f.bm5),
-           count(*) FILTER (WHERE f.bm6)
-      FROM (SELECT DISTINCT ON (s.main_id, s.enrolment_id, s.encounter_id) s.* FROM standing s
-             ORDER BY s.main_id, s.enrolment_id, s.encounter_id, s.on_date) f
+    SELECT f.no, f.academic_year, f.nc_year, f.kind, 0, 0, 0, 0, count(*) FILTER (WHERE f.bm5), count(*) FILTER (WHERE f.bm6)
+      FROM (SELECT DISTINCT ON (s.encounter_id, s.no) s.no, s.academic_year, s.nc_year, s.kind, s.bm5, s.bm6
+              FROM standing s ORDER BY s.encounter_id, s.no, s.on_date) f
      WHERE NOT p_year_only OR f.academic_year = p_year
-     GROUP BY 1, 2, 3, 4, 5
+     GROUP BY 1, 2, 3, 4
+  ),
+  -- In parts: rows of one day, year and kind that came from several encounters are credited one after another.
+  whole AS (
+    SELECT e.no, e.academic_year, e.nc_year, e.kind, sum(e.minutes)::bigint AS minutes,
+           sum(e.virtual_minutes)::bigint AS virtual_minutes, sum(e.days)::bigint AS days,
+           sum(e.new_days)::bigint AS new_days, sum(e.bm5)::bigint AS bm5, sum(e.bm6)::bigint AS bm6
+      FROM earned e GROUP BY 1, 2, 3, 4
   )
-  SELECT e.main_id, w.main_school, e.enrolment_id, e.academic_year,
-         app.settled_year(e.nc_year, w.date_of_birth, e.academic_year), e.kind, sum(e.minutes)::bigint,
-         sum(e.virtual_minutes)::bigint, sum(e.days)::bigint, sum(e.new_days)::bigint, sum(e.bm5)::bigint, sum(e.bm6)::bigint
-    FROM earned e
-    JOIN (SELECT r.enrolment_id, r.enrolment_id AS main_id, r.school_id AS main_school, r.date_of_birth FROM roll r
-          UNION ALL SELECT s.enrolment_id, s.main_id, s.main_school, s.date_of_birth FROM second s) w
-      ON w.enrolment_id = e.enrolment_id AND w.main_id = e.main_id
-   GROUP BY 1, 2, 3, 4, e.nc_year, 5, 6;
+  SELECT a.main_id, a.main_school, a.enrolment_id, w.academic_year,
+         app.settled_year(w.nc_year, a.date_of_birth, w.academic_year), w.kind, w.minutes, w.virtual_minutes, w.days,
+         w.new_days, w.bm5, w.bm6
+    FROM whole w JOIN account a ON a.no = w.no;
 END $$;
 
 -- The same of today and all that is known, as it was kept while it was written. Not granted to anyone.
 CREATE FUNCTION app.earned_now(p_schools uuid[], p_on date, p_year integer, p_year_only boolean)
 RETURNS TABLE (main_id uuid, main_school uuid, enrolment_id uuid, academic_year integer, band_year text, kind text,
                minutes integer, virtual_minutes integer, days integer, bm5 integer, bm6 integer)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 50000 SET search_path = pg_catalog, public AS $$
   WITH roll AS MATERIALIZED (SELECT * FROM app.roll_known(p_schools, p_on, p_year, NULL))
   SELECT r.enrolment_id, r.school_id, y.enrolment_id, y.academic_year,
          app.settled_year(y.nc_year, r.date_of_birth, y.academic_year), y.kind, y.minutes, y.virtual_minutes, y.days,
@@ -395,6 +408,7 @@ CREATE FUNCTION app.counted_pupils(
 RETURNS TABLE (enrolment_id uuid, person_id uuid, school_id uuid, nc_year text, settled_year text, minutes bigint,
                days bigint, activity bigint, placement bigint, bm5 bigint, bm6 bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_school uuid;
 BEGIN
   IF app.is_present(p_on, p_year, p_year_only, p_known) AND NOT p_year_only THEN
     RETURN QUERY
@@ -430,26 +444,28 @@ BEGIN
              coalesce(e.days, 0), coalesce(e.activity, 0), coalesce(e.placement, 0), coalesce(e.bm5, 0), coalesce(e.bm6, 0)
         FROM app.roll_known(p_schools, p_on, p_year, NULL) r LEFT JOIN earned e ON e.main_id = r.enrolment_id;
   ELSE
-    RETURN QUERY
-      WITH each_one AS (
-        SELECT y.main_id, y.enrolment_id, sum(y.minutes) AS minutes,
-               CASE WHEN p_year_only THEN sum(y.days) ELSE sum(y.new_days) END AS days, sum(y.bm5) AS bm5, sum(y.bm6) AS bm6,
-               coalesce(sum(y.minutes - y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS here,
-               coalesce(sum(y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS there,
-               coalesce(sum(y.minutes - y.virtual_minutes)
-                 FILTER (WHERE y.band_year IN ('10', '11') AND y.kind = 'placement'), 0) AS placement
-          FROM app.earned_known(p_schools, p_on, p_year, p_year_only, p_known) y GROUP BY y.main_id, y.enrolment_id
-      ),
-      earned AS (
-        SELECT o.main_id, sum(o.minutes)::bigint AS minutes, sum(o.days)::bigint AS days, sum(o.bm5)::bigint AS bm5,
-               sum(o.bm6)::bigint AS bm6, sum(o.placement)::bigint AS placement,
-               (sum(o.here) + CASE WHEN p_year_only THEN least(sum(o.there), p_activity / 2)
-                                   ELSE sum(least(o.there, p_activity / 2)) END)::bigint AS activity
-          FROM each_one o GROUP BY o.main_id
-      )
-      SELECT r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year, coalesce(e.minutes, 0),
-             coalesce(e.days, 0), coalesce(e.activity, 0), coalesce(e.placement, 0), coalesce(e.bm5, 0), coalesce(e.bm6, 0)
-        FROM app.roll_known(p_schools, p_on, p_year, p_known) r LEFT JOIN earned e ON e.main_id = r.enrolment_id;
+    FOREACH v_school IN ARRAY p_schools LOOP
+      RETURN QUERY
+        WITH each_one AS (
+          SELECT y.main_id, y.enrolment_id, sum(y.minutes) AS minutes,
+                 CASE WHEN p_year_only THEN sum(y.days) ELSE sum(y.new_days) END AS days, sum(y.bm5) AS bm5, sum(y.bm6) AS bm6,
+                 coalesce(sum(y.minutes - y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS here,
+                 coalesce(sum(y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS there,
+                 coalesce(sum(y.minutes - y.virtual_minutes)
+                   FILTER (WHERE y.band_year IN ('10', '11') AND y.kind = 'placement'), 0) AS placement
+            FROM app.earned_known(ARRAY[v_school], p_on, p_year, p_year_only, p_known) y GROUP BY y.main_id, y.enrolment_id
+        ),
+        earned AS (
+          SELECT o.main_id, sum(o.minutes)::bigint AS minutes, sum(o.days)::bigint AS days, sum(o.bm5)::bigint AS bm5,
+                 sum(o.bm6)::bigint AS bm6, sum(o.placement)::bigint AS placement,
+                 (sum(o.here) + CASE WHEN p_year_only THEN least(sum(o.there), p_activity / 2)
+                                     ELSE sum(least(o.there, p_activity / 2)) END)::bigint AS activity
+            FROM each_one o GROUP BY o.main_id
+        )
+        SELECT r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year, coalesce(e.minutes, 0),
+               coalesce(e.days, 0), coalesce(e.activity, 0), coalesce(e.placement, 0), coalesce(e.bm5, 0), coalesce(e.bm6, 0)
+          FROM app.roll_known(ARRAY[v_school], p_on, p_year, p_known) r LEFT JOIN earned e ON e.main_id = r.enrolment_id;
+    END LOOP;
   END IF;
 END $$;
 
@@ -457,16 +473,19 @@ END $$;
 CREATE FUNCTION app.counted_kinds(p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz)
 RETURNS TABLE (main_id uuid, school_id uuid, kind text, minutes bigint, days bigint, bm5 bigint, bm6 bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_school uuid;
 BEGIN
   IF app.is_present(p_on, p_year, p_year_only, p_known) THEN
     RETURN QUERY
       SELECT y.main_id, y.main_school, y.kind, sum(y.minutes), sum(y.days), sum(y.bm5), sum(y.bm6)
         FROM app.earned_now(p_schools, p_on, p_year, p_year_only) y GROUP BY 1, 2, 3;
   ELSE
-    RETURN QUERY
-      SELECT y.main_id, y.main_school, y.kind, sum(y.minutes)::bigint, sum(y.days)::bigint, sum(y.bm5)::bigint,
-             sum(y.bm6)::bigint
-        FROM app.earned_known(p_schools, p_on, p_year, p_year_only, p_known) y GROUP BY 1, 2, 3;
+    FOREACH v_school IN ARRAY p_schools LOOP
+      RETURN QUERY
+        SELECT y.main_id, y.main_school, y.kind, sum(y.minutes)::bigint, sum(y.days)::bigint, sum(y.bm5)::bigint,
+               sum(y.bm6)::bigint
+          FROM app.earned_known(ARRAY[v_school], p_on, p_year, p_year_only, p_known) y GROUP BY 1, 2, 3;
+    END LOOP;
   END IF;
 END $$;
 

@@ -1,6 +1,6 @@
 """Coverage by characteristic: what the gaps to peers are counted from.
 
-Revises what was known when; written 2026-11-22 07:20 UTC.
+Revises the kept cells; written 2026-11-22 07:20 UTC.
 """
 
 from alembic import op
@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261122_0720"
-down_revision = "20261122_0710"
+down_revision = "20261122_0711"
 branch_labels = None
 depends_on = None
 

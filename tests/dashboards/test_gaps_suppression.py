@@ -223,12 +223,8 @@ def test_nothing_is_shown_of_fewer_than_ten(made: list[Made]) -> None:
         for line in gaps.lines(table, figures.everywhere(table.coverage), cut, fields):
             if line.figures.state is FigureState.KNOWN:
                 assert attacker.size(attacker.split(line)) >= 10
-            beside = line.peers
-            assert (line.gap is None) == (
-                beside is None
-                or FigureState.KNOWN not in {line.figures.state}
-                or beside.state is not FigureState.KNOWN
-            )
+            both = {line.figures.state, line.peers.state} if line.peers else set()
+            assert (line.gap is not None) == (both == {FigureState.KNOWN})
 
 
 def test_where_every_group_is_large_all_is_shown() -> None:

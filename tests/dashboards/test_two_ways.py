@@ -64,14 +64,27 @@ class Lives:
 
     def credit(self, pupil: UUID, encounter: UUID) -> list[Credit]:
         """An encounter on one or two days, at random, perhaps over the end of an academic year."""
-        first = TODAY - timedelta(days=self.chance.choice((0, 1, 2, 30, 31, 400, (TODAY - last_day(YEAR - 1)).days)))
+        first = TODAY - timedelta(
+            days=self.chance.choice((0, 1, 2, 30, 31, 400, (TODAY - last_day(YEAR - 1)).days))
+        )
         kind, parts, bm5 = self.chance.choice(KINDS), self.chance.randint(1, 2), self.chance.random() < 0.5
         here, there = self.chance.choice((0, 90, 300, 420)), self.chance.choice((0, 0, 60, 240))
         return [
             Credit(
-                self.who[pupil][0], pupil, self.who[pupil][1], encounter, day, self.chance.choice(YEARS), kind,
-                Mode.HYBRID, here, there, wall_now(), bm5=bm5, bm6=bm5 and here > 100,
-            )  # fmt: skip
+                self.who[pupil][0],
+                pupil,
+                self.who[pupil][1],
+                encounter,
+                day,
+                self.chance.choice(YEARS),
+                kind,
+                Mode.HYBRID,
+                here,
+                there,
+                wall_now(),
+                bm5=bm5,
+                bm6=bm5 and here > 100,
+            )
             for day in (first - timedelta(days=at) for at in range(parts))
         ]
 
@@ -115,7 +128,9 @@ async def lives(request: pytest.FixtureRequest, dsns: Dsns) -> AsyncIterator[Liv
     await owner.close()
 
 
-async def counted(lives: Lives, on: date, year: int, known: datetime | None, *, only: bool) -> dict[UUID, Any]:
+async def counted(
+    lives: Lives, on: date, year: int, known: datetime | None, *, only: bool
+) -> dict[UUID, Any]:
     rows = await lives.owner.fetch(
         "SELECT * FROM app.counted_pupils($1, $2, $3, $4, $5, 1500)", lives.schools, on, year, only, known
     )
@@ -142,7 +157,13 @@ async def by_the_rules(
 def _one(rows: list[Any], year: int, *, only: bool) -> tuple[int, ...]:
     born = rows[0]["date_of_birth"] if rows else None
     all_entries = [
-        Entry(row["on_date"], row["nc_year"], ExperienceKind(row["kind"]), row["in_person_minutes"], row["virtual_minutes"])
+        Entry(
+            row["on_date"],
+            row["nc_year"],
+            ExperienceKind(row["kind"]),
+            row["in_person_minutes"],
+            row["virtual_minutes"],
+        )
         for row in rows
     ]
     entries = [one for one in all_entries if not only or academic_year(one.on) == year]
@@ -173,7 +194,10 @@ async def test_balances_the_ledger_and_the_rules_agree_on_every_pupil_today(live
 
 
 @pytest.mark.parametrize("only", [False, True])
-async def test_the_ledger_and_the_rules_agree_on_any_day_as_known_at_any_moment(lives: Lives, only: bool) -> None:  # noqa: FBT001
+async def test_the_ledger_and_the_rules_agree_on_any_day_as_known_at_any_moment(
+    lives: Lives,
+    only: bool,  # noqa: FBT001
+) -> None:
     for ago in (0, 1, 2, 35, 300, 450):
         on = TODAY - timedelta(days=ago)
         for known in (None, *lives.moments[::20]):

@@ -2,8 +2,8 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from app.core.roles import set_clock_door
 from app.demo.stage import term_days
 from app.webhooks.voice import Pace, Worker
 from app.worker import CHORES, keep_house
-from tests.docs.guide import Values, blocks, problems_with, request_in
+from tests.docs.guide import Block, Values, blocks, problems_with, request_in
 from tests.world import World
 
 PATIENCE = 20.0
@@ -34,17 +34,23 @@ class Desk:
         """Send every `http` block of a page in order; gives how many there were. Fails at the first that is not so."""
         found = blocks(page, "http")
         for block in found:
-            request = request_in(block)
-            ends = asyncio.get_running_loop().time() + (PATIENCE if request.soon else 0)
-            while True:
-                answer = await self.world.http.request(**request.asked(values))
-                problems = list(problems_with(answer, request, values))
-                if not problems or asyncio.get_running_loop().time() >= ends:
-                    break
-                await asyncio.sleep(0.2)
-            where = f"{page.name}, line {block.line}: {request.method} {answer.request.url}"
-            assert not problems, f"{where}\n" + "\n".join(problems)
+            await self.take(page, block, values)
         return len(found)
+
+    async def take(
+        self, page: Path, block: Block, values: Values, put: Callable[[str], str] = lambda said: said
+    ) -> None:
+        """Send one `http` block of a page; `put` may change its text. Fails if it is not answered as it says."""
+        request = request_in(replace(block, text=put(block.text)))
+        ends = asyncio.get_running_loop().time() + (PATIENCE if request.soon else 0)
+        while True:
+            answer = await self.world.http.request(**request.asked(values))
+            problems = list(problems_with(answer, request, values))
+            if not problems or asyncio.get_running_loop().time() >= ends:
+                break
+            await asyncio.sleep(0.2)
+        where = f"{page.name}, line {block.line}: {request.method} {answer.request.url}"
+        assert not problems, f"{where}\n" + "\n".join(problems)
 
     async def values(self, who: str, **others: str) -> Values:
         """The names that every guide starts with: a client of its reader's, the organisations' ids, school days."""

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _NAME = re.compile(r"\$(\{)?([A-Z][A-Z0-9_]*)(?(1)\})")
-_STEP = re.compile(r"\.?(\w+)|\[(\d+)\]")
+_STEP = re.compile(r"\.?([\w-]+)|\[(\d+)\]")
 
 
 @dataclass(frozen=True)

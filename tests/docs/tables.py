@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from app.access.scopes import AREAS, table
-from app.outbox.catalogue import TYPES
+from app.outbox.catalogue import TYPES, EventType
 from app.rules.words import REASONS_FOR, Actor, BookingAction
 from app.webhooks.schedule import NORMAL, SAFETY
 from tests.docs.guide import DOCS
@@ -20,12 +20,17 @@ def catalogue() -> str:
     """Event type, whom it is told, order key, lane, what it tells, the members of its `data`."""
     lines = (
         (
-            f"`{one.name}`", ", ".join(one.audiences), one.order_key, one.lane, one.description,
+            f"`{one.name}`", ", ".join(one.audiences), one.order_key, one.lane, _described(one),
             ", ".join(f"`{name}`" for name in one.fields),
         )
         for one in TYPES.values()
     )  # fmt: skip
     return _rows(("event", "told to", "order key", "lane", "what happened", "`data`"), lines)
+
+
+def _described(one: EventType) -> str:
+    gone = one.deprecation
+    return f"{one.description} *(deprecated, until {gone.sunset})*" if gone else one.description
 
 
 def scopes() -> str:

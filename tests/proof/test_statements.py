@@ -48,9 +48,13 @@ STATEMENTS = {
     "export a programme's costs": 5,
     "import schools": 11,
     "import costs": 15,
+    "gaps of a hub by school": 5,
 }
 COVERAGE = """{ hub { name coverage(by: SCHOOL) { totalCount edges { node { label figures { pupils minutes hours
   reached { count percent } bm5 { percent } bm6 { percent } } standsOn { rollComplete newestSync } } } } } }"""
+
+GAPS = """{ hub { name gaps(by: SCHOOL) { totalCount edges { node { group value gap figures { pupils atZero { percent } }
+  peers { pupils } schoolsTold schoolsUnknown standsOn { rollComplete } } } } } }"""
 
 
 @pytest_asyncio.fixture(scope="module", autouse=True)
@@ -224,3 +228,10 @@ async def test_tables_of_a_programme_are_imported(world: World, rows: int) -> No
     costs = "id,external_ref,on_date,school,strand,booking,kind,stage,paid_by,amount,currency\r\n"
     costs += "".join(f",r{at},{STARTS},{urn},s{at},,kit,spend,school,1.50,GBP\r\n" for at in range(rows))
     assert (await _count(world, "import costs", send("costs", costs)))["created"] == rows
+
+
+async def test_gaps_are_answered_with_one_statement_more_than_coverage(world: World) -> None:
+    found = await _count(
+        world, "gaps of a hub by school", lambda: world.post("hub_a", "/graphql", {"query": GAPS})
+    )
+    assert "errors" not in found, found

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.torture.check import RULES, Fault, faults
 from bench.torture.clients import items_of
@@ -88,6 +89,23 @@ def add_reader(history: History, org: str) -> None:
     history.feeds.append(feed)
 
 
+@pytest.fixture
+def replayed(sound: History) -> History:
+    """The same, and the school asks for everything once more; it is sent both signatures."""
+    endpoint = sound.endpoints[0]
+    endpoint.replay_to, endpoint.replay_state = sound.last_position, "done"
+    private = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    endpoint.public_key = "whpk_" + base64.b64encode(private.public_key().public_bytes_raw()).decode()
+    for event in [one for one in sound.events if one.audience_id == SCHOOL]:
+        sound.arrivals.append(signed(endpoint.id, event, NOW + 20))
+        sound.deliveries.append(Delivery(endpoint.id, event.id, "delivered", replay=True))
+    for arrival in sound.arrivals:
+        if arrival.endpoint_id == endpoint.id:
+            text = f"{arrival.id}.{arrival.timestamp}.{arrival.body}".encode("latin-1")
+            arrival.signature += " v1a," + base64.b64encode(private.sign(text)).decode()
+    return sound
+
+
 def broken_rules(history: History) -> set[str]:
     return {fault.rule for fault in faults(history)}
 
@@ -99,6 +117,58 @@ def test_a_sound_history_has_no_fault(sound: History) -> None:
 def test_a_history_is_the_same_after_it_was_kept(sound: History, tmp_path: Path) -> None:
     sound.save(tmp_path / "history.json")
     assert loaded(tmp_path / "history.json") == sound
+
+
+def test_a_sound_history_with_a_replay_has_no_fault(replayed: History) -> None:
+    assert faults(replayed) == []
+
+
+def leave_the_replay_unfinished(history: History) -> None:
+    history.endpoints[0].replay_state = "running"
+
+
+def leave_an_event_out_of_the_replay(history: History) -> None:
+    gone = next(one for one in history.deliveries if one.replay)
+    history.deliveries.remove(gone)
+
+
+def write_down_a_replay_that_never_came(history: History) -> None:
+    gone = next(one for one in history.deliveries if one.replay and not one.event_id.startswith("e-b-1-1"))
+    last = next(at for at, one in reversed([*enumerate(history.arrivals)]) if one.id == gone.event_id)
+    del history.arrivals[last]
+
+
+def replay_an_event_twice(history: History) -> None:
+    history.deliveries.append(next(one for one in history.deliveries if one.replay))
+
+
+def send_other_bytes_again(history: History) -> None:
+    history.arrivals[-1].body = history.arrivals[-1].body.replace("null", "nil ").replace("{", "{ ", 1)
+
+
+def sign_with_a_strangers_private_key(history: History) -> None:
+    stranger = Ed25519PrivateKey.from_private_bytes(b"x" * 32)
+    last = history.arrivals[-1]
+    text = f"{last.id}.{last.timestamp}.{last.body}".encode("latin-1")
+    last.signature = last.signature.split(" ")[0] + " v1a," + base64.b64encode(stranger.sign(text)).decode()
+
+
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        (leave_the_replay_unfinished, "replays_are_whole"),
+        (leave_an_event_out_of_the_replay, "replays_are_whole"),
+        (write_down_a_replay_that_never_came, "replays_are_whole"),
+        (replay_an_event_twice, "books_are_true"),
+        (send_other_bytes_again, "bytes_are_the_same"),
+        (sign_with_a_strangers_private_key, "signatures_are_valid"),
+    ],
+)
+def test_a_fault_planted_in_a_replay_is_found(
+    replayed: History, plant: Callable[[History], None], rule: str
+) -> None:
+    plant(replayed)
+    assert rule in broken_rules(replayed)
 
 
 # --- planted faults: (what is done to a sound history, the rule that finds it) ------------------------------------------
@@ -336,7 +406,7 @@ def test_a_planted_fault_is_found(sound: History, plant: Callable[[History], Non
 
 
 def test_every_rule_has_a_planted_fault() -> None:
-    assert {rule for _, rule in PLANTED} == set(RULES)
+    assert {rule for _, rule in PLANTED} | {"replays_are_whole"} == set(RULES)
 
 
 def test_a_fault_names_what_broke(sound: History) -> None:

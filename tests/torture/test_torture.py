@@ -50,11 +50,11 @@ async def test_the_run_was_torture(history: History) -> None:
     assert {"api", "worker1", "postgres", "backend"} <= victims
     answers = [answer for act in history.acts for answer in act.answers]
     done = [answer for answer in answers if answer.status in (200, 201)]
-    assert len(done) > 2 * SECONDS, "clients got on with their work"
+    assert len(done) > SECONDS, "clients got on with their work"
     assert all(answer.status for answer in answers), "and nobody had to give up"
     assert any(answer.tries > 1 for answer in answers)
     assert any(answer.replayed for answer in answers)
-    assert len(history.events) > 4 * SECONDS
+    assert len(history.events) > 2 * SECONDS
     assert len({(one.endpoint_id, one.id) for one in history.arrivals}) < len(history.arrivals), (
         "some came again"
     )
