@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,94 +20,11 @@ import asyncpg
 import httpx
 import orjson
 
-import migrations
-from app.access.scopes import allowed_for
-from app.access.tokens import Tokens
 from app.core import db as doors
-from app.core.db import Database
-from app.core.embedded import EmbeddedPostgres, free_port
-from app.core.secrets import Keyring, new_master
-from bench import data
+from app.core.embedded import free_port
+from bench import coverage, data
 from bench.load import press
-
-ISSUER = "https://tendays.example"
-FOLDER = Path(__file__).resolve().parent.parent
-
-
-class Stand:
-    """A running system: Postgres, API and worker in processes of their own, a receiver, and tokens."""
-
-    def __init__(self, dsns: Any, made: data.Made, port: int, master: str) -> None:  # noqa: ANN401
-        self.dsns, self.made, self.port, self.master = dsns, made, port, master
-        self.base = f"http://127.0.0.1:{port}"
-        self.tokens: dict[str, str] = {}
-
-    def headers(self, who: str, **more: str) -> dict[str, str]:
-        """What a client of this organisation sends."""
-        return {"Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json", **more}
-
-
-@contextlib.asynccontextmanager
-async def stand(folder: Path, env: str) -> AsyncIterator[Stand]:
-    """Start it all on a durable embedded Postgres (fsync on), and stop it. In `production` no clock can be moved."""
-    server = EmbeddedPostgres(folder / "postgres")
-    async with server:
-        dsns = await server.prepare()
-        await asyncio.to_thread(migrations.upgrade, dsns.owner)
-        owner = await asyncpg.connect(dsns.owner)
-        made = await data.make(owner)
-        master, port = new_master(), free_port()
-        up = Stand(dsns, made, port, master)
-        environment = {
-            **os.environ,
-            "TENDAYS_ENV": env,
-            "TENDAYS_BASE_URL": ISSUER,
-            "TENDAYS_DATABASE_URL": dsns.app,
-            "TENDAYS_WORKER_DATABASE_URL": dsns.worker,
-            "TENDAYS_DATA_DIR": str(folder / "data"),
-            "TENDAYS_SECRET_KEY": master,
-            "TENDAYS_PORT": str(port),
-            "TENDAYS_RATE_LIMIT": "100000000",
-            "TENDAYS_LOG_LEVEL": "warning",
-        }
-        processes = [
-            subprocess.Popen([sys.executable, "-m", "app.cli", part], env=environment, cwd=FOLDER)
-            for part in ("api", "worker")
-        ]
-        try:
-            await _ready(up)
-            await _sign_in(up)
-            yield up
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(20)
-            await owner.close()
-
-
-async def _ready(up: Stand) -> None:
-    async with httpx.AsyncClient() as http:
-        for _ in range(300):
-            with contextlib.suppress(httpx.TransportError):
-                if (await http.get(f"{up.base}/health")).status_code == 200:
-                    return
-            await asyncio.sleep(0.1)
-    raise RuntimeError("the API did not come up")
-
-
-async def _sign_in(up: Stand) -> None:
-    db = await Database(up.dsns.app).open()
-    tokens = await Tokens(db, Keyring.from_text(up.master), issuer=ISSUER).open()
-    for kind, client in up.made.clients.items():
-        org = getattr(up.made, kind)
-        issued = tokens.issue(
-            client_id=client, org_id=org, org_kind=kind, scopes=allowed_for(kind, development=True)
-        )
-        up.tokens[kind] = issued.token
-    await tokens.close()
-    await db.close()
-
+from bench.stand import FOLDER, ISSUER, Stand, fresh
 
 # --- reads against bare ------------------------------------------------------------------------------------------
 
@@ -330,38 +246,30 @@ def _latencies(notes: Path, commits: dict[str, float]) -> dict[str, float]:
 # --- all of it ---------------------------------------------------------------------------------------------------
 
 
-@contextlib.asynccontextmanager
-async def _fresh(env: str) -> AsyncIterator[tuple[Stand, Path]]:
-    folder = Path(tempfile.mkdtemp(prefix="tendays-bench-"))
-    folder.chmod(0o711)
-    try:
-        async with stand(folder, env) as up:
-            yield up, folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 async def main() -> int:
     """Run what was asked for and print it as tables."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each press")
     parser.add_argument("--rounds", type=int, default=3, help="ours and bare in turn, so often")
     parser.add_argument("--rate", type=float, default=20.0, help="confirmations a second")
-    parser.add_argument("--only", choices=["receipt", "reads"], help="one of the two")
+    parser.add_argument("--only", choices=["receipt", "reads", "coverage"], help="one of them")
+    coverage.arguments(parser)
     given = parser.parse_args()
-    if given.only != "reads":
-        async with _fresh("test") as (up, folder):
+    if given.only in (None, "receipt"):
+        async with fresh("test") as (up, folder):
             print(f"commit to receipt at {given.rate:.0f} confirmations a second")
             told = await receipt(up, folder, rate=given.rate, seconds=15)
             print("  " + ", ".join(f"{name} {value:.1f}" for name, value in told.items()))
-    if given.only != "receipt":
-        async with _fresh("production") as (up, _folder):
+    if given.only in (None, "reads"):
+        async with fresh("production") as (up, _folder):
             print("reads, one process, 16 connections      ours/s    bare/s   ratio  (from-to)   statements")
             for row in await reads(up, seconds=given.seconds, rounds=given.rounds):
                 print(
                     f"  {row['what']:<34} {row['ours']:>10.0f} {row['bare']:>9.0f} {row['ratio']:>7.2f}"
                     f"  ({row['from']:.2f}-{row['to']:.2f}) {row['statements']:>8}"
                 )
+    if given.only in (None, "coverage"):
+        await coverage.measure(given)
     return 0
 
 
