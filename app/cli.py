@@ -215,10 +215,10 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 
 @cli.command()
 def rebuild() -> None:
-    """Count balances and summaries anew from the ledger; the ledger itself is not touched."""
+    """Count balances, summaries and kept figures anew from the ledger; the ledger itself is not touched."""
 
     async def recount(settings: Settings) -> None:
-        with step("Balances and summaries rebuilt"):
+        with step("Balances, summaries and kept figures rebuilt"):
             schools = await rebuild_all(settings)
         say(f"{schools} schools")
 

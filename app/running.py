@@ -92,8 +92,12 @@ async def bring_up_to_date(settings: Settings) -> None:
 
 
 async def rebuild(settings: Settings) -> int:
-    """Count every school's balances and summaries anew from the ledger, school by school. Gives the schools."""
-    from app.core.db import Database  # noqa: PLC0415 - only this command opens the database itself
+    """Count every school's balances, summaries and kept figures anew from the ledger, school by school.
+
+    Gives how many schools.
+    """
+    from app.core.db import Database, system  # noqa: PLC0415 - only this command opens the database itself
+    from app.dashboards.service import keep  # noqa: PLC0415 - as above
     from app.ledger import service  # noqa: PLC0415 - as above
     from app.organisations import sql  # noqa: PLC0415 - as above
 
@@ -106,6 +110,8 @@ async def rebuild(settings: Settings) -> int:
             for school in (row["id"] for row in rows if row["kind"] == "school"):
                 async with db.write(None) as tx:
                     await service.rebuild(tx, school)
+                async with db.write(system()) as tx:
+                    await keep(tx, school)
                 done += 1
             if len(rows) < PAGE:
                 return done

@@ -13,6 +13,7 @@ from app.bookings import upkeep as bookings
 from app.core import metrics
 from app.core.db import Database, system
 from app.core.egress import Egress
+from app.dashboards import upkeep as dashboards
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
 from app.settings import Settings
@@ -68,6 +69,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("watch_endpoints", 30, webhooks.watch_endpoints),
     Chore("promote_waiting", 15, bookings.promote_waiting),
     Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),
+    Chore("keep_figures", 1, dashboards.keep_figures),
     Chore("forget_expired", 600, forget),
 )
 """What the house does by itself, and every how many seconds of wall time. What matters for a child comes first."""

@@ -86,17 +86,21 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a figure stands on. `partial`: some school of the set has no data, and the figure leaves it out."""
+    """What a figure stands on. `partial`: some school of the set has no data, and the figure leaves it out.
+
+    Rolls, syncs, grants and overdue attendance are of now; None where a past moment of knowledge was asked for.
+    """
 
     schools: int
     schools_unknown: int
-    roll_complete: bool
-    schools_roll_complete: int
+    roll_complete: bool | None
+    schools_roll_complete: int | None
     oldest_sync: datetime | None
     newest_sync: datetime | None
-    field_groups: tuple[str, ...]
-    attendance_overdue: int
+    field_groups: tuple[str, ...] | None
+    attendance_overdue: int | None
     rounded: bool
+    known: datetime | None = None
 
     @property
     def partial(self) -> bool:
@@ -124,20 +128,24 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Everything a caller may count on one date: schools, groups, and by-kind counts where they were asked for."""
+    """Everything a caller may count on one date: schools, groups, and by-kind counts where they were asked for.
+
+    `known` is the moment of knowledge that was asked for; None is all that is known.
+    """
 
     schools: Mapping[UUID, School]
     groups: Mapping[UUID, Sequence[Group]]
     kinds: Mapping[UUID, Mapping[ExperienceKind, Counts]]
     hidden: frozenset[str]
     rounds: bool
+    known: datetime | None = None
 
 
 def school_of(row: Row) -> School:
     """A row of the basis."""
     return School(
         row["school_id"], row["hub_id"], row["name"], row["urn"], row["roll_complete_at"], row["last_sync_at"],
-        frozenset(row["field_groups"]), row["attendance_overdue"],
+        frozenset(row["field_groups"]), row["attendance_overdue"] or 0,
     )  # fmt: skip
 
 
@@ -410,6 +418,9 @@ def _nearest(number: int, step: int) -> int:
 
 
 def _basis(table: Table, schools: Sequence[School]) -> Basis:
+    if table.known is not None:
+        unknown = sum(one.id not in table.groups for one in schools)
+        return Basis(len(schools), unknown, None, None, None, None, None, None, table.rounds, table.known)
     syncs = sorted(one.last_sync_at for one in schools if one.last_sync_at)
     complete = sum(one.roll_complete_at is not None for one in schools)
     granted = [one.field_groups for one in schools if one.id in table.groups]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.core.caller import Caller
 from app.core.clock import school_day, wall_now
-from app.core.db import Door
+from app.core.db import Door, Writer
 from app.core.errors import invalid
 from app.dashboards import figures, sql
 from app.dashboards.figures import Table
@@ -56,6 +56,8 @@ def period(
     (`/knownAt`), as what is being recorded just then may still come in under it.
     """
     today = school_day(caller.now)
+    if known_at is not None and known_at.tzinfo is None:
+        raise invalid("/knownAt", "no_offset", "A moment with its offset from UTC: 2027-03-31T22:00:00Z.")
     if as_at is not None and not date(_FIRST_YEAR, 9, 1) <= as_at <= today:
         raise invalid("/asAt", "out_of_range", f"A day from 1 September {_FIRST_YEAR} to {today}.")
     if known_at is not None and known_at > wall_now() - SETTLED:
@@ -79,24 +81,33 @@ async def table(
     """
     on_whole = rounds(tx.caller)
     found = known.schools if known else {
-        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on))
+        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on, asked.known))
     }  # fmt: skip
     cells = await sql.cells(
-        tx, None if on_whole else schools, asked.on, asked.year, _marks(asked.on), year_only=asked.year_only
-    )
+        tx, None if on_whole else schools, asked.on, asked.year, marks(asked.on), year_only=asked.year_only,
+        known=asked.known,
+    )  # fmt: skip
     groups = [figures.group_of(row) for row in cells]
     held = figures.hidden(groups, found) if on_whole else frozenset()
-    return Table(found, figures.by_school(groups), {}, held, on_whole)
+    return Table(found, figures.by_school(groups), {}, held, on_whole, asked.known)
 
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:
     """The same table with its counts by kind: one more statement."""
-    rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only)
+    rows = await sql.kinds(tx, schools, asked.on, asked.year, year_only=asked.year_only, known=asked.known)
     return replace(counts, kinds=figures.kinds_of(rows))
 
 
-def _marks(day: date) -> dict[str, int]:
-    """The marks to reach, in minutes, of the entitlement in force on a day."""
+async def keep(tx: Writer, school_id: UUID) -> bool:
+    """Keep a school's figures of today, so that they need not be added up at each question; False if somebody else
+    is at it.
+    """
+    today = school_day(tx.caller.now)
+    return await sql.keep(tx, school_id, today, academic_year(today), marks(today))
+
+
+def marks(day: date) -> dict[str, int]:
+    """The marks to reach, in minutes, of the entitlement in force on a day, in the order in which they are kept."""
     policy = policy_on(day)
     return {
         "activity": _mark(policy, EntitlementBand.YEARS_7_9),

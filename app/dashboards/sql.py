@@ -1,21 +1,22 @@
 """What dashboards read: aggregates through functions that count for the caller, and the lists around them."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, cast, func, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, and_, any_, bindparam, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from app.core.db import Door, Row
+from app.core.db import Door, Row, Writer
 from app.organisations.tables import memberships, organisations
 from app.programmes.tables import programme_schools, programmes, strands
 
 _IDS = ARRAY(Uuid(as_uuid=True))
+_MOMENT = TIMESTAMP(timezone=True)
 
 _BASIS = select(
-    func.app.coverage_basis(bindparam("day")).table_valued(
+    func.app.coverage_basis(bindparam("day"), cast(bindparam("known"), _MOMENT)).table_valued(
         "school_id",
         "hub_id",
         "name",
@@ -32,6 +33,7 @@ _CELLS = select(
         bindparam("day"),
         bindparam("year"),
         bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
         bindparam("activity"),
         bindparam("placement"),
         bindparam("week"),
@@ -43,29 +45,73 @@ _CELLS = select(
 )  # fmt: skip
 _KINDS = select(
     func.app.coverage_kinds(
-        cast(bindparam("schools"), _IDS), bindparam("day"), bindparam("year"), bindparam("year_only")
+        cast(bindparam("schools"), _IDS),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("year_only"),
+        cast(bindparam("known"), _MOMENT),
     ).table_valued("school_id", "kind", "reached", "minutes", "days", "bm5", "bm6")
 )
 
+_TO_KEEP = select(
+    func.app.schools_to_keep(
+        bindparam("day"), cast(bindparam("marks"), ARRAY(Integer)), bindparam("rest"), bindparam("most")
+    ).label("school_id")
+)
+_KEEP = select(
+    func.app.keep_cells(
+        bindparam("school"),
+        bindparam("day"),
+        bindparam("year"),
+        bindparam("activity"),
+        bindparam("placement"),
+        bindparam("week"),
+        bindparam("total"),
+    )
+)
 
-async def basis(tx: Door, day: date) -> Sequence[Row]:
-    """Every school whose figures the caller may see on a day, by name, with its hub and what its data stand on."""
-    return await tx.rows(_BASIS, {"day": day})
+
+async def basis(tx: Door, day: date, known: datetime | None = None) -> Sequence[Row]:
+    """Every school whose figures the caller may see on a day, by name, with its hub and what its data stand on.
+
+    Memberships are those known at `known` (None: now); what a school's data stood on then is not kept, and null.
+    """
+    return await tx.rows(_BASIS, {"day": day, "known": known})
 
 
 async def cells(
-    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Row, *, year_only: bool
-) -> Sequence[Row]:
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, marks: Mapping[str, int], *, year_only: bool,
+    known: datetime | None = None
+) -> Sequence[Row]:  # fmt: skip
     """Counts by school and NC year; `schools` None is all that the caller may count. `marks` are in minutes."""
-    asked = {"schools": schools, "day": day, "year": year, "year_only": year_only, **marks}
+    asked = {"schools": schools, "day": day, "year": year, "year_only": year_only, "known": known, **marks}
     return await tx.rows(_CELLS, asked)
 
 
 async def kinds(
-    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, *, year_only: bool
-) -> Sequence[Row]:
+    tx: Door, schools: Sequence[UUID] | None, day: date, year: int, *, year_only: bool,
+    known: datetime | None = None
+) -> Sequence[Row]:  # fmt: skip
     """Counts by school and kind of experience, of the same pupils."""
-    return await tx.rows(_KINDS, {"schools": schools, "day": day, "year": year, "year_only": year_only})
+    asked = {"schools": schools, "day": day, "year": year, "year_only": year_only, "known": known}
+    return await tx.rows(_KINDS, asked)
+
+
+async def schools_to_keep(
+    tx: Door, day: date, marks: Mapping[str, int], *, rest: int, most: int
+) -> list[UUID]:
+    """Schools whose kept figures are not (or no longer) those of a day, the longest waiting first, at most so many.
+
+    None that was kept less than `rest` seconds ago. `marks` are in minutes.
+    """
+    asked = {"day": day, "marks": list(marks.values()), "rest": rest, "most": most}
+    return [row["school_id"] for row in await tx.rows(_TO_KEEP, asked)]
+
+
+async def keep(tx: Writer, school_id: UUID, day: date, year: int, marks: Mapping[str, int]) -> bool:
+    """Keep a school's figures of a day; False if somebody else is at it. `marks` are in minutes."""
+    asked = {"school": school_id, "day": day, "year": year, **marks}
+    return bool(await tx.value(_KEEP, asked))
 
 
 async def organisation(tx: Door, org_id: UUID, kind: str | None = None) -> Row | None:

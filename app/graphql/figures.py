@@ -84,21 +84,27 @@ class Basis:
         description="Schools of the set without data; figures leave them out."
     )
     partial: bool = strawberry.field(description="Whether some school of the set has no data.")
-    roll_complete: bool = strawberry.field(
-        description="Whether every school of the set has sent its whole roll."
+    known_at: datetime | None = strawberry.field(
+        description="Only what had been recorded by this moment is counted (UTC); null for all that is known. What is "
+        "said below of rolls, syncs, grants and attendance is of now, and null where `knownAt` was asked for."
     )
-    schools_roll_complete: int = strawberry.field(description="Schools that have sent their whole roll.")
+    roll_complete: bool | None = strawberry.field(
+        description="Whether every school of the set has sent its whole roll, as of now."
+    )
+    schools_roll_complete: int | None = strawberry.field(
+        description="Schools that have sent their whole roll, as of now."
+    )
     oldest_sync: datetime | None = strawberry.field(
         description="The school whose roll is oldest: when it came (UTC)."
     )
     newest_sync: datetime | None = strawberry.field(
         description="The school whose roll is newest: when it came (UTC)."
     )
-    field_groups: list[str] = strawberry.field(
-        description="Field groups granted by every school that has data."
+    field_groups: list[str] | None = strawberry.field(
+        description="Field groups granted by every school that has data, as of now."
     )
-    attendance_overdue: int = strawberry.field(
-        description="Bookings whose attendance has not been reported yet."
+    attendance_overdue: int | None = strawberry.field(
+        description="Bookings whose attendance has not been reported yet, as of now."
     )
     rounded: bool = strawberry.field(description="Whether counts are rounded to 5 and small groups withheld.")
 
@@ -209,7 +215,8 @@ def basis_of(basis: figures.Basis, on: date, year: int | None) -> Basis:
         schools_roll_complete=basis.schools_roll_complete,
         oldest_sync=basis.oldest_sync,
         newest_sync=basis.newest_sync,
-        field_groups=list(basis.field_groups),
+        known_at=basis.known,
+        field_groups=None if basis.field_groups is None else list(basis.field_groups),
         attendance_overdue=basis.attendance_overdue,
         rounded=basis.rounded,
     )

@@ -12,9 +12,9 @@ from app.dashboards import figures, sql
 from app.dashboards.figures import Cut, Line, Place, Table
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
-from app.graphql.figures import AcademicYear, Basis, By, Figures, basis_of
+from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
 from app.graphql.ids import node_id
-from app.graphql.session import Info, Session
+from app.graphql.session import Info, Session, When
 from app.rules.words import ExperienceKind, KeyStage
 
 COVERAGE, PROGRAMMES = "coverage:read", "programmes:read"
@@ -117,13 +117,13 @@ class School(Node):
         return next((trust_of(row) for row in await self._parents(info, "trust")), None)
 
     @answers("The figures of the whole school.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Loaded for all schools of the document at once."""
-        info.context.require(COVERAGE)
-        table = await info.context.tables.load((academic_year, self.uuid))
-        return await line_of(
-            info.context, academic_year, figures.whole(table, figures.at_school(table, self.uuid))
-        )
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await asked.table(info.context, self.uuid)
+        return await asked.line(info.context, figures.whole(table, figures.at_school(table, self.uuid)))
 
     @answers("The school's figures, cut.")
     async def coverage(
@@ -131,11 +131,13 @@ class School(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Loaded for all schools of the document at once."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context, self.uuid)
         return await asked.answer(info.context, table, figures.at_school(table, self.uuid))
 
@@ -163,21 +165,24 @@ class Hub(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Of all its schools together."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await self._table(info, asked)
         return await asked.answer(info.context, table, figures.at_hub(table, self.uuid))
 
     @answers("The figures of the whole hub. For the hub itself and those above it.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Of all its schools together."""
-        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
-        return await line_of(
-            info.context, academic_year, figures.whole(table, figures.at_hub(table, self.uuid))
-        )
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await self._table(info, asked)
+        return await asked.line(info.context, figures.whole(table, figures.at_hub(table, self.uuid)))
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
         caller = info.context.caller
@@ -208,19 +213,24 @@ class Trust(Node):
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """Of all its academies together."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await self._table(info, asked)
         return await asked.answer(info.context, table, figures.everywhere(table))
 
     @answers("The figures of the whole trust; exact. For the trust itself.")
-    async def figures(self, info: Info, academic_year: AcademicYear = None) -> Coverage | None:
+    async def figures(
+        self, info: Info, academic_year: AcademicYear = None, as_at: AsAt = None, known_at: KnownAt = None
+    ) -> Coverage | None:
         """Of all its academies together."""
-        table = await self._table(info, Asked(Cut.SCHOOL, academic_year))
-        return await line_of(info.context, academic_year, figures.whole(table, figures.everywhere(table)))
+        asked = Asked(Cut.SCHOOL, (academic_year, as_at, known_at))
+        table = await self._table(info, asked)
+        return await asked.line(info.context, figures.whole(table, figures.everywhere(table)))
 
     async def _table(self, info: Info, asked: "Asked") -> Table:
         if info.context.caller.org_id != self.uuid:
@@ -380,31 +390,29 @@ async def school_page(
 class Asked:
     """One question for coverage, and the page of it that is wanted."""
 
-    def __init__(
-        self, by: Cut, year: int | None, first: int = DEFAULT_LIMIT, after: str | None = None
-    ) -> None:
-        """As the arguments have it."""
-        self.by, self.year, self.first, self.after = by, year, first, after
+    def __init__(self, by: Cut, when: When, first: int = DEFAULT_LIMIT, after: str | None = None) -> None:
+        """As the arguments have it: the cut; the academic year, the day and the moment of knowledge; the page."""
+        self.by, self.when, self.first, self.after = by, when, first, after
 
     async def table(self, session: Session, school: UUID | None = None) -> Table:
         """The counts: of one school (loaded with the others of the document), or of all."""
         session.require(COVERAGE)
         loader = session.kinds if self.by is Cut.KIND else session.tables
-        return await loader.load((self.year, school))
+        return await loader.load((self.when, school))
 
     async def answer(self, session: Session, table: Table, place: Place) -> CoverageConnection:
         """The page."""
-        page = turn(session.cursors, f"coverage:{place.key}:{self.by}:{self.year}", self.first, self.after)
+        scope = f"coverage:{place.key}:{self.by}:{':'.join(map(str, self.when))}"
+        page = turn(session.cursors, scope, self.first, self.after)
         found = sorted(figures.lines(table, place, self.by), key=lambda line: line.order)
         left = [line for line in found if page.after is None or list(line.order) > page.after]
-        on = (await session.period(self.year)).on
+        on, year = (await session.period(*self.when)).on, self.when[0]
         edges, where = page.page(
-            left, lambda line: line.order, lambda line: Coverage(line=line, on=on, year=self.year)
+            left, lambda line: line.order, lambda line: Coverage(line=line, on=on, year=year)
         )
-        total = Coverage(line=figures.whole(table, place), on=on, year=self.year)
+        total = Coverage(line=figures.whole(table, place), on=on, year=year)
         return CoverageConnection(edges=edges, page_info=where, total_count=len(found), total=total)
 
-
-async def line_of(session: Session, year: int | None, line: Line) -> Coverage:
-    """One line, dated."""
-    return Coverage(line=line, on=(await session.period(year)).on, year=year)
+    async def line(self, session: Session, line: Line) -> Coverage:
+        """One line, dated."""
+        return Coverage(line=line, on=(await session.period(*self.when)).on, year=self.when[0])

@@ -23,7 +23,7 @@ from app.dashboards.service import rounds
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.executor import Executor
 from app.graphql.fields import answers
-from app.graphql.figures import AcademicYear, By
+from app.graphql.figures import AcademicYear, AsAt, By, KnownAt
 from app.graphql.ids import of_kind, read
 from app.graphql.limits import RULES, refusal
 from app.graphql.nodes import (
@@ -135,11 +135,13 @@ class Query:
         info: Info,
         by: By,
         academic_year: AcademicYear = None,
+        as_at: AsAt = None,
+        known_at: KnownAt = None,
         first: First = DEFAULT_LIMIT,
         after: After = None,
     ) -> CoverageConnection | None:
         """The caller's whole scope."""
-        asked = Asked(by, academic_year, first, after)
+        asked = Asked(by, (academic_year, as_at, known_at), first, after)
         table = await asked.table(info.context)
         return await asked.answer(info.context, table, figures.everywhere(table))
 

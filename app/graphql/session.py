@@ -14,15 +14,17 @@ from strawberry.dataloader import DataLoader
 from app.core.caller import Caller
 from app.core.clock import school_day
 from app.core.db import Database, Door, Reader, Row
-from app.core.errors import Forbidden
+from app.core.errors import Forbidden, Problem
 from app.core.paging import Cursors
 from app.dashboards import service, sql
 from app.dashboards.figures import Table, merged
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Key = tuple[int | None, UUID | None]
-"""An academic year (None: all of them) and a school (None: all that the caller may count)."""
+When = tuple[int | None, date | None, datetime | None]
+"""An academic year (None: all of them), the day as at which (None: today), and the moment of knowledge (None: now)."""
+Key = tuple[When, UUID | None]
+"""What is asked of when, and a school (None: all that the caller may count)."""
 
 
 class Session:
@@ -40,7 +42,7 @@ class Session:
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._reader: Reader | None = None
-        self._known: dict[date, Table] = {}
+        self._known: dict[tuple[date, datetime | None], Table] = {}
         self.tables: DataLoader[Key, Table] = DataLoader(self._tables)
         self.kinds: DataLoader[Key, Table] = DataLoader(self._tables_with_kinds)
         self.parents: DataLoader[UUID, Sequence[Row]] = DataLoader(self._parents)
@@ -90,25 +92,22 @@ class Session:
             self._reader = await self._stack.enter_async_context(self._db.read(self.caller))
         return self._reader
 
-    async def _tables(self, keys: list[Key]) -> list[Table]:
-        found = {year: await self._table(year, schools) for year, schools in _by_year(keys).items()}
-        return [found[year] for year, _ in keys]
+    async def _tables(self, keys: list[Key]) -> list[Table | Exception]:
+        return await _each_period(keys, self._table)
 
-    async def _table(self, year: int | None, schools: Sequence[UUID] | None) -> Table:
-        asked = await self.period(year)
-        made = await self.ask(service.table, asked, schools, known=self._known.get(asked.on))
-        self._known.setdefault(asked.on, made)
+    async def _table(self, when: When, schools: Sequence[UUID] | None) -> Table:
+        asked = await self.period(*when)
+        basis = asked.on, asked.known
+        made = await self.ask(service.table, asked, schools, known=self._known.get(basis))
+        self._known.setdefault(basis, made)
         return made
 
-    async def _tables_with_kinds(self, keys: list[Key]) -> list[Table]:
-        found = {}
-        for year, schools in _by_year(keys).items():
-            parts = await self.tables.load_many(
-                [(year, one) for one in schools] if schools else [(year, None)]
-            )
-            asked = await self.period(year)
-            found[year] = await self.ask(service.with_kinds, asked, merged(parts), schools)
-        return [found[year] for year, _ in keys]
+    async def _tables_with_kinds(self, keys: list[Key]) -> list[Table | Exception]:
+        return await _each_period(keys, self._table_with_kinds)
+
+    async def _table_with_kinds(self, when: When, schools: Sequence[UUID] | None) -> Table:
+        parts = await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
+        return await self.ask(service.with_kinds, await self.period(*when), merged(parts), schools)
 
     async def _parents(self, keys: list[UUID]) -> list[Sequence[Row]]:
         return _grouped(await self.ask(sql.parents, keys, await self.today()), "member_id", keys)
@@ -123,14 +122,27 @@ class Session:
 Info = strawberry.Info[Session, None]
 
 
-def _by_year(keys: Sequence[Key]) -> dict[int | None, list[UUID] | None]:
-    """The schools wanted of each year; None where all are."""
-    found: defaultdict[int | None, list[UUID]] = defaultdict(list)
-    every = {year for year, school in keys if school is None}
-    for year, school in keys:
+async def _each_period(
+    keys: Sequence[Key], read: Callable[[When, Sequence[UUID] | None], Awaitable[Table]]
+) -> list[Table | Exception]:
+    """One table per period for all who want it. A refused one is refused for its own fields alone."""
+    found: dict[When, Table | Exception] = {}
+    for when, schools in _by_period(keys).items():
+        try:
+            found[when] = await read(when, schools)
+        except Problem as refusal:
+            found[when] = refusal
+    return [found[when] for when, _ in keys]
+
+
+def _by_period(keys: Sequence[Key]) -> dict[When, list[UUID] | None]:
+    """The schools wanted of each period; None where all are."""
+    found: defaultdict[When, list[UUID]] = defaultdict(list)
+    every = {when for when, school in keys if school is None}
+    for when, school in keys:
         if school is not None:
-            found[year].append(school)
-    return {year: None if year in every else found[year] for year, _ in keys}
+            found[when].append(school)
+    return {when: None if when in every else found[when] for when, _ in keys}
 
 
 def _grouped(rows: Sequence[Row], column: str, keys: Sequence[UUID]) -> list[Sequence[Row]]:

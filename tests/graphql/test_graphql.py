@@ -502,11 +502,11 @@ async def test_the_allowance_is_counted_and_told(face: Face) -> None:
 
 async def test_a_fault_of_ours_is_not_told(face: Face) -> None:
     owner = face.counted.owner
-    await owner.execute("ALTER FUNCTION app.coverage_basis(date) RENAME TO coverage_basis_away")
+    await owner.execute("ALTER FUNCTION app.coverage_basis RENAME TO coverage_basis_away")
     try:
         response = await face.post("hub_a", "{ viewer { rounded } coverage(by: SCHOOL) { totalCount } }")
     finally:
-        await owner.execute("ALTER FUNCTION app.coverage_basis_away(date) RENAME TO coverage_basis")
+        await owner.execute("ALTER FUNCTION app.coverage_basis_away RENAME TO coverage_basis")
     assert response.status_code == 294
     error = response.json()["errors"][0]
     assert (error["extensions"], error["message"]) == (

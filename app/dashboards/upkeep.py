@@ -1,0 +1,31 @@
+"""What the house does by itself for dashboards: it keeps the figures of schools that have moved."""
+
+from contextlib import suppress
+from typing import Final
+
+from app.core.clock import school_day
+from app.core.db import Database, system
+from app.core.errors import Conflict
+from app.dashboards import service, sql
+
+REST_SECONDS: Final = 3
+"""A school in a rush is kept no more often than this; in between it is counted at each question."""
+AT_ONCE: Final = 40
+"""Schools of one turn: each in a transaction of its own."""
+
+
+async def keep_figures(db: Database) -> int:
+    """Keep the figures of schools that have moved or whose day is over, the longest waiting first; gives how many.
+
+    Questions do not wait for it: a school that has not been kept since it moved is counted live. Several workers may
+    do this at once: whoever comes second to a school leaves it.
+    """
+    async with db.write(system()) as tx:
+        today = school_day(tx.caller.now)
+        found = await sql.schools_to_keep(tx, today, service.marks(today), rest=REST_SECONDS, most=AT_ONCE)
+    kept = 0
+    for school in found:
+        with suppress(Conflict):  # somebody else wrote the same at the same time
+            async with db.write(system()) as tx:
+                kept += await service.keep(tx, school)
+    return kept
