@@ -5,11 +5,12 @@ import json
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from rich.console import Console
 from rich.progress import (
@@ -102,22 +103,24 @@ async def rebuild(settings: Settings) -> int:
     from app.organisations import sql  # noqa: PLC0415 - as above
 
     db = await Database(needed(settings, "owner_database_url"), pool=1).open()
+    rows: Sequence[Any] = []
+    done: list[UUID] = []
     try:
-        done, after = 0, None
         while True:
             async with db.write(None) as tx:
-                rows = (await sql.page(tx, "organisation", [], after, PAGE))[:PAGE]
+                rows = (await sql.page(tx, "organisation", [], rows[-1]["id"] if rows else None, PAGE))[:PAGE]
             for school in (row["id"] for row in rows if row["kind"] == "school"):
                 async with db.write(None) as tx:
                     await service.rebuild(tx, school)
-                async with db.write(system()) as tx:
-                    await keep(tx, school)
-                done += 1
+                done.append(school)
             if len(rows) < PAGE:
-                return done
-            after = rows[-1]["id"]
+                break
+        for school in done:  # only now: a school's figures may have a part from another's balances
+            async with db.write(system()) as tx:
+                await keep(tx, school)
     finally:
         await db.close()
+    return len(done)
 
 
 async def generate(settings: Settings, **much: int) -> None:

@@ -288,11 +288,14 @@ $$;
 -- What each registration of each pupil counted has earned by a day, as known at a moment, from the ledger alone: what
 -- yearly_balances has of today. Reversed credits are left out; the cap of a day is filled as rules/entitlement does it:
 -- placement in person, then what else was in person, then what was virtual. `new_days` are the calendar days on which
--- this line was the first to be credited: added up over a registration, its distinct days. Not granted to anyone.
+-- this line was the first to be credited: added up over a registration, its distinct days. Asked of one school at a time:
+-- a school's entries are sorted in memory, those of a hub would not be, and it is planned once (there are many
+-- partitions). Not granted to anyone.
 CREATE FUNCTION app.earned_known(p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz)
 RETURNS TABLE (main_id uuid, main_school uuid, enrolment_id uuid, academic_year integer, band_year text, kind text,
                minutes bigint, virtual_minutes bigint, days bigint, new_days bigint, bm5 bigint, bm6 bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50000 SET search_path = pg_catalog, public SET work_mem = '128MB' AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 5000 SET search_path = pg_catalog, public SET work_mem = '32MB'
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE v_cap integer := app.daily_cap(p_on, p_known);
 BEGIN
   RETURN QUERY
@@ -405,6 +408,7 @@ CREATE FUNCTION app.counted_pupils(
 RETURNS TABLE (enrolment_id uuid, person_id uuid, school_id uuid, nc_year text, settled_year text, minutes bigint,
                days bigint, activity bigint, placement bigint, bm5 bigint, bm6 bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_school uuid;
 BEGIN
   IF app.is_present(p_on, p_year, p_year_only, p_known) AND NOT p_year_only THEN
     RETURN QUERY
@@ -440,26 +444,28 @@ BEGIN
              coalesce(e.days, 0), coalesce(e.activity, 0), coalesce(e.placement, 0), coalesce(e.bm5, 0), coalesce(e.bm6, 0)
         FROM app.roll_known(p_schools, p_on, p_year, NULL) r LEFT JOIN earned e ON e.main_id = r.enrolment_id;
   ELSE
-    RETURN QUERY
-      WITH each_one AS (
-        SELECT y.main_id, y.enrolment_id, sum(y.minutes) AS minutes,
-               CASE WHEN p_year_only THEN sum(y.days) ELSE sum(y.new_days) END AS days, sum(y.bm5) AS bm5, sum(y.bm6) AS bm6,
-               coalesce(sum(y.minutes - y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS here,
-               coalesce(sum(y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS there,
-               coalesce(sum(y.minutes - y.virtual_minutes)
-                 FILTER (WHERE y.band_year IN ('10', '11') AND y.kind = 'placement'), 0) AS placement
-          FROM app.earned_known(p_schools, p_on, p_year, p_year_only, p_known) y GROUP BY y.main_id, y.enrolment_id
-      ),
-      earned AS (
-        SELECT o.main_id, sum(o.minutes)::bigint AS minutes, sum(o.days)::bigint AS days, sum(o.bm5)::bigint AS bm5,
-               sum(o.bm6)::bigint AS bm6, sum(o.placement)::bigint AS placement,
-               (sum(o.here) + CASE WHEN p_year_only THEN least(sum(o.there), p_activity / 2)
-                                   ELSE sum(least(o.there, p_activity / 2)) END)::bigint AS activity
-          FROM each_one o GROUP BY o.main_id
-      )
-      SELECT r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year, coalesce(e.minutes, 0),
-             coalesce(e.days, 0), coalesce(e.activity, 0), coalesce(e.placement, 0), coalesce(e.bm5, 0), coalesce(e.bm6, 0)
-        FROM app.roll_known(p_schools, p_on, p_year, p_known) r LEFT JOIN earned e ON e.main_id = r.enrolment_id;
+    FOREACH v_school IN ARRAY p_schools LOOP
+      RETURN QUERY
+        WITH each_one AS (
+          SELECT y.main_id, y.enrolment_id, sum(y.minutes) AS minutes,
+                 CASE WHEN p_year_only THEN sum(y.days) ELSE sum(y.new_days) END AS days, sum(y.bm5) AS bm5, sum(y.bm6) AS bm6,
+                 coalesce(sum(y.minutes - y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS here,
+                 coalesce(sum(y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS there,
+                 coalesce(sum(y.minutes - y.virtual_minutes)
+                   FILTER (WHERE y.band_year IN ('10', '11') AND y.kind = 'placement'), 0) AS placement
+            FROM app.earned_known(ARRAY[v_school], p_on, p_year, p_year_only, p_known) y GROUP BY y.main_id, y.enrolment_id
+        ),
+        earned AS (
+          SELECT o.main_id, sum(o.minutes)::bigint AS minutes, sum(o.days)::bigint AS days, sum(o.bm5)::bigint AS bm5,
+                 sum(o.bm6)::bigint AS bm6, sum(o.placement)::bigint AS placement,
+                 (sum(o.here) + CASE WHEN p_year_only THEN least(sum(o.there), p_activity / 2)
+                                     ELSE sum(least(o.there, p_activity / 2)) END)::bigint AS activity
+            FROM each_one o GROUP BY o.main_id
+        )
+        SELECT r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year, coalesce(e.minutes, 0),
+               coalesce(e.days, 0), coalesce(e.activity, 0), coalesce(e.placement, 0), coalesce(e.bm5, 0), coalesce(e.bm6, 0)
+          FROM app.roll_known(ARRAY[v_school], p_on, p_year, p_known) r LEFT JOIN earned e ON e.main_id = r.enrolment_id;
+    END LOOP;
   END IF;
 END $$;
 
@@ -467,16 +473,19 @@ END $$;
 CREATE FUNCTION app.counted_kinds(p_schools uuid[], p_on date, p_year integer, p_year_only boolean, p_known timestamptz)
 RETURNS TABLE (main_id uuid, school_id uuid, kind text, minutes bigint, days bigint, bm5 bigint, bm6 bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_school uuid;
 BEGIN
   IF app.is_present(p_on, p_year, p_year_only, p_known) THEN
     RETURN QUERY
       SELECT y.main_id, y.main_school, y.kind, sum(y.minutes), sum(y.days), sum(y.bm5), sum(y.bm6)
         FROM app.earned_now(p_schools, p_on, p_year, p_year_only) y GROUP BY 1, 2, 3;
   ELSE
-    RETURN QUERY
-      SELECT y.main_id, y.main_school, y.kind, sum(y.minutes)::bigint, sum(y.days)::bigint, sum(y.bm5)::bigint,
-             sum(y.bm6)::bigint
-        FROM app.earned_known(p_schools, p_on, p_year, p_year_only, p_known) y GROUP BY 1, 2, 3;
+    FOREACH v_school IN ARRAY p_schools LOOP
+      RETURN QUERY
+        SELECT y.main_id, y.main_school, y.kind, sum(y.minutes)::bigint, sum(y.days)::bigint, sum(y.bm5)::bigint,
+               sum(y.bm6)::bigint
+          FROM app.earned_known(ARRAY[v_school], p_on, p_year, p_year_only, p_known) y GROUP BY 1, 2, 3;
+    END LOOP;
   END IF;
 END $$;
 

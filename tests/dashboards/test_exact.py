@@ -64,6 +64,7 @@ class History:
             "school_id": self.world[school],
             "pupil_id": pupil,
             "kind": kind,
+            "mode": "virtual" if kind == "virtual_experience" else "hybrid",
             "employer_name": "Bakery",
             "per_day": [
                 self._day(first + timedelta(days=at), kind) for at in range(self.chance.randint(1, 5))
@@ -72,7 +73,8 @@ class History:
         }
         body["per_day"] = [one for one in body["per_day"] if one["on"] <= await self.today()]
         made = await self.world.post(school, "/v1/encounters", body)
-        assert made.status_code in {201, 422}, made.text  # a placement below Year 10 is refused
+        refusal = made.json().get("errors", [{}])[0].get("code")
+        assert made.status_code == 201 or refusal == "placement_unlawful", made.text
         if made.status_code == 201:
             self.encounters.append((school, made.headers["location"]))
 
@@ -91,7 +93,8 @@ class History:
         if self.chance.random() < 0.3:
             body["void"] = True
         else:
-            body["per_day"] = [self._day(date.fromisoformat(one.json()["starts_on"]), "workplace_visit")]
+            was = one.json()
+            body["per_day"] = [self._day(date.fromisoformat(was["starts_on"]), was["kind"])]
         done = await self.world.post(school, f"{where}/corrections", body, If_Match=one.headers["etag"])
         assert done.status_code in {200, 409}, done.text
 
@@ -164,13 +167,45 @@ class History:
     async def step(self) -> None:
         acts = (
             (self.encounter, 20), (self.correction, 5), (self.nc_year, 3), (self.registered_twice, 1), (self.accepted, 1),
-            (self.moves, 2), (self.membership, 1), (self.keep, 6),
+            (self.moves, 2), (self.membership, 2), (self.keep, 3),
         )  # fmt: skip
         act = self.chance.choices([one for one, _ in acts], [weight for _, weight in acts])[0]
+        if self.chance.random() < 0.5:
+            await self.keep()  # so that what the act alone does not mark would be missed
         await act()
         self.states.append(await recount.state_of(self.world.owner))
+        await self.agree_now(self.states[-1])
 
     # --- what is asked --------------------------------------------------------------------------------
+
+    async def agree_now(self, state: State) -> None:
+        """Each school's cells of today are those of its ledger, right after whatever happened."""
+        ledger, day = await recount.ledger_of(self.world.owner), await self.today()
+        year = academic_year(day)
+        for who in SCHOOLS:
+            for only in (False, True):
+                found = recount.pupils(state, ledger, {self.world[who]}, day, year, only=only)
+                async with self.db.read(self._caller(who)) as tx:
+                    cells = await sql.cells(tx, None, day, year, service.marks(day), year_only=only)
+                assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (who, only)
+
+    async def known(self) -> None:
+        """The hub's cells of some days before, as known at moments before."""
+        ledger, today = await recount.ledger_of(self.world.owner), await self.today()
+        for before in self.chance.sample(self.states, 3):
+            on = today - timedelta(days=self.chance.choice((21, 25, 60, 150)))
+            hub = recount.schools_of(before, self.world["hub_a"], "hub", on)
+            found = recount.pupils(
+                before, ledger, hub, on, academic_year(on), only=False, known=before.moment
+            )
+            async with self.db.read(self._caller("hub_a")) as tx:
+                cells = await sql.cells(
+                    tx, None, on, academic_year(on), service.marks(on), year_only=False, known=before.moment
+                )
+            assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (
+                on,
+                before.moment,
+            )
 
     async def agree(self, state: State, on: date, year: int | None, known: datetime | None) -> None:
         """Whatever is asked of a day, as known at a moment, is what the ledger comes to."""
@@ -224,6 +259,7 @@ class History:
         before = self.chance.choice(self.states)
         on = min(school_day(before.moment), today) - timedelta(days=self.chance.choice((0, 4, 60, 150)))
         await self.agree(before, on, self.chance.choice((None, academic_year(on))), before.moment)
+        await self.known()
 
 
 @pytest_asyncio.fixture
