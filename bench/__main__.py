@@ -22,9 +22,12 @@ import orjson
 
 from app.core import db as doors
 from app.core.embedded import free_port
-from bench import coverage, data
+from bench import coverage, crediting, data
 from bench.load import press
 from bench.stand import FOLDER, ISSUER, Stand, fresh
+
+CREDITING_AT_MOST = 1.2
+
 
 # --- reads against bare ------------------------------------------------------------------------------------------
 
@@ -252,7 +255,7 @@ async def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each press")
     parser.add_argument("--rounds", type=int, default=3, help="ours and bare in turn, so often")
     parser.add_argument("--rate", type=float, default=20.0, help="confirmations a second")
-    parser.add_argument("--only", choices=["receipt", "reads", "coverage"], help="one of them")
+    parser.add_argument("--only", choices=["receipt", "reads", "coverage", "crediting"], help="one of them")
     coverage.arguments(parser)
     given = parser.parse_args()
     if given.only in (None, "receipt"):
@@ -268,6 +271,12 @@ async def main() -> int:
                     f"  {row['what']:<34} {row['ours']:>10.0f} {row['bare']:>9.0f} {row['ratio']:>7.2f}"
                     f"  ({row['from']:.2f}-{row['to']:.2f}) {row['statements']:>8}"
                 )
+    if given.only in (None, "crediting"):
+        async with fresh("production") as (up, _folder):
+            ratio = await crediting.measure(up.dsns, rounds=100)
+            met = "met" if ratio <= CREDITING_AT_MOST else "NOT MET"
+            print(f"crediting {crediting.PUPILS} pupils, with summaries and marks against without")
+            print(f"  ratio of medians {ratio:.2f}   (at most {CREDITING_AT_MOST})  {met}", flush=True)
     if given.only in (None, "coverage"):
         await coverage.measure(given)
     return 0
