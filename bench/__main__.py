@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,106 +20,17 @@ import asyncpg
 import httpx
 import orjson
 
-import migrations
-from app.access.scopes import allowed_for
-from app.access.tokens import Tokens
 from app.core import db as doors
-from app.core.db import Database
-from app.core.embedded import EmbeddedPostgres, free_port
-from app.core.secrets import Keyring, new_master
-from bench import data, voice
+from app.core.embedded import free_port
+from bench import coverage, crediting, data, voice
 from bench.load import press
+from bench.stand import FOLDER, ISSUER, Stand, folder, fresh
 
-ISSUER = "https://tendays.example"
-FOLDER = Path(__file__).resolve().parent.parent
+CREDITING_AT_MOST = 1.2
 
 
 class Unmeasured(Exception):
     """There is no figure to be had; the text says why."""
-
-
-class Stand:
-    """A running system: Postgres, API and worker in processes of their own, a receiver, and tokens."""
-
-    def __init__(self, dsns: Any, made: data.Made, port: int, master: str) -> None:  # noqa: ANN401
-        self.dsns, self.made, self.port, self.master = dsns, made, port, master
-        self.base = f"http://127.0.0.1:{port}"
-        self.tokens: dict[str, str] = {}
-
-    def headers(self, who: str, **more: str) -> dict[str, str]:
-        """What a client of this organisation sends."""
-        return {"Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json", **more}
-
-
-@contextlib.asynccontextmanager
-async def stand(folder: Path, env: str) -> AsyncIterator[Stand]:
-    """Start it all on a durable embedded Postgres (fsync on), and stop it. In `production` no clock can be moved."""
-    server = EmbeddedPostgres(folder / "postgres")
-    async with server:
-        await _note_commits(server)
-        dsns = await server.prepare()
-        await asyncio.to_thread(migrations.upgrade, dsns.owner)
-        owner = await asyncpg.connect(dsns.owner)
-        made = await data.make(owner)
-        master, port = new_master(), free_port()
-        up = Stand(dsns, made, port, master)
-        environment = {
-            **os.environ,
-            "TENDAYS_ENV": env,
-            "TENDAYS_BASE_URL": ISSUER,
-            "TENDAYS_DATABASE_URL": dsns.app,
-            "TENDAYS_WORKER_DATABASE_URL": dsns.worker,
-            "TENDAYS_DATA_DIR": str(folder / "data"),
-            "TENDAYS_SECRET_KEY": master,
-            "TENDAYS_PORT": str(port),
-            "TENDAYS_RATE_LIMIT": "100000000",
-            "TENDAYS_LOG_LEVEL": "warning",
-        }
-        processes = [
-            subprocess.Popen([sys.executable, "-m", "app.cli", part], env=environment, cwd=FOLDER)
-            for part in ("api", "worker")
-        ]
-        try:
-            await _ready(up)
-            await _sign_in(up)
-            yield up
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(20)
-            await owner.close()
-
-
-async def _note_commits(server: EmbeddedPostgres) -> None:
-    """Let Postgres keep the moment of each commit: the one clock that no busy event loop can put back."""
-    admin = await asyncpg.connect(server.admin_dsn)
-    await admin.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-    await admin.close()
-    await server.restart()
-
-
-async def _ready(up: Stand) -> None:
-    async with httpx.AsyncClient() as http:
-        for _ in range(300):
-            with contextlib.suppress(httpx.TransportError):
-                if (await http.get(f"{up.base}/health")).status_code == 200:
-                    return
-            await asyncio.sleep(0.1)
-    raise RuntimeError("the API did not come up")
-
-
-async def _sign_in(up: Stand) -> None:
-    db = await Database(up.dsns.app).open()
-    tokens = await Tokens(db, Keyring.from_text(up.master), issuer=ISSUER).open()
-    for kind, client in up.made.clients.items():
-        org = getattr(up.made, kind)
-        issued = tokens.issue(
-            client_id=client, org_id=org, org_kind=kind, scopes=allowed_for(kind, development=True)
-        )
-        up.tokens[kind] = issued.token
-    await tokens.close()
-    await db.close()
 
 
 # --- reads against bare ------------------------------------------------------------------------------------------
@@ -382,17 +292,6 @@ def _latencies(received: dict[str, float], commits: dict[str, float]) -> dict[st
 # --- all of it ---------------------------------------------------------------------------------------------------
 
 
-@contextlib.asynccontextmanager
-async def _fresh(env: str) -> AsyncIterator[tuple[Stand, Path]]:
-    folder = Path(tempfile.mkdtemp(prefix="tendays-bench-"))
-    folder.chmod(0o711)
-    try:
-        async with stand(folder, env) as up:
-            yield up, folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 async def main() -> int:
     """Run what was asked for and print it as tables."""
     parser = argparse.ArgumentParser(prog="python -m bench")
@@ -406,30 +305,37 @@ async def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="of the held snapshot")
     parser.add_argument("--due", type=int, default=100_000, help="deliveries due while endpoints hang")
     parser.add_argument("--past", type=int, default=10_000_000, help="rows of the past")
+    coverage.arguments(parser)
     parser.add_argument("--size", type=int, default=4000, help="deliveries of each round")
     given = parser.parse_args()
-    wanted = {None: ("receipt", "reads"), "voice": VOICE}.get(given.only, (given.only,))
+    wanted = {None: ("receipt", "reads", "crediting", "coverage"), "voice": VOICE}.get(
+        given.only, (given.only,)
+    )
     met = True
     if "receipt" in wanted:
-        async with _fresh("test") as (up, folder):
+        async with fresh("test") as (up, where):
             print(f"commit to receipt at {given.rate:.0f} confirmations a second")
-            met = await _receipt_met(up, folder, given)
+            met = await _receipt_met(up, where, given)
     for name, part in _voices(given).items():
         if name in wanted:
             met = await _alone(part) and met
     if "reads" in wanted:
-        async with _fresh("production") as (up, _folder):
+        async with fresh("production") as (up, _folder):
             print("reads, one process, 16 connections      ours/s    bare/s   ratio  (from-to)   statements")
             for row in await reads(up, seconds=given.seconds, rounds=given.rounds):
                 print(
                     f"  {row['what']:<34} {row['ours']:>10.0f} {row['bare']:>9.0f} {row['ratio']:>7.2f}"
                     f"  ({row['from']:.2f}-{row['to']:.2f}) {row['statements']:>8}"
                 )
+    if "crediting" in wanted:
+        met = await _crediting_met() and met
+    if "coverage" in wanted:
+        await coverage.measure(given)
     return 0 if met else 1
 
 
 VOICE = ("receipt", "deliveries", "hanging", "past", "snapshot")
-ALL = ("reads", *VOICE)
+ALL = ("reads", "crediting", "coverage", *VOICE)
 
 
 def receipt_targets(told: dict[str, float]) -> list[voice.Target]:
@@ -463,12 +369,15 @@ def _voices(given: argparse.Namespace) -> dict[str, Callable[[Path], Awaitable[l
 
 
 async def _alone(part: Callable[[Path], Awaitable[list[voice.Target]]]) -> bool:
-    folder = Path(tempfile.mkdtemp(prefix="tendays-bench-"))
-    folder.chmod(0o711)
-    try:
-        return _all_met(await part(folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    async with folder() as made:
+        return _all_met(await part(made))
+
+
+async def _crediting_met() -> bool:
+    async with fresh("production") as (up, _folder):
+        ratio = await crediting.measure(up.dsns, rounds=100)
+    words = f"{crediting.PUPILS} pupils, with summaries and marks against without"
+    return _all_met([voice.Target("crediting, ratio of medians", ratio, CREDITING_AT_MOST, False, words)])
 
 
 def _all_met(targets: list[voice.Target]) -> bool:

@@ -90,9 +90,7 @@ async def table(
         tx, None if on_whole else schools, asked.on, asked.year, marks(asked.on), year_only=asked.year_only,
         known=asked.known,
     )  # fmt: skip
-    groups = [figures.group_of(row) for row in cells]
-    held = figures.hidden(groups, found) if on_whole else frozenset()
-    return Table(found, figures.by_school(groups), {}, held, on_whole, asked.known)
+    return figures.table_of(found, cells, rounds=on_whole, known=asked.known)
 
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:
