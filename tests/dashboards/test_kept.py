@@ -108,6 +108,34 @@ async def test_kept_rows_are_what_is_read(world: World, db: Database, worker: Da
     assert await cells(db, world) == true
 
 
+async def test_no_pupil_balance_or_entry_is_read_for_a_question_of_today(
+    world: World, worker: Database
+) -> None:
+    """So how many there are does not matter."""
+    await upkeep.keep_figures(worker)
+    app = await asyncpg.connect(world.dsns.app)
+    try:
+        async with app.transaction():
+            await app.execute("SELECT app.enter($1, NULL, NULL)", world.clients["school_a"])
+            asked = TODAY, YEAR, *service.marks(TODAY).values()
+            cells = await app.fetch(
+                "SELECT * FROM app.coverage_cells(NULL, $1, $2, false, NULL, $3, $4, $5, $6)", *asked
+            )
+            await app.execute("SELECT * FROM app.coverage_kinds(NULL, $1, $2, true, NULL)", TODAY, YEAR)
+            await app.execute("SELECT * FROM app.coverage_basis($1, NULL)", TODAY)
+            touched = await app.fetch(
+                "SELECT relname FROM pg_stat_xact_user_tables WHERE coalesce(seq_scan, 0) + coalesce(idx_scan, 0) > 0"
+            )
+    finally:
+        await app.close()
+    names = {row["relname"] for row in touched}
+    assert cells
+    assert "kept_cells" in names
+    assert not [
+        one for one in names if one.startswith(("ledger", "balances", "yearly", "enrolments", "nc_years"))
+    ]
+
+
 async def test_a_reader_that_began_before_a_credit_goes_on_seeing_what_was(
     world: World, db: Database, worker: Database
 ) -> None:
