@@ -135,3 +135,18 @@ async def _bookings(owner: asyncpg.Connection, school: UUID, employer: UUID, sit
         BOOKINGS,
     )
     await owner.execute("UPDATE slots SET taken = 1 WHERE id IN (SELECT slot_id FROM bookings)")
+
+
+async def requests(owner: asyncpg.Connection, made: Made, count: int) -> None:
+    """So many more requests of the school that listens, on slots that have none yet."""
+    await owner.execute(
+        "WITH free AS (SELECT s.* FROM slots s WHERE s.taken = 0 ORDER BY s.id LIMIT $2)"
+        " INSERT INTO bookings (id, school_id, employer_id, site_id, offer_id, slot_id, state, kind, places, starts_at,"
+        " ends_at, name_by, requested_at, expires_at, requested_by) SELECT gen_random_uuid(), $1, s.employer_id,"
+        " s.site_id, s.offer_id, s.id, 'requested', 'workplace_tour', 1, s.starts_at, s.ends_at, s.name_by, now(),"
+        " now() + interval '5 days', $1 FROM free s",
+        made.school,
+        count,
+    )
+    await owner.execute("UPDATE slots SET taken = 1 WHERE taken = 0 AND id IN (SELECT slot_id FROM bookings)")
+    await owner.execute("ANALYZE bookings")

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 
@@ -57,3 +58,30 @@ async def _one(host: str, port: int, message: bytes, until: float) -> tuple[int,
     finally:
         writer.close()
     return done, failed
+
+
+@asynccontextmanager
+async def line(
+    host: str, port: int, path: str, headers: Mapping[str, str], body: bytes
+) -> AsyncIterator[Callable[[], Awaitable[tuple[float, bytes]]]]:
+    """One kept connection; each call POSTs once and gives milliseconds to the last byte, and the answer's body."""
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}:{port}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    message = ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+    reader, writer = await asyncio.open_connection(host, port)
+
+    async def ask() -> tuple[float, bytes]:
+        began = time.perf_counter()
+        writer.write(message)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        at = head.find(b"content-length:")
+        answer = await reader.readexactly(int(head[at + 15 : head.index(b"\r", at)]))
+        took = (time.perf_counter() - began) * 1000
+        if not head.startswith(b"http/1.1 200") or b'"errors"' in answer:
+            raise RuntimeError(answer[:500].decode())
+        return took, answer
+
+    try:
+        yield ask
+    finally:
+        writer.close()

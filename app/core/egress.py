@@ -5,6 +5,7 @@ import errno
 import socket
 import ssl
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -33,6 +34,7 @@ MOST_ADDRESSES = 8
 MOST_AGAIN = 3
 LOOK_UPS = 32
 PIECES = 20
+MOST_KNOWN = 10_000
 
 # A name that is not there and a name that points inside are told alike: the difference would map our network.
 _NOWHERE = ("address", "The host has no public address that we may call.")
@@ -84,6 +86,15 @@ class EgressError(Exception):
         self.elapsed_ms = elapsed_ms
         self.told, text = _TOLD[kind]
         super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What is known of a URL by its spelling: its host, why it is refused (None: it is not), and its parts."""
+
+    host: str
+    refused: Kind | None
+    url: httpx.URL | None
 
 
 @dataclass
@@ -180,6 +191,7 @@ class Egress:
         self._tls = tls
         self._resolver = resolver
         self._transport: AiohttpTransport | None = None
+        self._known: OrderedDict[str, _Where] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         guard = _Guard(self.policy, self._resolver or _SystemResolver())
@@ -223,21 +235,32 @@ class Egress:
         body is sent in small pieces over that time, which counts into `timeouts.total`.
         """
         started = time.monotonic()
-        faults = faults_in(url, self.policy)
-        if faults:
-            raise EgressError(faults[0].kind, 0)
-        attempt = _Attempt(host_of(url), timeouts.dns)
+        where = self._where(url)
+        if where.refused is not None:
+            raise EgressError(where.refused, 0)
+        attempt = _Attempt(where.host, timeouts.dns)
         stream = _Trickle(body, over_seconds) if over_seconds else None
         mark = _attempt.set(attempt)
         try:
             async with asyncio.timeout(timeouts.total) as limit:
-                request = _request(url, headers, body, timeouts, stream)
+                request = _request(where.url or url, headers, body, timeouts, stream)
                 return await self._exchange(request, attempt, started)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
             kind = Kind.TIMEOUT_TOTAL if limit.expired() else _kind_of(error, attempt)
             raise EgressError(kind, _since(started)) from error
         finally:
             _attempt.reset(mark)
+
+    def _where(self, url: str) -> "_Where":
+        """What its spelling says, judged once: the policy of an Egress never changes. Addresses are judged at each post."""
+        where = self._known.get(url)
+        if where is None:
+            faults = faults_in(url, self.policy)
+            where = _Where(host_of(url), faults[0].kind if faults else None, _parsed(url))
+            self._known[url] = where
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return where
 
     async def _exchange(self, request: httpx.Request, attempt: _Attempt, started: float) -> Answer:
         if self._transport is None:
@@ -262,18 +285,30 @@ def _public_trust() -> ssl.SSLContext:
     return context
 
 
+def _parsed(url: str) -> httpx.URL | None:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+
+
 def _request(
-    url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts, stream: "_Trickle | None"
+    url: httpx.URL | str,
+    headers: Mapping[str, str],
+    body: bytes,
+    timeouts: Timeouts,
+    stream: "_Trickle | None",
 ) -> httpx.Request:
     # "identity": what we store of an answer should be readable without unpacking a stranger's parcel.
     ours = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     given = {name.lower(): value for name, value in headers.items() if name.lower() not in _FRAMING}
     limits = {"connect": timeouts.connect, "read": timeouts.read, "pool": None}
-    sent, more = {**given, **ours}, {"timeout": limits}
+    sent = {**given, **ours, "content-length": str(len(body))}  # not chunked, even if it is sent in pieces
+    source = httpx.ByteStream(body) if stream is None else stream
+    request = httpx.Request("POST", url, headers=sent, stream=source, extensions={"timeout": limits})
     if stream is None:
-        return httpx.Request("POST", url, headers=sent, content=body, extensions=more)
-    sent["content-length"] = str(len(body))  # not chunked: the same message, only slower
-    return httpx.Request("POST", url, headers=sent, stream=stream, extensions=more)
+        request.read()  # to be sent as one piece
+    return request
 
 
 class _Trickle(httpx.AsyncByteStream):

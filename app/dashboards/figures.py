@@ -6,8 +6,8 @@ part is asked for, so that no figure follows from two answers.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -139,6 +139,30 @@ class Table:
     hidden: frozenset[str]
     rounds: bool
     known: datetime | None = None
+    # Figures of lines worked out before; a table made from this one by `replace` begins with none.
+    shown: "dict[tuple[str, ...], Figures]" = field(default_factory=dict, init=False, compare=False)
+
+
+def table_of(
+    schools: Mapping[UUID, School], cells: Sequence[Row], *, rounds: bool, known: datetime | None
+) -> Table:
+    """The table of these rows: the one made of them before, if the very same are asked of again."""
+    made = tuple(schools.values()), tuple(cells), rounds, known
+    remembered = len(cells) <= _LARGEST_KEPT and all(isinstance(row, Hashable) for row in cells[:1])
+    return _table(*made) if remembered else _table.__wrapped__(*made)
+
+
+@lru_cache(_TABLES_KEPT)
+def _table(
+    schools: tuple[School, ...],
+    cells: tuple[Row, ...],
+    rounds: bool,  # noqa: FBT001  (a remembered call takes its arguments in order)
+    known: datetime | None,
+) -> Table:
+    found = {one.id: one for one in schools}
+    groups = [group_of(row) for row in cells]
+    held = hidden(groups, found) if rounds else frozenset()
+    return Table(found, by_school(groups), {}, held, rounds, known)
 
 
 def school_of(row: Row) -> School:
@@ -280,6 +304,15 @@ class Line(NamedTuple):
     @property
     def figures(self) -> Figures:
         """As this caller may be shown them."""
+        if self.cut is Cut.KIND:
+            return self._worked_out()
+        name = (self.place.key, str(self.cut), self.key, *self.parts)
+        found = self.table.shown.get(name)
+        if found is None:
+            found = self.table.shown[name] = self._worked_out()
+        return found
+
+    def _worked_out(self) -> Figures:
         by_kind = self.cut is Cut.KIND
         counts = self.counts or _sum(group.counts for group in _within(self.table, self.place))
         return _shown(self.table, counts, self.place, *self.parts, by_kind=by_kind)

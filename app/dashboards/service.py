@@ -58,7 +58,9 @@ def period(
     """
     today = school_day(caller.now)
     if known_at is not None and known_at.tzinfo is None:
-        raise invalid("/knownAt", "offset_required", "A moment with its offset from UTC: 2027-03-31T22:00:00Z.")
+        raise invalid(
+            "/knownAt", "offset_required", "A moment with its offset from UTC: 2027-03-31T22:00:00Z."
+        )
     if as_at is not None and not date(_FIRST_YEAR, 9, 1) <= as_at <= today:
         raise invalid("/asAt", "out_of_range", f"A day from 1 September {_FIRST_YEAR} to {today}.")
     if known_at is not None and known_at > wall_now() - SETTLED:
@@ -88,9 +90,7 @@ async def table(
         tx, None if on_whole else schools, asked.on, asked.year, marks(asked.on), year_only=asked.year_only,
         known=asked.known,
     )  # fmt: skip
-    groups = [figures.group_of(row) for row in cells]
-    held = figures.hidden(groups, found) if on_whole else frozenset()
-    return Table(found, figures.by_school(groups), {}, held, on_whole, asked.known)
+    return figures.table_of(found, cells, rounds=on_whole, known=asked.known)
 
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:

@@ -185,12 +185,14 @@ async def generate(db: Database, wanted: Wanted, told: Told) -> Made:
     for school in plan.schools:
         if school.id in done:
             told(school.pupils, school.encounters)
-    waiting = iter([school for school in plan.schools if school.id not in done])
+    missing = [school for school in plan.schools if school.id not in done]
+    waiting = iter(missing)
     async with asyncio.TaskGroup() as side_by_side:
         for _ in range(SIDE_BY_SIDE):
             side_by_side.create_task(_fill_schools(db, plan, waiting, told))
-    async with db.write(None) as tx:
-        await sql.analyse(tx)
+    if missing:
+        async with db.write(None) as tx:
+            await sql.analyse(tx)
     return Made(plan.hubs, wanted.schools, wanted.pupils, wanted.encounters)
 
 

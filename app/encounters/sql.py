@@ -353,7 +353,9 @@ async def add_past(
     await tx.copy_rows(no_shows, missing)
     keyed = ("participation_id", "school_id", "academic_year")
     came_from = [
-        {**{name: row[name] for name in keyed}, "encounter_id": row["id"]} for row in rows if row["participation_id"]
+        {**{name: row[name] for name in keyed}, "encounter_id": row["id"]}
+        for row in rows
+        if row["participation_id"]
     ]
     await tx.copy_rows(encounter_keys, came_from)
     await tx.copy_rows(encounters, rows)

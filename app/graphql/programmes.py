@@ -355,9 +355,7 @@ def _target(one: Target) -> ProgrammeTarget:
 
 
 def _own_budget(found: Budgets, own: OwnBudget) -> OwnBudgetCount:
-    return OwnBudgetCount(
-        own_budget=own, schools=len(found.by(own)), percent=targets.percent_of(own, found)
-    )
+    return OwnBudgetCount(own_budget=own, schools=len(found.by(own)), percent=targets.percent_of(own, found))
 
 
 def _school(one: SchoolBudget) -> ProgrammeSchoolBudget:

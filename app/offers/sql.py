@@ -145,6 +145,7 @@ async def add_past(tx: Writer, slot_rows: Sequence[Values], sitting_rows: Sequen
     await tx.copy_rows(slots, slot_rows)
     await tx.copy_rows(sittings, sitting_rows)
 
+
 _SLOT_COLUMNS = {
     "id": _UUID,
     "offer_id": _UUID,

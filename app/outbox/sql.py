@@ -14,7 +14,7 @@ _EMIT = select(func.app.emit(cast(bindparam("events", type_=JSONB), JSONB)))
 _BY_ID = select(events.c.id, events.c.type, events.c.body, events.c.position).where(
     events.c.id == bindparam("id")
 )
-_LAST = select(sequencer.c.last)
+_LAST = select(sequencer.c.last).order_by(sequencer.c.last.desc()).limit(1)
 
 # One index range per audience, merged: a school with few events does not read through everybody's. Distinct, for a
 # school is among its own schools.

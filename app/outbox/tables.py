@@ -24,8 +24,8 @@ events = Table(
     when("positioned_at", null=True),
     PrimaryKeyConstraint("id"),
     Index("ix_events_unnumbered", "seq", postgresql_where=text("position IS NULL")),
-    Index("ix_events_position", "position"),
-    Index("ix_events_audience_id", "audience_id", "position"),
+    Index("ix_events_position", "position", postgresql_where=text("position IS NOT NULL")),
+    Index("ix_events_audience_id", "audience_id", "position", postgresql_where=text("position IS NOT NULL")),
     postgresql_partition_by="RANGE (id)",
 )
 """`body` holds the exact bytes that feed and push send. `seq` is the order of writing, `position` that of commit."""
@@ -43,6 +43,11 @@ sequencer = Table(
     metadata,
     whole("one"),
     big("last"),
+    Column("low", BigInteger, nullable=False, server_default="0"),
+    Column("mark", BigInteger, nullable=False, server_default="0"),
+    big("mark_xid", null=True),
+    when("marked_at", null=True),
     PrimaryKeyConstraint("one"),
+    Index("ix_sequencer_last", "last"),
 )
-"""The last position given."""
+"""The last position given. `low`: every event up to this `seq` is numbered or will never be; the rest serves to find it."""

@@ -79,7 +79,9 @@ deliveries = Table(
         postgresql_where=text("state = 'pending' AND due_at IS NOT NULL"),
     ),
     Index(
-        "ix_deliveries_leased", "endpoint_id", "leased_until", postgresql_where=text("leased_by IS NOT NULL")
+        "ix_deliveries_soon",
+        text("(due_at AT TIME ZONE 'UTC'::text)"),
+        postgresql_where=text("state = 'pending' AND due_at IS NOT NULL"),
     ),
     Index("ix_deliveries_event_id", "event_id"),
     Index(
@@ -177,5 +179,6 @@ fanout = Table(
     whole("one"),
     big("position", least=0),
     PrimaryKeyConstraint("one"),
+    Index("ix_fanout_position", "position"),
 )
 """Up to which position events have been given to endpoints."""

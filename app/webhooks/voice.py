@@ -16,12 +16,15 @@ from app.core.db import Database
 from app.core.egress import Egress
 from app.core.ids import new_id
 from app.core.secrets import Keyring
+from app.webhooks.heads import Heads
 from app.webhooks.outcomes import Claimed, Outcome, count
 from app.webhooks.sender import Sender
-from app.webhooks.sql.queue import FIRST, OUTBOX, Queue, QueueDown, QueueRefused, Step
+from app.webhooks.sql.queue import OUTBOX, Claim, Queue, QueueDown, QueueRefused, Step
 
 _log = structlog.get_logger("tendays.voice")
 NORMAL, SAFETY = "normal", "safety"
+VISITS = 32
+"""How many endpoints a call visits at least, if so many have something due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,12 @@ class Pace:
 
     posts: int = 64
     safety_posts: int = 64
-    patience: float = 1.0
+    patience: float = 0.25
     most: int = 2048
     poll: float = 0.25
     lease: float = 15.0
     batch: int = 500
+    look: float = 60.0
     drain: float = 15.0
     pause: float = 0.5
 
@@ -74,7 +78,7 @@ class Worker:
         self.sender = sender or Sender(egress, keyring)
         self._under_way: dict[str, dict[UUID, _Post]] = {NORMAL: {}, SAFETY: {}}
         self._alarms: dict[str, asyncio.TimerHandle] = {}
-        self._after = {NORMAL: FIRST, SAFETY: FIRST}
+        self._heads = {NORMAL: Heads(), SAFETY: Heads()}
         self._outcomes: list[Outcome] = []
         self._committed = asyncio.Event()
         self._due = {NORMAL: asyncio.Event(), SAFETY: asyncio.Event()}
@@ -92,6 +96,7 @@ class Worker:
                 ("sequence", self._sequence_when_told),
                 ("claim", lambda: self._claim_when_due(NORMAL)),
                 ("claim_safety", lambda: self._claim_when_due(SAFETY)),
+                ("look", self._look_around),
             )
         ]
         keepers = [
@@ -126,12 +131,34 @@ class Worker:
         free = self._free(lane) if most is None else most
         if free <= 0:
             return []
-        claimed, again = await self.queue.claim(lane, free, self.pace.lease, self._after[lane])
-        if claimed:
-            self._after[lane] = claimed[-1].endpoint_id
-        if again is not None:
-            self._wake_later(lane, again)
+        heads, claimed, looked = self._heads[lane], list[Claimed](), False
+        if not heads.complete:
+            await self.look(lane, beside=False)
+        turns = len(heads)
+        while len(claimed) < free and (turns > 0 or not looked):
+            asked = heads.first(min(turns, max(VISITS, free)))
+            turns -= len(asked)
+            since = heads.since(asyncio.get_running_loop().time(), wanted=turns <= 0 and not looked)
+            got = await self.queue.claim(lane, free - len(claimed), self.pace.lease, asked, since)
+            looked = looked or since is not None
+            self._heed(lane, got)
+            claimed += got.deliveries
         return claimed
+
+    def _heed(self, lane: str, got: Claim) -> None:
+        heads = self._heads[lane]
+        heads.found(got.found)
+        for endpoint, low in got.seen:
+            heads.visited(endpoint, low)
+        heads.looked(got.looked)
+        if got.again is not None:
+            self._wake_later(lane, got.again)
+
+    async def look(self, lane: str, *, beside: bool = True) -> None:
+        """Find every endpoint with something due: at first, and now and then, should one have been missed."""
+        found, at = await self.queue.due_endpoints(lane, beside=beside)
+        self._heads[lane].found(found)
+        self._heads[lane].looked(at)
 
     async def deliver(self, claimed: Claimed) -> Outcome:
         """One attempt; nothing is recorded yet."""
@@ -215,6 +242,13 @@ class Worker:
         while claimed := await self.claim(lane):
             for one in claimed:
                 self._start(one)
+
+    async def _look_around(self) -> None:
+        """What was committed long after it became due is found here at the latest."""
+        await asyncio.sleep(self.pace.look)
+        for lane, due in self._due.items():
+            await self.look(lane)
+            due.set()
 
     async def _record_when_done(self) -> None:
         await self._done.wait()

@@ -8,7 +8,7 @@ import asyncpg
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Computed, Connection, ForeignKeyConstraint, Index, Table, UniqueConstraint
+from sqlalchemy import Column, Computed, Connection, ForeignKeyConstraint, Index, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -141,7 +141,8 @@ async def test_indexes_have_the_same_names_columns_and_conditions(dsns: Dsns) ->
 
 def _index(index: Index) -> tuple[str, bool, bool, str]:
     partial = index.dialect_options["postgresql"]["where"] is not None
-    return str(index.name), bool(index.unique), partial, ",".join(one.name for one in index.columns)
+    keys = [one.name if isinstance(one, Column) else str(one) for one in index.expressions]
+    return str(index.name), bool(index.unique), partial, ",".join(keys)
 
 
 def test_every_unique_constraint_has_a_name_of_its_own() -> None:

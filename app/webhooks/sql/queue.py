@@ -7,6 +7,7 @@ is being posted, and a call costs no BEGIN and no COMMIT. A broken one is opened
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,16 +16,17 @@ import orjson
 from sqlalchemy import func, select
 
 from app.core.db import Writer
+from app.webhooks.heads import Head
 from app.webhooks.outcomes import Claimed, Outcome
 
 OUTBOX, FEED = "tendays_outbox", "tendays_feed"
-FIRST = UUID(int=0)
 _SEQUENCE = "SELECT newest, made, more FROM app.sequence_and_fan_out($1)"
-_CLAIM = "SELECT * FROM app.claim_deliveries($1, $2, $3, $4, $5)"
+_CLAIM = "SELECT * FROM app.claim_deliveries($1, $2, $3, $4, $5, $6, $7)"
+_DUE = "SELECT endpoint_id, low, looked FROM app.due_endpoints($1)"
 _RECORD = "SELECT app.record_attempts($1, $2::jsonb)"
 _RENEW = "SELECT app.renew_leases($1, $2, $3)"
 _RELEASE = "SELECT app.release_leases($1)"
-_PATIENCE = 30.0
+_PATIENCE, _LOOK_PATIENCE = 30.0, 600.0
 _DOWN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -44,12 +46,12 @@ class Line:
         self._lock = asyncio.Lock()
         self._connection: Any = None
 
-    async def rows(self, sql: str, *args: Any) -> Sequence[Any]:  # noqa: ANN401
+    async def rows(self, sql: str, *args: Any, patience: float = _PATIENCE) -> Sequence[Any]:  # noqa: ANN401
         """The rows of one statement. Raises QueueDown or QueueRefused."""
         async with self._lock:
             try:
                 connection = await self._open()
-                found: Sequence[Any] = await connection.fetch(sql, *args, timeout=_PATIENCE)
+                found: Sequence[Any] = await connection.fetch(sql, *args, timeout=patience)
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 raise QueueRefused(f"{type(error).__name__}: {error}") from error
             except _DOWN as error:
@@ -97,12 +99,27 @@ class Step:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a call of `claim` brought: leased deliveries; where endpoints begin, as it was found and seen on visiting.
+
+    `looked` is the moment at which it looked around, if it was to; `again` after how many seconds to ask again, if
+    another worker was at an endpoint, or a rate held something back.
+    """
+
+    deliveries: list[Claimed]
+    found: list[Head]
+    seen: list[tuple[UUID, datetime | None]]
+    looked: datetime | None
+    again: float | None
+
+
 class Queue:
     """The calls of one worker. `worker` is the name its leases carry."""
 
     def __init__(self, dsn: str, worker: UUID) -> None:
         self.worker = worker
-        self._lines = {name: Line(dsn) for name in ("ears", "sequence", "normal", "safety", "record")}
+        self._lines = {name: Line(dsn) for name in ("ears", "sequence", "normal", "safety", "look", "record")}
 
     async def close(self) -> None:
         """Close every line."""
@@ -117,17 +134,29 @@ class Queue:
         found = await self._lines["sequence"].rows(_SEQUENCE, most)
         return Step(*found[0]) if found else None
 
-    async def claim(
-        self, lane: str, most: int, lease: float, after: UUID
-    ) -> tuple[list[Claimed], float | None]:
-        """Up to `most` due deliveries of a lane under a lease of so many seconds, beginning after endpoint `after`.
+    async def due_endpoints(self, lane: str, *, beside: bool) -> tuple[list[Head], datetime]:
+        """Every endpoint with something due in a lane and since when, and the moment at which it was so.
 
-        The number, if there is one, is after how many seconds to ask again: another worker was at an endpoint, or a
-        rate held something back.
+        `beside` the claims of the lane, which go on meanwhile; otherwise in their place.
         """
-        found = await self._lines[lane].rows(_CLAIM, self.worker, lane, most, lease, after)
-        claimed = [Claimed(*row) for row in found if row[0] is not None]
-        return claimed, next((row["age"] for row in found if row[0] is None), None)
+        *heads, last = await self._lines["look" if beside else lane].rows(_DUE, lane, patience=_LOOK_PATIENCE)
+        return [(row["endpoint_id"], row["low"]) for row in heads], last["looked"]
+
+    async def claim(
+        self, lane: str, most: int, lease: float, heads: Sequence[Head], since: datetime | None
+    ) -> Claim:
+        """Up to `most` due deliveries of a lane under a lease of so many seconds.
+
+        From the endpoints given, in their order, then from those for which something became due after `since`; None
+        does not look for any.
+        """
+        endpoints, lows = [one for one, _ in heads], [low for _, low in heads]
+        rows = await self._lines[lane].rows(_CLAIM, self.worker, lane, most, lease, endpoints, lows, since)
+        *others, last = [row for row in rows if row["delivery_id"] is None]
+        claimed = [Claimed(*tuple(row)[:-1]) for row in rows if row["delivery_id"] is not None]
+        found = [(row["endpoint_id"], row["low"]) for row in others if row["event_type"] == "found"]
+        seen = [(row["endpoint_id"], row["low"]) for row in others if row["event_type"] == "seen"]
+        return Claim(claimed, found, seen, last["low"], last["age"])
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write attempts, the state of their deliveries and the health of their endpoints, in one transaction."""
