@@ -114,6 +114,7 @@ async def _load(settings: "Settings", db: Database, say: Say) -> Row:
         await _give_clients(cast, fresh=fresh)
         if fresh:
             await _fill(cast, settings.keyring(), say)
+            await sql.analyse(tx)
         # Written before the commit: a file without its clients is written anew, clients without a file are lost.
         _write_credentials(settings, cast)
         return await sql.counted(tx)

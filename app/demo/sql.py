@@ -107,7 +107,8 @@ async def pupils(tx: Writer, schools: Sequence[UUID], org: UUID) -> Mapping[tupl
 
 _WITH_ROLLS = text("SELECT school_id FROM school_states WHERE school_id = ANY (:schools)").bindparams(_IDS)
 _GROWN = ("organisations", "memberships", "employers", "persons", "enrolments", "nc_years", "characteristics",
-          "encounters", "ledger_entries", "balances", "yearly_balances", "summaries", "school_states")  # fmt: skip
+          "encounters", "ledger_entries", "balances", "yearly_balances", "summaries", "school_states", "slots", "sittings",
+          "open_slots", "bookings", "participations", "participation_sittings", "costs")  # fmt: skip
 
 
 async def schools_between(tx: Door, first: str, last: str) -> Sequence[UUID]:

@@ -243,6 +243,20 @@ async def test_money_is_allocated_committed_and_spent_and_who_pays_is_known(load
     assert over == 0
 
 
+async def test_rest_and_graphql_agree_on_targets_and_money_of_both_owners(loaded: Loaded) -> None:
+    for owner, wanted in (("hub", {"schools": 50, "young_people": 2000}), ("trust", {"schools": 13})):
+        found, party = await loaded.programme(owner), await loaded(owner)
+        path = f"/v1/programmes/{found['uuid']}"
+        targets = (await party.get(f"{path}/targets", limit=LARGEST))["data"]
+        assert {one["measure"]: one["value"] for one in targets}.items() >= wanted.items()
+        money, shown = await party.get(f"{path}/money"), found["budgets"]["money"]
+        assert money["spent_pence"] == shown["spentPence"]
+        assert money["committed_pence"] == shown["committedPence"]
+        assert money["allocated_pence"] == shown["allocatedPence"] <= money["budget_pence"]
+        costs = (await party.get(f"{path}/costs", limit=5))["data"]
+        assert all(one["booking_id"] for one in costs)
+
+
 # Among pupils with nothing, how much more often than among those with something.
 OVER = {
     "sen": ("value <> 'N'", 1.3),
