@@ -83,7 +83,7 @@ async def make(world: World) -> Hub:
     await _sent(hub, "BIRCHFIELD", ["identity", "enrolment"])
     for employer in EMPLOYERS:
         await _equip(hub, employer)
-    scopes = ["programmes:read", "programmes:write", "coverage:read"]
+    scopes = ["programmes:read", "programmes:write", "coverage:read", "organisations:read"]
     made = await hub.send("HUB", "POST", "/v1/clients", {"name": "From the guide", "scopes": scopes})
     hub.basic = b64encode(f"{made['id']}:{made['client_secret']}".encode()).decode()
     return hub
