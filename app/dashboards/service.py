@@ -58,7 +58,9 @@ def period(
     """
     today = school_day(caller.now)
     if known_at is not None and known_at.tzinfo is None:
-        raise invalid("/knownAt", "offset_required", "A moment with its offset from UTC: 2027-03-31T22:00:00Z.")
+        raise invalid(
+            "/knownAt", "offset_required", "A moment with its offset from UTC: 2027-03-31T22:00:00Z."
+        )
     if as_at is not None and not date(_FIRST_YEAR, 9, 1) <= as_at <= today:
         raise invalid("/asAt", "out_of_range", f"A day from 1 September {_FIRST_YEAR} to {today}.")
     if known_at is not None and known_at > wall_now() - SETTLED:
