@@ -132,11 +132,13 @@ async def test_a_school_of_another_hub_is_invited_and_accepts(world: World, who:
 
 
 async def test_a_school_whose_id_nobody_knows_is_invited_by_its_urn(world: World) -> None:
-    run = await pilot(world)
     urn = await world.owner.fetchval("SELECT urn FROM organisations WHERE id = $1", world["school_b"])
-    assert not (await world.get("hub_a", f"/v1/organisations?urn={urn}")).json()["data"]
+    run = await pilot(world)
     invited = await run.made("schools", {"urn": urn, "state": "invited"})
     assert (invited["school_id"], invited["state"]) == (str(world["school_b"]), "invited")
+    now_known = (await world.get("hub_a", f"/v1/organisations?urn={urn}")).json()["data"]
+    assert [one["id"] for one in now_known] == [str(world["school_b"])]
+    assert (await world.get("school_b", f"/v1/organisations/{world['hub_a']}")).status_code == 200
     again = await run.add("schools", {"school_id": world["school_b"], "state": "invited"})
     await run.refused(again, 409, "already_enrolled", None)
     unknown = await run.add("schools", {"urn": "999999", "state": "invited"})
