@@ -1,5 +1,5 @@
 -- A school of another hub that is invited to a programme, or takes part, is an organisation that the programme's owner knows
--- (its name and URN, and no more); and the owner one that the school knows.
+-- (its name and URN, and no more), and so do those over the owner, who find its programmes; the school knows the owner.
 CREATE OR REPLACE FUNCTION app.related_orgs() RETURNS uuid[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT coalesce(array_agg(DISTINCT x), '{}') FROM (
@@ -12,7 +12,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     UNION ALL SELECT grantee_id FROM grants WHERE grantor_id = ANY (app.schools() || app.org())
     UNION ALL SELECT school_id FROM bookings WHERE app.kind() = 'employer' AND employer_id = app.org()
     UNION ALL SELECT s.school_id FROM programmes p JOIN programme_schools s ON s.programme_id = p.id
-     WHERE p.owner_id = app.org()
+     WHERE p.owner_id = ANY (app.owners_below() || app.org())
     UNION ALL SELECT s.owner_id FROM programme_schools s WHERE s.school_id = ANY (app.schools())
   ) y
 $$;
