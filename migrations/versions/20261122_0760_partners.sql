@@ -12,7 +12,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     UNION ALL SELECT grantee_id FROM grants WHERE grantor_id = ANY (app.schools() || app.org())
     UNION ALL SELECT school_id FROM bookings WHERE app.kind() = 'employer' AND employer_id = app.org()
     UNION ALL SELECT s.school_id FROM programmes p JOIN programme_schools s ON s.programme_id = p.id
-     WHERE p.owner_id = ANY (app.owners_below() || app.org())
-    UNION ALL SELECT s.owner_id FROM programme_schools s WHERE s.school_id = ANY (app.schools())
+     WHERE p.owner_id = ANY ((SELECT app.owners_below() || app.org())::uuid[])
+    UNION ALL SELECT s.owner_id FROM programme_schools s WHERE s.school_id = ANY ((SELECT app.schools())::uuid[])
   ) y
 $$;
