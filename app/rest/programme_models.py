@@ -163,13 +163,24 @@ class EnrolledIn(Body):
         school_id=_SCHOOL, strand_id=_STRAND, joined_on="2026-09-01", own_budget="too_little"
     )
 
-    school_id: UUID = Field(description="A member of yours to enrol; any school to invite.")
+    school_id: UUID | None = Field(None, description="A member of yours to enrol; any school to invite.")
+    urn: Annotated[
+        str | None, Field(pattern=r"^[0-9]{6}$", description="Its URN, instead of `school_id`.")
+    ] = None
     strand_id: UUID | None = Field(None, description="In this strand, or in the programme as a whole.")
     state: Literal["invited", "enrolled"] = Field(
         "enrolled", description="`invited`: the school accepts or declines."
     )
     joined_on: date | None = Field(None, description="Today, if left out.")
     own_budget: OwnBudget = Field(default="unknown", description="What the school has of its own.")
+
+    def given(self) -> dict[str, Any]:
+        """Only the fields that were sent; a URN stands for the school. Invalid `one_of`."""
+        fields = super().given()
+        urn, school = fields.pop("urn", None), fields.get("school_id")
+        if (urn is None) == (school is None):
+            raise invalid("/school_id", "one_of", "Give school_id or urn, one of the two.")
+        return {**fields, "school_id": school or urn}
 
 
 class EnrolledChange(Body):

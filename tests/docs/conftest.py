@@ -39,7 +39,7 @@ class Desk:
 
     async def take(
         self, page: Path, block: Block, values: Values, put: Callable[[str], str] = lambda said: said
-    ) -> None:
+    ) -> httpx.Response:
         """Send one `http` block of a page; `put` may change its text. Fails if it is not answered as it says."""
         request = request_in(replace(block, text=put(block.text)))
         ends = asyncio.get_running_loop().time() + (PATIENCE if request.soon else 0)
@@ -51,6 +51,7 @@ class Desk:
             await asyncio.sleep(0.2)
         where = f"{page.name}, line {block.line}: {request.method} {answer.request.url}"
         assert not problems, f"{where}\n" + "\n".join(problems)
+        return answer
 
     async def values(self, who: str, **others: str) -> Values:
         """The names that every guide starts with: a client of its reader's, the organisations' ids, school days."""

@@ -131,6 +131,23 @@ async def test_a_school_of_another_hub_is_invited_and_accepts(world: World, who:
     await run.refused(again, 409, "already_enrolled", "/school_id")
 
 
+async def test_a_school_whose_id_nobody_knows_is_invited_by_its_urn(world: World) -> None:
+    urn = await world.owner.fetchval("SELECT urn FROM organisations WHERE id = $1", world["school_b"])
+    run = await pilot(world)
+    invited = await run.made("schools", {"urn": urn, "state": "invited"})
+    assert (invited["school_id"], invited["state"]) == (str(world["school_b"]), "invited")
+    now_known = (await world.get("hub_a", f"/v1/organisations?urn={urn}")).json()["data"]
+    assert [one["id"] for one in now_known] == [str(world["school_b"])]
+    assert (await world.get("school_b", f"/v1/organisations/{world['hub_a']}")).status_code == 200
+    again = await run.add("schools", {"school_id": world["school_b"], "state": "invited"})
+    await run.refused(again, 409, "already_enrolled", None)
+    unknown = await run.add("schools", {"urn": "999999", "state": "invited"})
+    await run.refused(unknown, 422, "unknown_school", "/school_id")
+    for both_or_neither in ({}, {"urn": urn, "school_id": world["school_b"]}, {"urn": None}):
+        answer = await run.add("schools", {"state": "invited", **both_or_neither})
+        await run.refused(answer, 422, "one_of", "/school_id")
+
+
 async def test_a_school_declines_and_may_be_invited_again(world: World) -> None:
     run = await pilot(world, "trust")
     part = await run.enrol("school_c", state="invited")
