@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261122_0760"
-down_revision = "20261122_0740"
+down_revision = "20261122_0750"
 branch_labels = None
 depends_on = None
 
