@@ -64,7 +64,7 @@ class Share:
     count: int | None = strawberry.field(description="Pupils it is true of.")
     base: int | None = strawberry.field(description="Pupils in all.")
     percent: int | None = strawberry.field(
-        description="Per cent, whole; 0 only for nobody, 100 only for everybody."
+        description="Per cent of the counts as shown, whole; 0 only if the count is 0, 100 only if it is the base."
     )
     band: CoverageBand = strawberry.field(description="The band hubs report.")
 

@@ -171,7 +171,7 @@ class ProgrammeTarget:
     )
     upper: int | None = strawberry.field(
         description="Forecast, at most: with every place without a name, each taken as somebody new, and every "
-        "invited school."
+        "invited school. For hubs in persons rounded to 5, so that it may be up to two persons' worth too low."
     )
     expected: int | None = strawberry.field(
         description="Reached, and of all that is booked as much as the attendance so far lets expect. Null for schools and "
