@@ -1,6 +1,6 @@
 """What was known and when, and the figures kept per school: written by triggers, read and kept by functions alone."""
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, Table, text
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.schema import Identity
 
@@ -56,6 +56,30 @@ memberships_known = Table(
     Index("ix_memberships_known_membership_id", "membership_id"),
     Index("ix_memberships_known_member_id", "member_id", "kind"),
     Index("ix_memberships_known_parent_id", "parent_id", "kind"),
+)
+
+employers_known = Table(
+    "employers_known",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    uid("employer_id"),
+    words("size_band"),
+    Column("sectors", ARRAY(Text), nullable=False),
+    when("known_from"),
+    when("known_to", null=True),
+    Index("ix_employers_known_employer_id", "employer_id"),
+)
+
+offers_known = Table(
+    "offers_known",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    uid("offer_id"),
+    uid("employer_id"),
+    words("sector", null=True),
+    when("known_from"),
+    when("known_to", null=True),
+    Index("ix_offers_known_offer_id", "offer_id"),
 )
 
 kept_cells = Table(

@@ -297,7 +297,7 @@ class Spread:
 @strawberry.type(
     description="How varied a group's experiences were: of those confirmed, without what was taken back. An experience "
     "without an employer that is registered here has a kind, and neither an employer nor a sector. The sector is that of "
-    "the offer that was booked, else those of the employer; sectors and sizes of employers are those of today."
+    "the offer that was booked, else those of the employer; sectors and sizes of employers are those known at `knownAt`."
 )
 class VarietyLine:
     """One line, or the whole."""
@@ -558,12 +558,12 @@ class EmployerNode:
         """As registered."""
         return self.one.profile.name
 
-    @answers("Its size, of today.")
+    @answers("Its size, as known at `knownAt`.")
     def size(self) -> SizeBand:
         """In bands."""
         return self.one.profile.size
 
-    @answers("Its sectors, of today.")
+    @answers("Its sectors, as known at `knownAt`.")
     def sectors(self) -> list[str]:
         """As registered."""
         return list(self.one.profile.sectors)

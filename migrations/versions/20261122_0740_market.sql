@@ -6,6 +6,85 @@
 -- Which credits have been taken back: few among many.
 CREATE INDEX ix_ledger_entries_reverses_id ON ledger_entries (reverses_id) WHERE reverses_id IS NOT NULL;
 
+-- What an employer said of itself, and an offer of its sector, with when it was known: a figure of a past moment is asked
+-- for again after an employer has grown. Whoever is first known is taken to have been so before: nothing else is known.
+CREATE TABLE employers_known (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    employer_id UUID NOT NULL,
+    size_band TEXT NOT NULL,
+    sectors TEXT[] NOT NULL,
+    known_from TIMESTAMP WITH TIME ZONE NOT NULL,
+    known_to TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_employers_known PRIMARY KEY (id)
+);
+CREATE INDEX ix_employers_known_employer_id ON employers_known (employer_id);
+CREATE TABLE offers_known (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    offer_id UUID NOT NULL,
+    employer_id UUID NOT NULL,
+    sector TEXT,
+    known_from TIMESTAMP WITH TIME ZONE NOT NULL,
+    known_to TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_offers_known PRIMARY KEY (id)
+);
+CREATE INDEX ix_offers_known_offer_id ON offers_known (offer_id);
+ALTER TABLE employers_known ENABLE ROW LEVEL SECURITY;
+ALTER TABLE employers_known FORCE ROW LEVEL SECURITY;
+CREATE POLICY employers_known_owner ON employers_known TO tendays_owner USING (true) WITH CHECK (true);
+ALTER TABLE offers_known ENABLE ROW LEVEL SECURITY;
+ALTER TABLE offers_known FORCE ROW LEVEL SECURITY;
+CREATE POLICY offers_known_owner ON offers_known TO tendays_owner USING (true) WITH CHECK (true);
+
+INSERT INTO employers_known (employer_id, size_band, sectors, known_from)
+SELECT id, size_band, sectors, '-infinity' FROM employers;
+INSERT INTO offers_known (offer_id, employer_id, sector, known_from)
+SELECT id, employer_id, sector, '-infinity' FROM offers;
+
+CREATE FUNCTION app.keep_employer() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    UPDATE employers_known SET known_to = greatest(now(), known_from) WHERE employer_id = NEW.id AND known_to IS NULL;
+  END IF;
+  INSERT INTO employers_known (employer_id, size_band, sectors, known_from)
+  VALUES (NEW.id, NEW.size_band, NEW.sectors, CASE TG_OP WHEN 'INSERT' THEN '-infinity' ELSE now() END);
+  RETURN NULL;
+END $$;
+CREATE FUNCTION app.keep_offer() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    UPDATE offers_known SET known_to = greatest(now(), known_from) WHERE offer_id = NEW.id AND known_to IS NULL;
+  END IF;
+  INSERT INTO offers_known (offer_id, employer_id, sector, known_from)
+  VALUES (NEW.id, NEW.employer_id, NEW.sector, CASE TG_OP WHEN 'INSERT' THEN '-infinity' ELSE now() END);
+  RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION app.keep_employer(), app.keep_offer() FROM PUBLIC;
+CREATE TRIGGER employers_kept_new AFTER INSERT ON employers FOR EACH ROW EXECUTE FUNCTION app.keep_employer();
+CREATE TRIGGER employers_kept AFTER UPDATE ON employers FOR EACH ROW
+  WHEN ((OLD.size_band, OLD.sectors) IS DISTINCT FROM (NEW.size_band, NEW.sectors)) EXECUTE FUNCTION app.keep_employer();
+CREATE TRIGGER offers_kept_new AFTER INSERT ON offers FOR EACH ROW EXECUTE FUNCTION app.keep_offer();
+CREATE TRIGGER offers_kept AFTER UPDATE ON offers FOR EACH ROW
+  WHEN (OLD.sector IS DISTINCT FROM NEW.sector) EXECUTE FUNCTION app.keep_offer();
+
+-- As known at a moment; NULL: now.
+CREATE FUNCTION app.employers_as_known(p_known timestamptz) RETURNS TABLE (id uuid, size_band text, sectors text[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT e.id, e.size_band, e.sectors FROM employers e WHERE p_known IS NULL
+   UNION ALL
+  SELECT k.employer_id, k.size_band, k.sectors FROM employers_known k
+   WHERE k.known_from <= p_known AND (k.known_to IS NULL OR k.known_to > p_known)
+$$;
+CREATE FUNCTION app.offers_as_known(p_known timestamptz) RETURNS TABLE (id uuid, employer_id uuid, sector text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT o.id, o.employer_id, o.sector FROM offers o WHERE p_known IS NULL
+   UNION ALL
+  SELECT k.offer_id, k.employer_id, k.sector FROM offers_known k
+   WHERE k.known_from <= p_known AND (k.known_to IS NULL OR k.known_to > p_known)
+$$;
+REVOKE ALL ON FUNCTION app.employers_as_known(timestamptz), app.offers_as_known(timestamptz) FROM PUBLIC;
+
 -- Of p_schools (NULL: all) those that the caller may count on a day, by the memberships as known at a moment.
 CREATE FUNCTION app.market_schools(p_schools uuid[], p_on date, p_known timestamptz) RETURNS uuid[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
@@ -201,7 +280,7 @@ BEGIN
   )
   SELECT e.id, o.name, e.size_band, e.sectors, h.schools, coalesce(sum(h.slots), 0)::integer,
          coalesce(sum(h.places), 0)::integer, coalesce(sum(h.filled), 0)::integer
-    FROM employers e JOIN organisations o ON o.id = e.id
+    FROM app.employers_as_known(p_known) e JOIN organisations o ON o.id = e.id
     LEFT JOIN shown h ON h.employer_id = e.id AND (h.schools IS NULL OR cardinality(h.schools) > 0)
    WHERE e.id = ANY (p_employers) AND EXISTS (SELECT 1 FROM counted)
    GROUP BY e.id, o.name, e.size_band, e.sectors, h.schools;
@@ -224,7 +303,8 @@ SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off AS $$
 DECLARE v_schools uuid[] := app.market_schools(p_schools, p_on, p_known); v_words text[];
 BEGIN
   IF cardinality(v_schools) = 0 THEN RETURN; END IF;
-  v_words := ARRAY(SELECT unnest(e.sectors) FROM employers e UNION SELECT o.sector FROM offers o WHERE o.sector IS NOT NULL);
+  v_words := ARRAY(SELECT unnest(e.sectors) FROM app.employers_as_known(p_known) e
+                   UNION SELECT o.sector FROM app.offers_as_known(p_known) o WHERE o.sector IS NOT NULL);
   RETURN QUERY
   WITH roll AS MATERIALIZED (
     SELECT r.enrolment_id, r.person_id, r.school_id, r.nc_year, r.settled_year
@@ -242,14 +322,14 @@ BEGIN
   firms AS MATERIALIZED (
     SELECT e.id, row_number() OVER ()::integer AS no, e.size_band <> 'large' AS sme,
            (SELECT bit_or(b.bit) FROM bits b WHERE b.word = ANY (e.sectors)) AS bit, x.id IS NOT NULL AS many
-      FROM employers e
-      LEFT JOIN (SELECT o.employer_id AS id, array_agg(DISTINCT o.sector) AS sectors FROM offers o
+      FROM app.employers_as_known(p_known) e
+      LEFT JOIN (SELECT o.employer_id AS id, array_agg(DISTINCT o.sector) AS sectors FROM app.offers_as_known(p_known) o
                   WHERE o.sector IS NOT NULL GROUP BY o.employer_id) x ON x.id = e.id AND x.sectors <> e.sectors
   ),
   -- Only where an employer's offers lie in other sectors than its own does it matter which offer was booked.
   sold AS MATERIALIZED (
     SELECT k.id, b.bit FROM bookings k JOIN firms f ON f.id = k.employer_id AND f.many
-      JOIN offers o ON o.id = k.offer_id JOIN bits b ON b.word = o.sector
+      JOIN app.offers_as_known(p_known) o ON o.id = k.offer_id JOIN bits b ON b.word = o.sector
      WHERE k.school_id = ANY (v_schools || ARRAY(SELECT e.school_id FROM second s JOIN enrolments e ON e.id = s.enrolment_id))
   ),
   told AS MATERIALIZED (

@@ -39,6 +39,7 @@ READERS: dict[str, frozenset[str]] = {
     "encounter_refs": SCHOOL,
     "encounter_versions": SCHOOL_SIDE,
     "encounters": SCHOOL_SIDE,
+    "employers_known": NOBODY,
     "enrolments": SCHOOL_SIDE,
     "enrolments_known": NOBODY,
     "events": SCHOOL_SIDE,
@@ -56,6 +57,7 @@ READERS: dict[str, frozenset[str]] = {
     "no_shows": BOTH,
     "offer_audiences": EMPLOYER,
     "offers": BOTH,  # named to school_a alone
+    "offers_known": NOBODY,
     "open_slots": SCHOOL_SIDE,
     "order_keys": NOBODY,
     "organisations": BOTH | HUB | {"authority", "national"},

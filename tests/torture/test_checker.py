@@ -114,6 +114,15 @@ def test_a_sound_history_has_no_fault(sound: History) -> None:
     assert faults(sound) == []
 
 
+def test_the_safety_lane_is_outside_of_any_order(sound: History) -> None:
+    safe = next(one for one in sound.events if one.sequence == 2 and one.audience_id == SCHOOL)
+    safe.lane = "safety"
+    late = next(one for one in sound.arrivals if one.id == safe.id)
+    sound.arrivals.remove(late)
+    sound.arrivals.append(late)
+    assert faults(sound) == []
+
+
 def test_a_history_is_the_same_after_it_was_kept(sound: History, tmp_path: Path) -> None:
     sound.save(tmp_path / "history.json")
     assert loaded(tmp_path / "history.json") == sound
