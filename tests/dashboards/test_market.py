@@ -372,7 +372,20 @@ async def test_variety_is_counted_by_hand(db: Database, counted: Counted) -> Non
     of_then = market.variety(one_year, figures.whole(one_year.table, figures.everywhere(one_year.table)))
     assert of_then.employers.mean == 0.2
 
+    # An employer grows, and an offer is moved to another sector: what was known before stays.
+    acme, bolt_id = counted.ids["acme"], counted.ids["bolt"]
+    was = await counted.owner.fetchrow("SELECT size_band, sectors FROM employers WHERE id = $1", acme)
+    sold = await counted.owner.fetchval("SELECT sector FROM offers WHERE employer_id = $1", bolt_id)
+    change = "UPDATE employers SET size_band = $2, sectors = $3 WHERE id = $1"
+    await counted.owner.execute(change, acme, "large", ["defence"])
+    await counted.owner.execute("UPDATE offers SET sector = 'defence' WHERE employer_id = $1", bolt_id)
+    grown = await read(db, counted, "oak", market_reading.varieties)
+    of_now = market.variety(grown, figures.whole(grown.table, figures.everywhere(grown.table)))
+    assert of_now.sme < shown.sme
+    assert _spread(of_now.sectors) != _spread(shown.sectors)
     again = await read(db, counted, "oak", market_reading.varieties, known_at=known)
+    await counted.owner.execute(change, acme, was["size_band"], was["sectors"])
+    await counted.owner.execute("UPDATE offers SET sector = $2 WHERE employer_id = $1", bolt_id, sold)
     assert again == before
     assert again != found
     of_before = market.variety(again, figures.whole(again.table, figures.everywhere(again.table)))
