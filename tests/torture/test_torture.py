@@ -66,8 +66,11 @@ def lose_an_event(history: History) -> None:
 
 
 def swap_two(history: History) -> None:
-    events = {event.id: event for event in history.events}
+    """Of the normal lane, at an endpoint that did not ask for a replay: elsewhere no order is promised."""
+    events = {event.id: event for event in history.events if event.lane == "normal"}
+    replayed = {one.id for one in history.endpoints if one.replay_to is not None}
     firsts = {(one.endpoint_id, one.id): at for at, one in reversed([*enumerate(history.arrivals)])}
+    firsts = {pair: at for pair, at in firsts.items() if pair[1] in events and pair[0] not in replayed}
     for (endpoint, id_), at in firsts.items():
         key, after = events[id_].order_key, events[id_].sequence + 1
         for (other, next_id), later in firsts.items():
