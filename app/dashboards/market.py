@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import comb, isqrt
 from statistics import median
 from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -17,7 +16,7 @@ from uuid import UUID
 from app.core.db import Row
 from app.dashboards import figures
 from app.dashboards.figures import Counts, Cut, Group, Line, Place, School, Table
-from app.rules import coverage
+from app.rules import coverage, intervals
 from app.rules.coverage import Cell, Figure, FigureState
 from app.rules.offering import year_bit
 from app.rules.statutes import YEAR_GROUPS
@@ -28,8 +27,6 @@ NOT_RECORDED: Final = "unknown"
 FEWEST_ANSWERS: Final = 5
 """For hubs an employer's response is shown from this many answers on."""
 _STEP = figures.DAY_MINUTES
-_INTERVAL = 0.025  # either side of a 95 % interval
-_EXACT_UP_TO = 1_000
 
 
 class By(StrEnum):
@@ -559,8 +556,8 @@ class Response:
     state: FigureState
     n: int | None = None
     middle: float | None = None
-    low: int | None = None
-    high: int | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def response(answered: Sequence[int], *, rounds: bool) -> Response:
@@ -569,27 +566,8 @@ def response(answered: Sequence[int], *, rounds: bool) -> Response:
         return Response(FigureState.UNKNOWN, 0)
     if rounds and len(answered) < FEWEST_ANSWERS:
         return Response(FigureState.WITHHELD)
-    low, high = median_interval(answered) or (None, None)
+    low, high = intervals.of_median(sorted(answered)) or (None, None)
     return Response(FigureState.KNOWN, len(answered), float(median(answered)), low, high)
-
-
-def median_interval(values: Sequence[int]) -> tuple[int, int] | None:
-    """The 95 % order-statistic interval of a median; None of fewer than six values, where there is none.
-
-    The k-th smallest and the k-th largest, k the largest with P(Binomial(n, 1/2) < k) <= 0.025 (normal from 1,000 on).
-    """
-    n, ordered = len(values), sorted(values)
-    k = _rank(n)
-    return (ordered[k - 1], ordered[n - k]) if k else None
-
-
-def _rank(n: int) -> int:
-    if n > _EXACT_UP_TO:
-        return (n - isqrt(4 * n)) // 2  # 1.96 taken as 2: wider, never narrower
-    k, below = 0, 0
-    while (below := below + comb(n, k)) <= _INTERVAL * 2**n:
-        k += 1
-    return k
 
 
 def band_of(employer: Employer, *, rounds: bool) -> ResponseBand:

@@ -5,7 +5,7 @@ schools that chose their part, or were chosen for it, are no random draw, and tw
 """
 
 from collections.abc import Sequence
-from math import comb, sqrt
+from math import comb, isqrt, sqrt
 from typing import Final, NamedTuple
 
 _Z: Final = 1.959963984540054  # the 97.5th percentile of the normal distribution
@@ -16,6 +16,7 @@ _T: Final = (
     2.079614, 2.073873, 2.068658, 2.063899, 2.059539, 2.055529, 2.051831, 2.048407, 2.045230, 2.042272,
 )  # fmt: skip
 _TAIL: Final = 0.025
+_EXACT_UP_TO: Final = 1_000
 
 
 class Interval(NamedTuple):
@@ -55,14 +56,20 @@ def half_width(count: int, total: float, squares: float) -> float | None:
 def of_median(ordered: Sequence[float]) -> Interval | None:
     """Two of the ordered values between which the median lies; None of fewer than six, where no two do so surely.
 
-    By order statistics: no shape of the distribution is assumed, and the interval is at least, not just, 95 %.
+    By order statistics: no shape of the distribution is assumed, and the interval is at least, not just, 95 %. From the
+    k-th smallest to the k-th largest, k the largest with P(Binomial(n, 1/2) < k) <= 0.025.
     """
-    count, below = len(ordered), 0.0
-    rank = 0
-    while rank < count and below + comb(count, rank) / 2**count <= _TAIL:
-        below += comb(count, rank) / 2**count
+    rank = _rank(len(ordered))
+    return Interval(ordered[rank - 1], ordered[-rank]) if rank else None
+
+
+def _rank(count: int) -> int:
+    if count > _EXACT_UP_TO:  # beyond it the sums are long, and the normal distribution says the same
+        return (count - isqrt(4 * count)) // 2  # 1.96 taken as 2: wider, never narrower
+    rank, below = 0, 0
+    while (below := below + comb(count, rank)) <= _TAIL * 2**count:
         rank += 1
-    return Interval(ordered[rank - 1], ordered[count - rank]) if rank else None
+    return rank
 
 
 def median(ordered: Sequence[float]) -> float | None:

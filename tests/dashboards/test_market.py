@@ -420,13 +420,6 @@ async def test_variety_is_rounded_and_withheld_for_a_hub_as_coverage_is(
 # --- arithmetic -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "low"), [(5, None), (6, 1), (8, 1), (9, 2), (25, 8), (100, 40), (1_001, 469)])
-def test_the_interval_of_a_median_is_that_of_the_tables(n: int, low: int | None) -> None:
-    values = list(range(1, n + 1))
-    found = market.median_interval(values)
-    assert found == (None if low is None else (low, n + 1 - low))
-
-
 @pytest.mark.parametrize(
     ("places", "band"), [(0, "0"), (1, "1-9"), (9, "1-9"), (10, "10-24"), (49, "25-49"), (50, "50+")]
 )

@@ -69,3 +69,10 @@ def test_a_ratio_without_spread_is_certain() -> None:
     assert intervals.of_ratio([2, 4, 6], [1, 2, 3]) == pytest.approx(0)
     # 100/10 and 100/30: R = 5; residuals 50 and -50; sqrt(2/1 * 5000) / 40 = 2.5, t(1) = 12.706205
     assert intervals.of_ratio([100, 100], [10, 30]) == pytest.approx(12.706205 * 2.5)
+
+
+@pytest.mark.parametrize(("n", "low"), [(5, None), (6, 1), (8, 1), (9, 2), (25, 8), (100, 40), (1_001, 469)])
+def test_the_ranks_of_a_medians_interval_are_those_of_the_tables(n: int, low: int | None) -> None:
+    values = list(range(1, n + 1))
+    found = intervals.of_median(values)
+    assert found == (None if low is None else (low, n + 1 - low))
