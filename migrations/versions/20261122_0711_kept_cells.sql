@@ -332,57 +332,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
    ORDER BY s.kept_at NULLS FIRST LIMIT p_most
 $$;
 
--- Keep one school's cells of a day: all years, the academic year, and the one before as on its last day. False if
--- somebody else is at it, and of a day that is over: what happened since would be missing. One statement counts, writes, and deletes the marks, all by one snapshot taken after the lock:
--- a change that it does not see leaves a mark that it does not see.
-CREATE FUNCTION app.keep_cells(
-  p_school uuid, p_on date, p_year integer, p_activity integer, p_placement integer, p_week integer, p_total integer)
-RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-BEGIN
-  IF p_on < app.today() OR NOT pg_try_advisory_xact_lock(7310004, hashtext(p_school::text)) THEN
-    RETURN false;
-  END IF;
-  PERFORM set_config('app.moved', '', true);
-  WITH seen AS MATERIALIZED (SELECT m.id FROM moved_schools m WHERE m.school_id = p_school),
-  asked (period, on_day, year, year_only) AS (
-    VALUES (0, p_on, p_year, false), (p_year, p_on, p_year, true), (p_year - 1, make_date(p_year, 8, 31), p_year - 1, true)
-  ),
-  cells AS MATERIALIZED (
-    SELECT a.period, c.* FROM asked a CROSS JOIN LATERAL app.cells_of(
-      ARRAY[p_school], a.on_day, a.year, a.year_only, NULL, p_activity, p_placement, p_week, p_total) c
-  ),
-  kinds AS MATERIALIZED (
-    SELECT a.period, k.* FROM asked a
-     CROSS JOIN LATERAL app.kinds_of(ARRAY[p_school], a.on_day, a.year, a.year_only, NULL) k
-  ),
-  gone AS (DELETE FROM kept_cells k WHERE k.school_id = p_school),
-  by_year AS (
-    INSERT INTO kept_cells (school_id, period, cut, nc_year, settled_year, pupils, reached, minutes, days, at_activity,
-                            at_placement, at_week, at_total, bm5, bm6)
-    SELECT c.school_id, c.period, 'cell', c.nc_year, c.settled_year, c.pupils, c.reached, c.minutes, c.days, c.at_activity,
-           c.at_placement, c.at_week, c.at_total, c.bm5, c.bm6 FROM cells c
-  ),
-  by_kind AS (
-    INSERT INTO kept_cells (school_id, period, cut, kind, reached, minutes, days, bm5, bm6)
-    SELECT k.school_id, k.period, 'kind', k.kind, k.reached, k.minutes, k.days, k.bm5, k.bm6 FROM kinds k
-  ),
-  cleared AS (DELETE FROM moved_schools m USING seen s WHERE m.id = s.id)
-  INSERT INTO kept_schools AS k (school_id, from_day, until_day, academic_year, marks, kept_at)
-  SELECT p_school, p_on, app.stays_until(p_school, p_on, p_year), p_year,
-         ARRAY[p_activity, p_placement, p_week, p_total], clock_timestamp()
-  ON CONFLICT (school_id) DO UPDATE
-     SET from_day = excluded.from_day, until_day = excluded.until_day, academic_year = excluded.academic_year,
-         marks = excluded.marks, kept_at = excluded.kept_at;
-  RETURN true;
-END $$;
+-- What keeps a school's cells (app.keep_cells) comes with the splits by characteristic, which it keeps as well.
 
 REVOKE ALL ON FUNCTION app.mark_moved(uuid[]), app.main_schools_of(uuid[]), app.mark_earned(uuid[], uuid[]), app.balances_moved(), app.yearly_balances_moved(), app.nc_years_moved(),
   app.characteristics_moved(), app.enrolments_moved(), app.school_states_moved(),
   app.kept_of(uuid[], date, integer, boolean, timestamptz, integer[]),
   app.cells_of(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer),
   app.kinds_of(uuid[], date, integer, boolean, timestamptz), app.stays_until(uuid, date, integer),
-  app.schools_to_keep(date, integer[], integer, integer),
-  app.keep_cells(uuid, date, integer, integer, integer, integer, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.schools_to_keep(date, integer[], integer, integer),
-  app.keep_cells(uuid, date, integer, integer, integer, integer, integer) TO tendays_worker;
+  app.schools_to_keep(date, integer[], integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.schools_to_keep(date, integer[], integer, integer) TO tendays_worker;

@@ -96,8 +96,11 @@ BEGIN
   END IF;
 END $$;
 
--- As before (0711), with the splits by characteristic beside the cells: one statement, one snapshot.
-CREATE OR REPLACE FUNCTION app.keep_cells(
+-- Keep one school's cells of a day: all years, the academic year, and the one before as on its last day. False if
+-- somebody else is at it, and of a day that is over: what happened since would be missing. One statement counts, writes,
+-- and deletes the marks, all by one snapshot taken after the lock: a change that it does not see leaves a mark that it
+-- does not see.
+CREATE FUNCTION app.keep_cells(
   p_school uuid, p_on date, p_year integer, p_activity integer, p_placement integer, p_week integer, p_total integer)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
@@ -149,11 +152,9 @@ BEGIN
   RETURN true;
 END $$;
 
--- What is kept already has no splits: count it anew.
-INSERT INTO moved_schools (school_id) SELECT k.school_id FROM kept_schools k;
-
-REVOKE ALL ON FUNCTION
+REVOKE ALL ON FUNCTION app.keep_cells(uuid, date, integer, integer, integer, integer, integer),
   app.traits_of(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer),
   app.coverage_traits(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   app.coverage_traits(uuid[], date, integer, boolean, timestamptz, integer, integer, integer, integer) TO tendays_app;
+GRANT EXECUTE ON FUNCTION app.keep_cells(uuid, date, integer, integer, integer, integer, integer) TO tendays_worker;
