@@ -1,0 +1,22 @@
+"""A filter by a school that is not the caller's is as good as no such school, whoever runs the programme."""
+
+from datetime import date
+
+import pytest
+
+from tests.world import World
+
+
+@pytest.mark.parametrize(
+    ("owner", "foreign", "expected"), [("trust", "school_c", (404, None)), ("hub_b", "school_a", (200, []))]
+)
+async def test_costs_are_not_filtered_by_a_school_that_is_not_ones_own(
+    world: World, owner: str, foreign: str, expected: tuple[int, object]
+) -> None:
+    begun = {"name": "Pilot", "starts_on": date(2026, 9, 1), "ends_on": date(2027, 7, 31)}
+    made = await world.post(owner, "/v1/programmes", begun)
+    assert made.status_code == 201, made.text
+    answer = await world.get(owner, f"{made.headers['location']}/costs?school_id={world[foreign]}")
+    assert (answer.status_code, answer.json().get("data")) == expected, answer.text
+    stranger = await world.get("school_c", f"{made.headers['location']}/costs")
+    assert stranger.status_code == 404
