@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -101,7 +102,9 @@ async def _capture(
         seen.append((sql, args))
         return sql, args
 
-    settings = Settings(env="production", database_url=up.dsns.app, secret_key=up.master, base_url=ISSUER)  # type: ignore[arg-type]
+    settings = Settings(
+        env="production", database_url=up.dsns.app, secret_key=up.master, base_url=ISSUER, log_level="warning"
+    )  # type: ignore[arg-type]
     application = create_app(settings)
     captured = {}
     async with application.router.lifespan_context(application):
@@ -387,4 +390,5 @@ def _all_met(targets: list[voice.Target]) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped then, too
     sys.exit(asyncio.run(main()))

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from types import NoneType
 from typing import Any, Protocol
@@ -328,6 +329,7 @@ _SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "60000",
     "jit": "off",
 }
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _DOMAIN_NOW = select(func.app.domain_now())
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
 _CACHE: dict[Any, Any] = {}
@@ -370,11 +372,13 @@ def _enter(caller: Caller) -> Executable:
 def _begin(caller: Caller) -> str:
     """BEGIN and enter in one message. Such a message takes no parameters: its literals are UUIDs we format."""
     if caller.org_kind == "system":
-        enter = "SELECT app.enter_system()"
-    else:
-        ids = ", ".join(_literal(one) for one in (caller.client_id, caller.school_id, caller.token_id))
-        enter = f"SELECT app.enter({ids})"
-    return f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {enter}"
+        return f"{_BEGIN}; SELECT app.enter_system()"
+    return _begin_as(caller.client_id, caller.school_id, caller.token_id)
+
+
+@lru_cache(maxsize=4096)  # a client asks many times with one token
+def _begin_as(*ids: UUID | None) -> str:
+    return f"{_BEGIN}; SELECT app.enter({', '.join(map(_literal, ids))})"
 
 
 def _literal(identifier: UUID | None) -> str:

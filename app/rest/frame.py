@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Protocol
@@ -18,7 +18,6 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
@@ -40,6 +39,7 @@ from app.core.errors import (
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
 from app.core.secrets import Keyring
 from app.idempotency import service as idempotency
+from app.rest.fitted import Fitted, names_of
 from app.rest.problems import refusal
 
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
@@ -154,13 +154,13 @@ class FramedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler (parse, validate, call, serialise) in the frame."""
-        inner = super().get_route_handler()
+        fitted = Fitted(self, APIRoute.get_route_handler)
         need: Need | None = getattr(self.endpoint, "need", None)
         if need is None:
             msg = f"{self.path} does not say which scope it needs"
             raise RuntimeError(msg)
         stated: Need = need
-        asked = frozenset(_query_names(self.dependant)) | {"school_id"}
+        asked = frozenset(names_of(self.dependant)) | {"school_id"}
 
         async def handle(request: Request) -> Response:
             house = house_of(request)
@@ -176,6 +176,7 @@ class FramedRoute(APIRoute):
                 )
             if request.query_params:
                 _refuse_unknown(request, asked)
+            inner = fitted.to(request.query_params)
             if request.method in {"GET", "HEAD"} and not _discloses(stated, caller):
                 response = await _read(request, house, caller, inner)
             else:
@@ -184,12 +185,6 @@ class FramedRoute(APIRoute):
             return response
 
         return handle
-
-
-def _query_names(dependant: Dependant) -> Iterator[str]:
-    yield from (one.alias for one in dependant.query_params)
-    for below in dependant.dependencies:
-        yield from _query_names(below)
 
 
 def _refuse_unknown(request: Request, asked: frozenset[str]) -> None:
@@ -391,7 +386,7 @@ def page_of(
     response = json_answer({"data": [show(row) for row in shown], "next": cursor})
     if cursor:
         query = {**turn.request.query_params, "after": cursor}
-        response.headers["Link"] = f'<{turn.request.url.path}?{urlencode(query)}>; rel="next"'
+        response.headers["Link"] = f'<{turn.request.scope["path"]}?{urlencode(query)}>; rel="next"'
     return response
 
 
