@@ -10,12 +10,13 @@ from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT
 from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Cut, Line, Place, Table
+from app.graphql.asked import Where
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
 from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
 from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import node_id
-from app.graphql.market import Around, Where
+from app.graphql.market import Around
 from app.graphql.programmes import (
     ProgrammeBudgets,
     ProgrammeFigures,
