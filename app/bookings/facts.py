@@ -6,6 +6,12 @@ from datetime import date, datetime
 from app.core.db import Row
 from app.rules.eligibility import Approval, BookingFacts, Cover, PupilFacts, covered
 from app.rules.hours import Sitting
+from app.rules.statutes import (
+    AgeProhibition,
+    CoverRule,
+    cover_rules_with,
+    prohibitions_with,
+)
 from app.rules.words import (
     ActivityBand,
     ApprovalState,
@@ -55,6 +61,37 @@ def booking_facts(slot: Row, *, places: int, year_groups: Iterable[str], holds_p
         approvals=tuple(_approval(row) for row in slot["approvals"]),
         covers=tuple(_cover(row) for row in slot["covers"]),
         hazards=frozenset(Hazard(one) for one in slot["hazards"]),
+        cover_rules=cover_rules(slot["statutes"]),
+    )
+
+
+def cover_rules(kept: Iterable[Row]) -> tuple[CoverRule, ...]:
+    """The rules of cover, those kept as dated data among them."""
+    return cover_rules_with(
+        CoverRule(
+            kind=ExperienceKind(row["body"]["kind"]),
+            liability=Liability(row["body"]["liability"]),
+            minimum_pounds=int(row["body"]["minimum_pounds"]),
+            valid_from=day(row["starts_on"]) or date.min,
+            valid_until=day(row["ends_on"]),
+        )
+        for row in kept
+        if row["topic"] == "cover"
+    )
+
+
+def prohibitions(kept: Iterable[Row]) -> tuple[AgeProhibition, ...]:
+    """The prohibitions by age, those kept as dated data among them."""
+    return prohibitions_with(
+        AgeProhibition(
+            hazard=Hazard(row["body"]["hazard"]),
+            minimum_age=int(row["body"]["minimum_age"]),
+            source=row["source"] or row["name"],
+            valid_from=day(row["starts_on"]) or date.min,
+            valid_until=day(row["ends_on"]),
+        )
+        for row in kept
+        if row["topic"] == "age_prohibition"
     )
 
 
@@ -99,4 +136,5 @@ def pupil_facts(slot: Row, pupil: Row, agreement: ParentalAgreement | None) -> P
         busy=sittings_of(pupil["busy"]),
         barred=bool(pupil["barred"]),
         parental_agreement=agreement or ParentalAgreement(pupil["agreement"] or "not_asked"),
+        prohibitions=prohibitions(slot["statutes"]),
     )

@@ -1,6 +1,6 @@
 """Naming the pupils of a booking, withdrawing them, and telling the employer who is coming."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -55,7 +55,12 @@ async def name_participants(tx: Writer, booking_id: UUID, names: Sequence[Name])
     chosen = sorted((pupils[one] for one in ids if one), key=lambda pupil: int(pupil["person_no"]))
     named = [_participation(booking, pupil) for pupil in chosen]
     await _add(tx, booking, slot, named)
-    await sql.record_agreements(tx, _agreements(booking, names, ids))
+    answers = {
+        one: name.parental_agreement
+        for one, name in zip(ids, names, strict=True)
+        if one and name.parental_agreement
+    }
+    await sql.record_agreements(tx, _agreements(tx, booking, answers))
     changed = await sql.change(tx, booking_id, {"named": booking["named"] + len(named)})
     await outbox.emit(tx, news.participants_named(changed))
     return changed, await sql.named(tx, booking_id)
@@ -144,29 +149,32 @@ async def _add(tx: Writer, booking: Row, slot: Row, named: Sequence[dict[str, An
 def _translated(broken: ConstraintBroken) -> Conflict:
     if broken.constraint == "ex_participation_sittings_one_place":
         return Conflict("overlap", "A pupil would be in two places at once.")
-    if broken.constraint == "uq_participations_pupil":
+    if broken.constraint == "uq_participations_named":
         return Conflict("already_named", "A pupil is named in this booking already.")
     return broken
 
 
-def _agreements(booking: Row, names: Sequence[Name], ids: Sequence[UUID | None]) -> list[dict[str, Any]]:
+def _agreements(tx: Writer, booking: Row, answers: Mapping[UUID, ParentalAgreement]) -> list[dict[str, Any]]:
     return [
         {
             "id": new_id(),
             "school_id": booking["school_id"],
-            "enrolment_id": ids[at],
+            "enrolment_id": pupil_id,
             "booking_id": booking["id"],
-            "state": name.parental_agreement.value,
+            "state": answer.value,
+            "answered_on": school_day(tx.caller.now),
         }
-        for at, name in enumerate(names)
-        if name.parental_agreement
+        for pupil_id, answer in answers.items()
     ]
 
 
-async def withdraw_participant(tx: Writer, booking_id: UUID, participation_id: UUID) -> Row:
-    """Withdraw one pupil before the visit; the place stays the booking's. The employer is told only that.
+async def withdraw_participant(
+    tx: Writer, booking_id: UUID, participation_id: UUID, agreement: ParentalAgreement | None = None
+) -> Row:
+    """Withdraw one pupil before the visit: the place is another pupil's to be named for, and goes back to the slot
+    once names are no longer taken. `agreement` is what the parents answer now. The employer is told that a name is gone.
 
-    Refuses with NotFound `participation`, Conflict `attendance_recorded`.
+    Refuses with NotFound `booking` or `participation`, Conflict `visit_begun`.
     """
     booking = await sql.lock(tx, booking_id)
     if booking is None or tx.caller.side != "school":
@@ -174,6 +182,8 @@ async def withdraw_participant(tx: Writer, booking_id: UUID, participation_id: U
     found = await sql.participation(tx, participation_id)
     if found is None or found["booking_id"] != booking_id:
         raise NotFound("participation")
+    if agreement:
+        await sql.record_agreements(tx, _agreements(tx, booking, {found["enrolment_id"]: agreement}))
     if found["state"] == "withdrawn":
         return booking
     if tx.caller.now >= booking["starts_at"] or not await sql.withdraw(tx, booking_id, participation_id):

@@ -62,10 +62,7 @@ async def request(tx: Writer, asked: Request) -> Row:
     reasons = reasons_against(booking_facts(slot, places=asked.places, year_groups=years, holds_places=False))
     full = [one for one in reasons if one.code == "no_places"]
     _refuse([one for one in reasons if one not in full])
-    if slot["state"] != "open" or slot["offer_state"] != "open" or now > slot["book_by"]:
-        raise Conflict(
-            "booking_closed", "This slot takes no more bookings.", extra={"book_by": slot["book_by"]}
-        )
+    _still_open(slot, now)
     await fit(tx, asked.school_id, asked.programme_id, asked.strand_id, slot["starts_at"])
     waits = bool(full) and asked.join_waiting_list
     action = BookingAction.JOIN_WAITING_LIST if waits else BookingAction.REQUEST
@@ -100,7 +97,8 @@ def _new_row(tx: Writer, asked: Request, slot: Row, state: BookingState) -> dict
         "places": asked.places,
         "starts_at": slot["starts_at"],
         "ends_at": slot["ends_at"],
-        "expires_at": _deadline(slot, now),
+        # Nobody owes an answer to whoever waits: that lasts until the slot begins, or places come free.
+        "expires_at": slot["starts_at"] if state == BookingState.WAITING else _deadline(slot, now),
         "name_by": _name_by(slot, now),
         "requested_at": now,
         "requested_by": tx.caller.client_id,
@@ -122,7 +120,8 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     """Move a booking. Statements: lock, so far, facts, (places), booking, move, events.
 
     Refuses with NotFound `booking`, Forbidden `not_yours`, Conflict with the code of `rules.booking.move`
-    (`extra["possible"]` names what this side may do now), Stale when `expected` is not its version.
+    (`extra["possible"]` names what this side may do now), Stale when `expected` is not its version. Another slot is
+    entered on the terms of a request: Conflict `not_eligible`, `booking_closed`.
     """
     held = await sql.lock(tx, booking_id)
     if held is None:
@@ -134,6 +133,7 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     target = await _target(tx, before, step)
     facts = _facts(target, places=before["places"], step=step, booking=before)
     after = _moved(BookingState(before["state"]), step.action, who, tx.caller.now, facts)
+    _may_enter(tx, before, step, target)
     row = await _carry_out(tx, before, after, step, who, target)
     await _write_down(tx, row, step.action, who, step, before=before, moves=before["moves"])
     safety = law.needs_safety_lane(step.action, tx.caller.now, before["starts_at"])
@@ -171,6 +171,30 @@ async def _target(tx: Writer, before: Row, step: Step) -> Row:
     if slot["employer_id"] != before["employer_id"]:
         raise invalid("/slot_id", "other_employer", "A booking moves between slots of one employer only.")
     return slot
+
+
+_ENTERING = frozenset({BookingAction.RESCHEDULE, BookingAction.COUNTER, BookingAction.ACCEPT_COUNTER})
+_SCHOOLS_OWN = frozenset({"approval_not_accepted"})
+"""Reasons that stand on what a school decides for itself: an employer that proposes a slot is not told of them."""
+
+
+def _may_enter(tx: Writer, before: Row, step: Step, target: Row) -> None:
+    """Of a slot that a booking enters by a move the same is asked as of one that is requested."""
+    if step.action not in _ENTERING:
+        return
+    years = (before["nc_year"],) if before["nc_year"] else ()
+    facts = booking_facts(target, places=before["places"], year_groups=years, holds_places=True)
+    mine = tx.caller.side == "school"
+    _refuse([one for one in reasons_against(facts) if mine or one.code not in _SCHOOLS_OWN])
+    if mine and step.action == BookingAction.RESCHEDULE:
+        _still_open(target, tx.caller.now)
+
+
+def _still_open(slot: Row, now: datetime) -> None:
+    if slot["state"] != "open" or slot["offer_state"] != "open" or now > slot["book_by"]:
+        raise Conflict(
+            "booking_closed", "This slot takes no more bookings.", extra={"book_by": slot["book_by"]}
+        )
 
 
 async def _carry_out(

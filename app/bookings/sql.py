@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Integer, Select, Table, bindparam, cast, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, Range
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, Range
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from app.bookings.tables import (
     booking_moves,
@@ -21,7 +22,7 @@ from app.core.db import Door, Row, Writer
 _UUID = PG_UUID(as_uuid=True)
 _MOMENT = TIMESTAMP(timezone=True)
 
-# Everything the rules ask of a slot, its employer and this school's acceptances, in one statement.
+# Everything the rules ask of a slot, its employer, this school's acceptances and the law of the day, in one statement.
 _SLOT_FACTS = text(
     """
     SELECT s.id, s.offer_id, s.employer_id, s.site_id, s.state, s.starts_at, s.ends_at, s.capacity, s.taken,
@@ -39,7 +40,10 @@ _SLOT_FACTS = text(
                      'limit_pence', c.limit_pence, 'starts_on', c.starts_on, 'expires_on', c.expires_on,
                      'attested_on', c.attested_on)), '[]')
               FROM covers c WHERE c.employer_id = s.employer_id AND c.withdrawn_at IS NULL
-                AND (c.site_id IS NULL OR c.site_id = s.site_id)) AS covers
+                AND (c.site_id IS NULL OR c.site_id = s.site_id)) AS covers,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('topic', d.topic, 'name', d.name, 'starts_on', d.starts_on,
+                     'ends_on', d.ends_on, 'source', d.source, 'body', d.body)), '[]')
+              FROM dated_policies d WHERE d.topic IN ('age_prohibition', 'cover')) AS statutes
       FROM slots s JOIN offers o ON o.id = s.offer_id
      WHERE s.id = :slot
     """
@@ -270,9 +274,20 @@ async def add_participations(
 
 
 async def record_agreements(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record what parents answered about this booking."""
-    if rows:
-        await tx.run(insert(parental_agreements), [dict(one) for one in rows])
+    """Record what parents answered about this booking; a later answer takes the place of an earlier one."""
+    if not rows:
+        return
+    given = insert_or(parental_agreements)
+    anew = given.on_conflict_do_update(
+        constraint="uq_parental_agreements_pupil",
+        set_={
+            "state": given.excluded.state,
+            "answered_on": given.excluded.answered_on,
+            "version": parental_agreements.c.version + 1,
+            "updated_at": func.now(),
+        },
+    )
+    await tx.run(anew, [dict(one) for one in rows])
 
 
 async def withdraw(tx: Writer, booking_id: UUID, participation_id: UUID | None = None) -> int:
@@ -326,21 +341,62 @@ async def due_to_expire(tx: Door, now: datetime, most: int) -> Sequence[Row]:
 
 _TO_HOLD = text(
     """
-    SELECT b.id, app.is_suspended(b.employer_id, b.school_id) AS suspended FROM bookings b
+    SELECT b.id FROM bookings b
      WHERE b.state = 'confirmed' AND b.starts_at > :now
        AND EXISTS (SELECT 1 FROM suspensions s WHERE s.employer_id = b.employer_id AND s.lifted_at IS NULL)
        AND app.is_suspended(b.employer_id, b.school_id)
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
-_TO_RELEASE = text(
-    """
-    SELECT b.id FROM bookings b
-     WHERE b.state = 'on_hold' AND b.reason_code = 'employer_suspended' AND b.starts_at > :now
-       AND NOT app.is_suspended(b.employer_id, b.school_id)
+
+# As rules/eligibility has it: does some cover of the employer's satisfy the rule of the booking's kind to its last day?
+# `:rules` are those of rules/statutes, with what is kept as dated data.
+_COVERED = """
+       (o.mode = 'virtual' OR NOT EXISTS (
+          SELECT 1 FROM jsonb_to_recordset(:rules) AS r (kind text, liability text, minimum_pence bigint,
+                                                         valid_from date, valid_until date)
+           WHERE r.kind = b.kind AND r.valid_from <= (b.ends_at AT TIME ZONE 'Europe/London')::date
+             AND (r.valid_until IS NULL OR (b.ends_at AT TIME ZONE 'Europe/London')::date < r.valid_until)
+             AND NOT EXISTS (
+               SELECT 1 FROM covers c
+                WHERE c.employer_id = b.employer_id AND c.liability = r.liability AND c.withdrawn_at IS NULL
+                  AND (c.site_id IS NULL OR c.site_id = b.site_id)
+                  AND CASE c.kind
+                      WHEN 'taken_out_for_this_booking' THEN true
+                      WHEN 'policy' THEN c.limit_pence >= r.minimum_pence
+                        AND c.starts_on <= (b.starts_at AT TIME ZONE 'Europe/London')::date
+                        AND c.expires_on >= (b.ends_at AT TIME ZONE 'Europe/London')::date
+                      ELSE c.attested_on <= (b.ends_at AT TIME ZONE 'Europe/London')::date END)))
+"""
+
+# A booking is confirmed under cover that reaches to its last day, and a cover is not changed: only one that is withdrawn
+# leaves bookings without. So those employers alone are looked at.
+_TO_HOLD_UNCOVERED = text(
+    f"""
+    SELECT b.id FROM bookings b JOIN offers o ON o.id = b.offer_id
+     WHERE b.state = 'confirmed' AND b.starts_at > :now
+       AND EXISTS (SELECT 1 FROM covers w WHERE w.employer_id = b.employer_id AND w.withdrawn_at IS NOT NULL
+                      AND (w.expires_on IS NULL OR w.expires_on >= (:now AT TIME ZONE 'Europe/London')::date))
+       AND NOT {_COVERED}
      ORDER BY b.id LIMIT :most
     """
-).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
+).bindparams(
+    bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger), bindparam("rules", type_=JSONB)
+)
+_TO_RELEASE = text(
+    f"""
+    SELECT b.id FROM bookings b JOIN offers o ON o.id = b.offer_id
+     WHERE b.state = 'on_hold' AND b.reason_code IN ('employer_suspended', 'cover_lapsed') AND b.starts_at > :now
+       AND NOT app.is_suspended(b.employer_id, b.school_id) AND {_COVERED}
+     ORDER BY b.id LIMIT :most
+    """
+).bindparams(
+    bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger), bindparam("rules", type_=JSONB)
+)
+_STATUTES = text(
+    "SELECT topic, name, starts_on, ends_on, source, body FROM dated_policies"
+    " WHERE topic IN ('age_prohibition', 'cover')"
+)
 _TO_HAND_BACK = text(
     """
     SELECT b.id FROM bookings b
@@ -364,6 +420,7 @@ _TO_PROMOTE = text(
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
 _LOOKS = {
     "hold": _TO_HOLD,
+    "hold_uncovered": _TO_HOLD_UNCOVERED,
     "release": _TO_RELEASE,
     "hand_back": _TO_HAND_BACK,
     "slot_cancelled": _TO_CANCEL,
@@ -371,7 +428,24 @@ _LOOKS = {
 }
 
 
-async def waiting_for(tx: Door, what: str, now: datetime, most: int) -> Sequence[UUID]:
-    """The ids of bookings on which the worker must act: `hold`, `release`, `hand_back`, `slot_cancelled`, `promote`."""
-    given = {"most": most} if what == "slot_cancelled" else {"now": now, "most": most}
-    return [row["id"] for row in await tx.rows(_LOOKS[what], given)]
+_ASKING = {
+    "slot_cancelled": ("most",),
+    "hold_uncovered": ("now", "most", "rules"),
+    "release": ("now", "most", "rules"),
+}
+
+
+async def waiting_for(
+    tx: Door, what: str, now: datetime, most: int, rules: Sequence[Mapping[str, Any]] = ()
+) -> Sequence[UUID]:
+    """The ids of bookings on which the worker must act: `hold`, `hold_uncovered`, `release`, `hand_back`,
+    `slot_cancelled`, `promote`. `rules` are those of cover, for the second and third.
+    """
+    given = {"now": now, "most": most, "rules": [dict(one) for one in rules]}
+    asked = {name: given[name] for name in _ASKING.get(what, ("now", "most"))}
+    return [row["id"] for row in await tx.rows(_LOOKS[what], asked)]
+
+
+async def statutes(tx: Door) -> Sequence[Row]:
+    """What is kept as dated data of prohibitions by age and of cover."""
+    return await tx.rows(_STATUTES)

@@ -115,11 +115,20 @@ participations = Table(
     texts("criteria_confirmed"),
     when("criteria_confirmed_at", null=True),
     *kept(),
-    UniqueConstraint("booking_id", "enrolment_id", name="uq_participations_pupil"),
+    Index(
+        "uq_participations_named",
+        "booking_id",
+        "enrolment_id",
+        unique=True,
+        postgresql_where=text("state <> 'withdrawn'"),
+    ),
+    Index("ix_participations_booking_id", "booking_id"),
     Index("ix_participations_school_id", "school_id", "id"),
     Index("ix_participations_employer_id", "employer_id", "id"),
     Index("ix_participations_enrolment_id", "enrolment_id"),
 )
+
+"""Who is named, and who was: a pupil withdrawn, or of a booking that moved to another slot, may be named again."""
 
 participation_sittings = Table(
     "participation_sittings",

@@ -1,13 +1,17 @@
 """What the house does by itself with bookings: the worker's chores. Each booking in a transaction of its own."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.bookings import news, service, sql
+from app.bookings.facts import cover_rules
 from app.core.db import Database, Row, Writer, system
 from app.core.errors import Problem
 from app.outbox import service as outbox
-from app.rules.words import Actor, BookingAction, BookingReason
+from app.rules.statutes import CoverRule
+from app.rules.words import Actor, BookingAction, BookingReason, BookingState
 
 MOST = 200
 
@@ -21,28 +25,64 @@ async def expire_due(db: Database) -> int:
 
 
 async def _expire(tx: Writer, booking_id: UUID) -> None:
+    row = await sql.lock(tx, booking_id)
+    if row is None:
+        return
     await service.take_step(
-        tx,
-        booking_id,
-        service.Step(BookingAction.EXPIRE, BookingReason.NO_ANSWER_FROM_EMPLOYER),
-        Actor.SYSTEM,
+        tx, booking_id, service.Step(BookingAction.EXPIRE, _silent(row, tx.caller.now)), Actor.SYSTEM
     )
 
 
+def _silent(row: Row, now: datetime) -> BookingReason:
+    """Who did not answer; nobody owed an answer to a booking that waited, nor in time to one whose slot has begun."""
+    late = row["expires_at"] is not None and row["expires_at"] <= now and row["expires_at"] < row["starts_at"]
+    if row["state"] == BookingState.WAITING or not late:
+        return BookingReason.SLOT_STARTED
+    if row["state"] == BookingState.COUNTERED:
+        return BookingReason.NO_ANSWER_FROM_SCHOOL
+    return BookingReason.NO_ANSWER_FROM_EMPLOYER
+
+
 async def hold_and_release(db: Database) -> int:
-    """Put on hold the coming bookings of suspended employers, and release those whose suspension was lifted."""
-    held = await _found(db, "hold")
-    freed = await _found(db, "release")
-    return await _each(db, held, _hold) + await _each(db, freed, _release)
+    """Put on hold the coming bookings of employers that are suspended or without cover, and release those of which
+    neither is true any more.
+    """
+    async with db.read(system()) as tx:
+        rules = [_rule(one) for one in cover_rules(await sql.statutes(tx))]
+        suspended, uncovered, free = [
+            list(await sql.waiting_for(tx, what, tx.caller.now, MOST, rules))
+            for what in ("hold", "hold_uncovered", "release")
+        ]
+    held = await _each(db, suspended, _hold_suspended) + await _each(db, uncovered, _hold_uncovered)
+    return held + await _each(db, free, _release)
 
 
-async def _hold(tx: Writer, booking_id: UUID) -> None:
+def _rule(one: CoverRule) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "liability": one.liability.value,
+        "minimum_pence": one.minimum_pounds * 100,
+        "valid_from": one.valid_from.isoformat(),
+        "valid_until": one.valid_until.isoformat() if one.valid_until else None,
+    }
+
+
+async def _hold_suspended(tx: Writer, booking_id: UUID) -> None:
     step = service.Step(BookingAction.HOLD, BookingReason.EMPLOYER_SUSPENDED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
+async def _hold_uncovered(tx: Writer, booking_id: UUID) -> None:
+    step = service.Step(BookingAction.HOLD, BookingReason.COVER_LAPSED)
+    await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
 async def _release(tx: Writer, booking_id: UUID) -> None:
-    step = service.Step(BookingAction.RELEASE, BookingReason.HOLD_LIFTED)
+    row = await sql.lock(tx, booking_id)
+    renewed = row is not None and row["reason_code"] == BookingReason.COVER_LAPSED
+    step = service.Step(
+        BookingAction.RELEASE, BookingReason.COVER_RENEWED if renewed else BookingReason.HOLD_LIFTED
+    )
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 

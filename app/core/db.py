@@ -103,11 +103,17 @@ class Writer:
     async def _execute(self, stmt: Executable, params: Any = None) -> Any:  # noqa: ANN401
         self.statements += 1
         self._counter.statements += 1
-        return await self._connection.execute(stmt, params)
+        try:
+            return await self._connection.execute(stmt, params)
+        except exc.DBAPIError as error:  # here, so that a service can give a broken constraint its own code
+            raise translated(error) from error
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
-        """A savepoint: what fails inside is undone, and the transaction goes on (row-by-row bulk writes)."""
+        """A savepoint: what fails inside is undone, and the transaction goes on (row-by-row bulk writes).
+
+        Without one a refused statement has ended its transaction: what is caught can only be raised in other words.
+        """
         try:
             async with self._connection.begin_nested():
                 yield

@@ -94,6 +94,7 @@ covers = Table(
     ),
     UniqueConstraint("employer_id", "external_ref", name="uq_covers_external_ref"),
     Index("ix_covers_employer_id", "employer_id", "id"),
+    Index("ix_covers_withdrawn", "employer_id", postgresql_where=text("withdrawn_at IS NOT NULL")),
 )
 
 approvals = Table(

@@ -148,6 +148,18 @@ class NoteIn(Body):
     ] = None
 
 
+class WithdrawIn(Body):
+    """Why a pupil is withdrawn, where it is the parents who say so."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"parental_agreement": "withdrawn"}]})
+
+    parental_agreement: Literal["refused", "withdrawn"] | None = Field(
+        None,
+        description="What the parents answer now; kept for your side. Naming the pupil again needs `given`.",
+    )
+    note: Annotated[str | None, Field(max_length=2000, description="Taken, and not kept.")] = None
+
+
 class ReasonIn(Body):
     """A move with its reason."""
 

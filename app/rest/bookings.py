@@ -24,10 +24,11 @@ from app.rest.booking_models import (
     ParticipationsOut,
     ReasonIn,
     RescheduleIn,
+    WithdrawIn,
 )
 from app.rest.frame import Paged, Read, Write, framed, json_answer, known, needs, one_answer, page_of
 from app.rules import booking as law
-from app.rules.words import Actor, BookingAction, BookingReason, BookingState, values
+from app.rules.words import Actor, BookingAction, BookingReason, BookingState, ParentalAgreement, values
 
 router = framed("/v1", "bookings")
 _SHOWN = (
@@ -333,10 +334,15 @@ async def withdraw_participant(
     booking_id: UUID,
     participation_id: UUID,
     tx: Write,
-    body: NoteIn | None = None,  # noqa: ARG001  (a body of no fields is taken, and may be left out)
+    body: WithdrawIn | None = None,
 ) -> Response:
-    """The school withdraws one pupil before the visit; the employer is told only that a place is without a name."""
-    row = await naming.withdraw_participant(tx, booking_id, participation_id)
+    """The school withdraws one pupil before the visit, with what the parents answer now if it is they who say so.
+
+    The place can be named for another pupil, and is free again when the time for names is over. The employer is told
+    only that a place is without a name.
+    """
+    said = ParentalAgreement(body.parental_agreement) if body and body.parental_agreement else None
+    row = await naming.withdraw_participant(tx, booking_id, participation_id, said)
     return _answer(row, tx.caller.side)
 
 

@@ -6,9 +6,9 @@ dates, not a release. The wording is for legal review: sources are named, ages a
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
+from typing import Final, TypeVar
 
 from app.rules.words import NC_YEARS, ExperienceKind, Hazard, Liability
 
@@ -87,13 +87,59 @@ def in_force(valid_from: date, valid_until: date | None, day: date) -> bool:
 def prohibitions_on(
     day: date, rows: Iterable[AgeProhibition] = AGE_PROHIBITIONS
 ) -> tuple[AgeProhibition, ...]:
-    """The prohibitions in force on a day."""
-    return tuple(row for row in rows if in_force(row.valid_from, row.valid_until, day))
+    """The prohibitions in force on a day; of one hazard the one that came into force last."""
+    begun = sorted(
+        (row for row in rows if in_force(row.valid_from, row.valid_until, day)),
+        key=lambda row: row.valid_from,
+    )
+    return tuple({row.hazard: row for row in begun}.values())
 
 
 def cover_rule_for(
     kind: ExperienceKind, day: date, rows: Iterable[CoverRule] = COVER_RULES
 ) -> CoverRule | None:
-    """The cover that a kind needs on a day; None for what takes place at school or on a screen."""
+    """The cover that a kind needs on a day, by the rule that came into force last; None for what takes place at
+    school or on a screen.
+    """
     fitting = (row for row in rows if row.kind == kind and in_force(row.valid_from, row.valid_until, day))
-    return next(fitting, None)
+    return max(fitting, key=lambda row: row.valid_from, default=None)
+
+
+# --- what is kept as data ----------------------------------------------------------------------
+
+
+def prohibitions_with(kept: Iterable[AgeProhibition]) -> tuple[AgeProhibition, ...]:
+    """Ours and those kept as data: of a hazard that data speak of, ours end where the data begin.
+
+    A prohibition that a law has lifted is kept with a `minimum_age` of 0.
+    """
+    kept = tuple(kept)
+    begins = _begins((row.hazard, row.valid_from) for row in kept)
+    ours = (_until(row, begins.get(row.hazard)) for row in AGE_PROHIBITIONS)
+    return (*(row for row in ours if row), *kept)
+
+
+def cover_rules_with(kept: Iterable[CoverRule]) -> tuple[CoverRule, ...]:
+    """Ours and those kept as data: of a kind that data speak of, ours end where the data begin."""
+    kept = tuple(kept)
+    begins = _begins((row.kind, row.valid_from) for row in kept)
+    ours = (_until(row, begins.get(row.kind)) for row in COVER_RULES)
+    return (*(row for row in ours if row), *kept)
+
+
+_Dated = TypeVar("_Dated", AgeProhibition, CoverRule)
+_Key = TypeVar("_Key")
+
+
+def _begins(rows: Iterable[tuple[_Key, date]]) -> dict[_Key, date]:
+    found: dict[_Key, date] = {}
+    for key, day in rows:
+        found[key] = min(day, found.get(key, day))
+    return found
+
+
+def _until(row: _Dated, day: date | None) -> _Dated | None:
+    """The row as long as nothing takes its place; None if something always did."""
+    if day is None:
+        return row
+    return replace(row, valid_until=day) if row.valid_from < day else None

@@ -1,5 +1,6 @@
 """Bookings over HTTP: requested, confirmed, declined, cancelled; names; places; both sides."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
@@ -61,6 +62,159 @@ async def test_a_pupil_cannot_be_in_two_places_at_once(world: World) -> None:
         assert answer.status_code == expected, answer.text
     assert answer.json()["errors"][0]["code"] == "overlap"
     assert answer.json()["errors"][0]["pointer"] == "/pupils/0"
+
+
+async def test_a_pupil_withdrawn_and_a_booking_moved_are_named_again(world: World) -> None:
+    booking = await world.booking(state="confirmed", places=2)
+    pupils = [{"pupil_id": await world.pupil("school_a")} for _ in range(2)]
+    path = f"/v1/bookings/{booking['id']}"
+    named = (await world.post("school_a", f"{path}/participants", {"pupils": pupils})).json()["data"]
+    twice = await world.post("school_a", f"{path}/participants", {"pupils": pupils[:1]})
+    assert (twice.status_code, twice.json()["code"]) == (409, "too_many_names")
+    gone = next(one for one in named if one["pupil_id"] == str(pupils[0]["pupil_id"]))
+    await world.post("school_a", f"{path}/participants/{gone['id']}/withdraw")
+    again = await world.post("school_a", f"{path}/participants", {"pupils": pupils[:1]})
+    assert again.status_code == 200, again.text
+    other = await world.slot()
+    moved = await world.post("school_a", f"{path}/reschedule", {"slot_id": other})
+    assert (moved.json()["state"], moved.json()["named"]) == ("requested", 0), moved.text
+    anew = await world.post("school_a", f"{path}/participants", {"pupils": pupils})
+    assert anew.status_code == 200, anew.text
+    assert sorted(one["state"] for one in anew.json()["data"]) == ["named"] * 2 + ["withdrawn"] * 3
+    told = (await world.get("employer_a", f"{path}/participants")).json()["data"]
+    assert len(told) == 2
+
+
+async def test_a_pupil_named_already_a_pupil_elsewhere_and_a_reference_used_have_codes_of_their_own(
+    world: World,
+) -> None:
+    booking = await world.booking(places=5)
+    pupil = await world.pupil("school_a")
+    path = f"/v1/bookings/{booking['id']}/participants"
+    assert (await world.post("school_a", path, {"pupils": [{"pupil_id": pupil}]})).status_code == 200
+    named = await world.post("school_a", path, {"pupils": [{"pupil_id": pupil}]})
+    assert (named.status_code, named.json()["code"]) == (409, "already_named")
+    no = await world.owner.fetchval("SELECT person_no FROM enrolments WHERE id = $1", pupil)
+    person = await world.owner.fetchval("SELECT person_id FROM enrolments WHERE id = $1", pupil)
+    second = await world.pupil("school_c")
+    await world.owner.execute(
+        "UPDATE enrolments SET person_id = $1, person_no = $2, kind = 'subsidiary' WHERE id = $3",
+        person,
+        no,
+        second,
+    )
+    other = await world.booking(school="school_c")
+    elsewhere = await world.post(
+        "school_c", f"/v1/bookings/{other['id']}/participants", {"pupils": [{"pupil_id": second}]}
+    )
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (409, "overlap")
+    body = {
+        "school_id": world["school_a"],
+        "slot_id": await world.slot(),
+        "places": 1,
+        "external_ref": "once",
+    }
+    assert (await world.post("school_a", "/v1/bookings", body)).status_code == 201
+    used = await world.post("school_a", "/v1/bookings", body)
+    assert (used.status_code, used.json()["code"]) == (409, "external_ref_taken")
+
+
+async def test_parents_who_withdraw_their_agreement_free_the_place_and_the_employer_reads_nothing_of_it(
+    world: World,
+) -> None:
+    slot = await world.slot(kind="placement", years=())
+    body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "nc_year": "11"}
+    booking = (await world.post("school_a", "/v1/bookings", body)).json()
+    pupil = await world.pupil("school_a", "11")
+    path = f"/v1/bookings/{booking['id']}/participants"
+    given = {"pupils": [{"pupil_id": pupil, "parental_agreement": "given"}]}
+    named = (await world.post("school_a", path, given)).json()["data"]
+    gone = f"{path}/{named[0]['id']}/withdraw"
+    stranger = await world.post("school_b", gone, {"parental_agreement": "withdrawn"})
+    assert stranger.status_code == 404
+    withdrawn = await world.post("school_a", gone, {"parental_agreement": "withdrawn"})
+    assert (withdrawn.status_code, withdrawn.json()["named"]) == (200, 0)
+    assert (
+        await world.owner.fetchval("SELECT state FROM parental_agreements WHERE enrolment_id = $1", pupil)
+        == "withdrawn"
+    )
+    silent = await world.post("school_a", path, {"pupils": [{"pupil_id": pupil}]})
+    assert silent.json()["errors"][0]["code"] == "parental_agreement_missing", silent.text
+    bodies = await world.owner.fetch(
+        "SELECT convert_from(body, 'UTF8') AS body FROM events WHERE order_key = $1", booking["id"]
+    )
+    assert bodies
+    assert not any("parental" in row["body"] for row in bodies)
+    assert (await world.post("school_a", path, given)).status_code == 200, "they may change their minds"
+
+
+async def test_a_booking_enters_another_slot_on_the_terms_of_a_request(world: World) -> None:
+    booking = await world.booking(places=2)
+    path = f"/v1/bookings/{booking['id']}"
+    placement = await world.slot(kind="placement", years=())
+    elders = await world.slot(years=("10", "11"))
+    unapproved = await world.slot(kind="work_shadowing")
+    closed = await world.slot(starts=datetime.now(UTC) + timedelta(days=1))
+    refusals = [
+        (await world.post("school_a", f"{path}/reschedule", {"slot_id": slot})).json()
+        for slot in (placement, elders, unapproved, closed)
+    ]
+    assert [(one["code"], [each["code"] for each in one.get("reasons", [])]) for one in refusals] == [
+        ("not_eligible", ["placement_unlawful"]),
+        ("not_eligible", ["year_group_not_offered"]),
+        ("not_eligible", ["approval_missing"]),
+        ("booking_closed", []),
+    ]
+    proposed = await world.post("employer_a", f"{path}/counter", {"slot_id": placement})
+    assert [one["code"] for one in proposed.json()["reasons"]] == ["placement_unlawful"]
+    fitting = await world.slot()
+    assert (await world.post("employer_a", f"{path}/counter", {"slot_id": fitting})).status_code == 200
+    await world.owner.execute("DELETE FROM approval_acceptances WHERE school_id = $1", world["school_a"])
+    try:
+        refused = await world.post("school_a", f"{path}/accept-counter")
+        assert [one["code"] for one in refused.json()["reasons"]] == ["approval_not_accepted"]
+    finally:
+        await world.owner.execute(
+            "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2)",
+            world["school_a"],
+            world["hub_a"],
+        )
+    assert (await world.post("school_a", f"{path}/accept-counter")).json()["state"] == "confirmed"
+
+
+async def test_a_change_of_the_law_is_a_row_of_dated_data(world: World) -> None:
+    slot = await world.slot()
+    await world.owner.execute(
+        "UPDATE offers SET hazards = '{ships}' WHERE id = (SELECT offer_id FROM slots WHERE id = $1)", slot
+    )
+    pupil = {"pupils": [{"pupil_id": await world.pupil("school_a", "8")}]}
+    body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "nc_year": "8"}
+    booking = (await world.post("school_a", "/v1/bookings", body)).json()
+    path = f"/v1/bookings/{booking['id']}/participants"
+    young = await world.post("school_a", path, pupil)
+    assert [one["code"] for one in young.json()["errors"]] == ["too_young"]
+    today = datetime.now(UTC).date()
+    lifted = await world.insert(
+        "dated_policies",
+        topic="age_prohibition",
+        name="Ships",
+        starts_on=today,
+        source="An Act of next year",
+        body='{"hazard": "ships", "minimum_age": 12}',
+    )
+    dearer = await world.insert(
+        "dated_policies",
+        topic="cover",
+        name="Tours",
+        starts_on=today,
+        body='{"kind": "workplace_tour", "liability": "public_liability", "minimum_pounds": 900000000}',
+    )
+    try:
+        assert (await world.post("school_a", path, pupil)).status_code == 200
+        refused = (await world.post("school_a", "/v1/bookings", body)).json()
+        assert [one["code"] for one in refused["reasons"]] == ["cover_too_low"]
+    finally:
+        await world.owner.execute("DELETE FROM dated_policies WHERE id = ANY ($1)", [lifted, dearer])
 
 
 async def test_a_refusal_gives_every_place_back(world: World) -> None:

@@ -68,6 +68,90 @@ async def test_a_suspension_holds_only_the_bookings_of_its_own_schools_and_lifti
     assert await _state(world, mine) == "confirmed"
 
 
+async def test_withdrawn_cover_holds_the_coming_bookings_and_a_new_one_releases_them(
+    world: World, db: Database
+) -> None:
+    booking = await world.booking(state="confirmed")
+    other = await world.insert(
+        "covers",
+        employer_id=world["employer_a"],
+        kind="policy",
+        liability="public_liability",
+        insurer="Mutual",
+        policy_number="P-2",
+        limit_pence=1_000_000_000,
+        starts_on=datetime.now(UTC).date() - timedelta(days=9),
+        expires_on=datetime.now(UTC).date() + timedelta(days=9),  # ends before the visit
+    )
+    covers = (await world.get("employer_a", "/v1/cover")).json()["data"]
+    mine = [one["id"] for one in covers if one["liability"] == "public_liability" and one["id"] != str(other)]
+    await upkeep.hold_and_release(db)
+    assert await _state(world, booking) == "confirmed"
+    for one in mine:
+        assert (await world.post("employer_a", f"/v1/cover/{one}/withdraw")).status_code == 200
+    await upkeep.hold_and_release(db)
+    read = {
+        who: (await world.get(who, f"/v1/bookings/{booking['id']}")).json()
+        for who in ("school_a", "employer_a")
+    }
+    assert {who: (one["state"], one["reason_code"]) for who, one in read.items()} == {
+        "school_a": ("on_hold", None),
+        "employer_a": ("on_hold", "cover_lapsed"),
+    }
+    lane = await world.owner.fetchval(
+        "SELECT lane FROM events WHERE order_key = $1 AND audience = 'school' AND type = 'booking.on_hold'",
+        booking["id"],
+    )
+    assert lane == "safety"
+    suspended = await world.post("hub_a", "/v1/suspensions", {"employer_id": world["employer_a"]})
+    cover = {
+        "kind": "policy",
+        "liability": "public_liability",
+        "insurer": "Mutual",
+        "policy_number": "P-3",
+        "limit_pence": 500_000_000,
+        "expires_on": (datetime.now(UTC).date() + timedelta(days=400)).isoformat(),
+    }
+    assert (await world.post("employer_a", "/v1/cover", cover)).status_code == 201
+    await upkeep.hold_and_release(db)
+    assert await _state(world, booking) == "on_hold", "it is suspended now"
+    await world.post("hub_a", f"/v1/suspensions/{suspended.json()['id']}/lift")
+    assert await upkeep.hold_and_release(db) >= 1
+    assert await _state(world, booking) == "confirmed"
+    assert await upkeep.hold_and_release(db) == 0
+
+
+async def test_who_waits_does_so_until_the_slot_begins_and_silence_is_laid_at_the_right_door(
+    world: World, db: Database
+) -> None:
+    slot = await world.slot(capacity=5)
+    asked = await world.booking(slot=slot, places=5)
+    body = {"school_id": world["school_c"], "slot_id": slot, "places": 5, "join_waiting_list": True}
+    waiting = (await world.post("school_c", "/v1/bookings", body)).json()
+    countered = await world.booking(places=1)
+    proposal = await world.post("employer_a", f"/v1/bookings/{countered['id']}/counter", {})
+    assert proposal.json()["state"] == "countered", proposal.text
+    assert waiting["expires_at"] == waiting["starts_at"]
+    await world.move_clock(datetime.now(UTC) + timedelta(days=6))
+    try:
+        await upkeep.expire_due(db)
+        found = [
+            (await world.get("school_a", f"/v1/bookings/{one['id']}")).json() for one in (asked, countered)
+        ]
+        assert [(one["state"], one["reason_code"]) for one in found] == [
+            ("expired", "no_answer_from_employer"),
+            ("expired", "no_answer_from_school"),
+        ]
+        still = (await world.get("school_c", f"/v1/bookings/{waiting['id']}")).json()
+        assert still["state"] == "waiting"
+        await world.move_clock(datetime.fromisoformat(waiting["starts_at"]) + timedelta(minutes=1))
+        await upkeep.expire_due(db)
+        over = (await world.get("school_c", f"/v1/bookings/{waiting['id']}")).json()
+        assert (over["state"], over["reason_code"]) == ("expired", "slot_started")
+    finally:
+        await world.move_clock(None)
+
+
 async def test_places_without_a_name_are_given_back_after_the_deadline(world: World, db: Database) -> None:
     slot = await world.slot(capacity=10)
     booking = await world.booking(slot=slot, places=8, state="confirmed")

@@ -11,7 +11,16 @@ from app.rules.advice import longest_stretch, warnings
 from app.rules.eligibility import Approval, BookingFacts, Cover, PupilFacts, reasons_against
 from app.rules.hours import Break, Sitting
 from app.rules.school_calendar import academic_year, year_turning
-from app.rules.statutes import AgeProhibition
+from app.rules.statutes import (
+    AGE_PROHIBITIONS,
+    COVER_RULES,
+    AgeProhibition,
+    CoverRule,
+    cover_rule_for,
+    cover_rules_with,
+    prohibitions_on,
+    prohibitions_with,
+)
 from app.rules.words import (
     ActivityBand,
     ApprovalState,
@@ -254,3 +263,32 @@ def test_a_break_at_a_known_time_divides_the_day() -> None:
     day = sitting(hours=8)
     noon = Break(day.starts_at + timedelta(hours=3), day.starts_at + timedelta(hours=4))
     assert longest_stretch(replace(day, breaks=(noon,))) == timedelta(hours=4)
+
+
+@pytest.mark.parametrize(
+    ("day", "age"),
+    [(date(2027, 8, 31), 16), (date(2027, 9, 1), 18), (date(2028, 8, 31), 18), (date(2028, 9, 1), 0)],
+)
+def test_a_prohibition_kept_as_data_takes_the_place_of_ours_from_its_day(day: date, age: int) -> None:
+    kept = [
+        AgeProhibition(Hazard.SHIPS, 18, "an Act", date(2027, 9, 1)),
+        AgeProhibition(Hazard.SHIPS, 0, "its repeal", date(2028, 9, 1)),
+    ]
+    rows = prohibitions_on(day, prohibitions_with(kept))
+    assert [row.minimum_age for row in rows if row.hazard == Hazard.SHIPS] == [age]
+    assert {row.hazard for row in rows} == {row.hazard for row in AGE_PROHIBITIONS}
+
+
+@pytest.mark.parametrize(("day", "pounds"), [(date(2027, 8, 31), 5_000_000), (date(2027, 9, 1), 10_000_000)])
+def test_a_rule_of_cover_kept_as_data_takes_the_place_of_ours_from_its_day(day: date, pounds: int) -> None:
+    shadowing = ExperienceKind.WORK_SHADOWING
+    rules = cover_rules_with([CoverRule(shadowing, Liability.EMPLOYERS, 10_000_000, date(2027, 9, 1))])
+    found = cover_rule_for(shadowing, day, rules)
+    assert found is not None
+    assert found.minimum_pounds == pounds
+    for kind in set(ExperienceKind) - {shadowing}:
+        assert cover_rule_for(kind, day, rules) == cover_rule_for(kind, day, COVER_RULES)
+
+
+def test_without_data_our_own_hold() -> None:
+    assert (prohibitions_with([]), cover_rules_with([])) == (AGE_PROHIBITIONS, COVER_RULES)
