@@ -89,9 +89,12 @@ async def measure(given: argparse.Namespace) -> list[Told]:
     async with contextlib.AsyncExitStack() as stack:
         where = given.keep or await stack.enter_async_context(folder())
         server = await stack.enter_async_context(EmbeddedPostgres(where / "postgres"))
+        filled = {size: await _filled(server, given, size) for size in given.encounters}
         stands: dict[int, Stand] = {}
-        for size in given.encounters:
-            dsns, made = await _filled(server, given, size)
+        for size, (
+            dsns,
+            made,
+        ) in filled.items():  # only now: a token would not outlive the filling of the next
             stands[size] = await stack.enter_async_context(serving(dsns, made, where, "production"))
             await _settled(dsns)
         print(f"coverage of a hub, p50 and p99 of {given.requests} requests one after the other, ms")
