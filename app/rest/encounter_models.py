@@ -94,7 +94,7 @@ class EncounterRow(Body):
     criteria_confirmed: Criteria = Field([], description="What the school confirms, reflection included.")
     evidence: dict[str, Any] | None = Field(
         None,
-        description="Whatever you hold as evidence, as JSON of at most 10,000 bytes; kept, never shown to others.",
+        description="Whatever you hold as evidence, as JSON of at most 10,000 bytes; kept for the school and its trust; a vendor does not read it back.",
     )
 
 
@@ -235,7 +235,7 @@ class EncounterOut(Out):
     bm5: bool = Field(description="Confirmed by the school.")
     bm6_offered: bool
     bm6: bool = Field(description="Confirmed by the school.")
-    evidence: dict[str, Any] | None
+    evidence: dict[str, Any] | None = Field(description="Null to a vendor that reads it.")
     state: Literal["credited", "reversed"]
     version: int
     recorded_at: datetime

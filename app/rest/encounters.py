@@ -9,6 +9,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from app.core.caller import Caller
 from app.core.db import Row
 from app.core.errors import Fault, Invalid, NotFound, invalid
 from app.encounters import service, sql
@@ -48,9 +49,13 @@ _BULK_BODY: Final[dict[str, Any]] = {
 }
 
 
-def shown(row: Row) -> dict[str, Any]:
-    """An encounter as the school's side sees it."""
+def shown(row: Row, caller: Caller | None = None) -> dict[str, Any]:
+    """An encounter as the school's side sees it; its evidence is for the school and its trust, not for a vendor that
+    reads it (`caller`): whatever it says of a pupil, no field group was granted for it.
+    """
     view = {name: row[name] for name in _SHOWN}
+    if caller is not None and caller.org_kind == "vendor":
+        view["evidence"] = None
     view["pupil_id"] = row["enrolment_id"]
     view["minutes"] = row["in_person_minutes"] + row["virtual_minutes"]
     view["per_day"] = [
@@ -227,7 +232,7 @@ async def correct_encounter(encounter_id: UUID, body: CorrectionIn, tx: Write, e
         void=body.void,
     )
     row = await service.correct_one(tx, encounter_id, correction, expected)
-    return one_answer(shown(row), version=row["version"])
+    return one_answer(shown(row, tx.caller), version=row["version"])
 
 
 @router.put(
@@ -240,7 +245,7 @@ async def correct_encounter(encounter_id: UUID, body: CorrectionIn, tx: Write, e
 async def confirm_criteria(encounter_id: UUID, body: CriteriaIn, tx: Write, expected: IfMatch) -> Response:
     """The school says which criteria were met; benchmarks 5 and 6 follow."""
     row = await service.confirm_criteria(tx, encounter_id, body.criteria, expected)
-    return one_answer(shown(row), version=row["version"])
+    return one_answer(shown(row, tx.caller), version=row["version"])
 
 
 @router.post(
@@ -285,7 +290,7 @@ async def list_encounters(
         after=turn.after_id("encounters"),
         limit=turn.limit,
     )
-    return page_of(turn, "encounters", rows, ("id",), shown)
+    return page_of(turn, "encounters", rows, ("id",), lambda row: shown(row, tx.caller))
 
 
 @router.get(
@@ -301,9 +306,10 @@ async def read_encounter(encounter_id: UUID, tx: Read) -> Response:
     if row is None:
         raise NotFound("encounter")
     kept = await sql.versions(tx, encounter_id)
-    return one_answer({**shown(row), "versions": [_version(one) for one in kept]}, version=row["version"])
+    versions = [_version(one, tx.caller) for one in kept]
+    return one_answer({**shown(row, tx.caller), "versions": versions}, version=row["version"])
 
 
-def _version(one: Row) -> dict[str, Any]:
+def _version(one: Row, caller: Caller) -> dict[str, Any]:
     view = {name: one[name] for name in ("version", "reason", "client_id", "recorded_at")}
-    return view | {"was": shown(one["was"])}
+    return view | {"was": shown(one["was"], caller)}

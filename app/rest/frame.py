@@ -210,9 +210,15 @@ async def _read(
         response = await inner(request)
     _count(house, response, tx)
     etag = response.headers.get("etag")
-    if etag and etag in {one.strip() for one in request.headers.get("if-none-match", "").split(",")}:
+    if etag and _is_held(etag, request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers={"ETag": etag})
     return response
+
+
+def _is_held(etag: str, header: str) -> bool:
+    """RFC 9110 section 13.1.2: any of a list, `*`, and weak ones too: what compresses on the way makes ours weak."""
+    held = {one.strip().removeprefix("W/") for one in header.split(",")}
+    return etag.removeprefix("W/") in held or "*" in held
 
 
 async def _write(

@@ -144,6 +144,13 @@ def pointer(where: str, rest: list[Any]) -> str:
     return {"query": f"?{name}", "header": f"@{name}", "path": f"{{{name}}}"}.get(where, f"/{name}")
 
 
+_WORDS: Mapping[int, tuple[str, str]] = {
+    400: ("bad_json", "The body is not valid JSON, or nested too deeply."),  # the framework's one use of it
+    404: ("not_found", "No such resource."),
+    405: ("method_not_allowed", "This method is not possible here."),
+}
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem, 404, 405 and 500 too."""
 
@@ -157,10 +164,7 @@ def install(app: FastAPI) -> None:
     async def on_http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             return answer(_unknown(), request.url.path)
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-        detail = {404: "No such resource.", 405: "This method is not possible here."}.get(
-            error.status_code, str(error.detail)
-        )
+        code, detail = _WORDS.get(error.status_code, ("refused", str(error.detail)))
         made = refusal(error.status_code, code, detail)
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

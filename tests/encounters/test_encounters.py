@@ -41,6 +41,10 @@ async def test_an_encounter_without_a_booking_is_credited_and_its_evidence_kept(
     assert one["evidence"] == {"form": 7}
     read = await world.get("school_a", made.headers["location"])
     assert read.json() == {**one, "versions": []}
+    vendors = await world.get("vendor", made.headers["location"])
+    assert vendors.json() == {**one, "evidence": None, "versions": []}
+    listed = await world.get("vendor", f"/v1/encounters?pupil_id={pupil}")
+    assert [each["evidence"] for each in listed.json()["data"]] == [None]
     assert read.headers["etag"] == '"v1"'
     twice = await world.post("vendor", "/v1/encounters", {"school_id": world["school_a"], **body})
     assert twice.json()["errors"] == [

@@ -143,6 +143,17 @@ async def test_a_stale_etag_is_412_and_changes_nothing(world: World) -> None:
     assert await world.fingerprint() == before
 
 
+@pytest.mark.parametrize("held", ['W/"v1"', '"v7", W/"v1"', "*"])
+async def test_a_weak_etag_one_of_several_and_a_star_are_304_too(world: World, held: str) -> None:
+    booking = await world.booking()
+    again = await world.get("school_a", f"/v1/bookings/{booking['id']}", If_None_Match=held)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", '"v1"')
+
+
+async def test_json_that_is_nested_too_deeply_is_bad_json(world: World) -> None:
+    _code(await world.post("school_a", "/v1/bookings", b"[" * 100_000), 400, "bad_json")
+
+
 async def test_if_none_match_is_304_without_a_body(world: World) -> None:
     booking = await world.booking()
     path = f"/v1/bookings/{booking['id']}"
