@@ -16,7 +16,8 @@ OVERLOADED = frozenset({429, 502, 504})
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The pause before each attempt, counted from the end of the one before; the first is 0.
+    """The pause before each attempt, counted from the end of the one before (`from_start`: from its beginning, so that
+    a receiver that hangs does not stretch it); the first is 0.
 
     When `pauses` are used up: `then` seconds again and again until the delivery is `until` seconds old; after that
     `late` seconds until `at_most`. Without `then` it is given up. `jitter` is the largest share added at random.
@@ -30,6 +31,7 @@ class Schedule:
     at_most: float = 0.0
     jitter: float = 0.1
     longest_wait: float = 24 * HOUR
+    from_start: bool = False
 
     def pause_after(self, attempts: int, age: float) -> float | None:
         """Seconds until the next attempt after `attempts` of them, without jitter; None when it is given up."""
@@ -53,6 +55,7 @@ SAFETY = Schedule(
     at_most=72 * HOUR,
     jitter=0.0,
     longest_wait=2 * MINUTE,
+    from_start=True,
 )
 """At 0, 5, 15, 30 and 60 s, then every two minutes for ten hours, a long school day; then each half hour, three days."""
 
@@ -81,13 +84,14 @@ def verdict(
     *,
     retry_after: float | None = None,
     silent: bool = False,
+    took: float = 0.0,
     chance: Callable[[], float],
 ) -> Verdict:
     """Judge attempt number `attempts` of a delivery made `age` seconds ago.
 
     `status` is None when no answer came; `silent` says that it was a time-out, which slows the endpoint down like a
-    429. Success is 2xx alone: a redirect is a failure and never followed (Standard Webhooks 1.0.0). `chance` gives
-    0 <= x < 1.
+    429. The attempt `took` so many seconds. Success is 2xx alone: a redirect is a failure and never followed (Standard
+    Webhooks 1.0.0). `chance` gives 0 <= x < 1.
     """
     if status is not None and _OK <= status < _MULTIPLE:
         return Verdict("delivered")
@@ -96,7 +100,8 @@ def verdict(
     pause = schedule.pause_after(attempts, age)
     if pause is None:
         return Verdict("failed", slow=slow, gone=status == GONE)
-    delay = max(pause * (1 + schedule.jitter * chance()), asked)
+    spent = took if schedule.from_start else 0.0
+    delay = max(pause * (1 + schedule.jitter * chance()) - spent, asked)
     return Verdict("retry", delay, slow, status == GONE)
 
 
@@ -114,7 +119,7 @@ def seconds_asked(header: str | None, now: datetime) -> float | None:
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or an offset that no clock can hold
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - now).total_seconds())

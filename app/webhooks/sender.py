@@ -59,6 +59,7 @@ class Sender:
             claimed.age,
             answer.status,
             retry_after=seconds_asked(answer.headers.get("retry-after"), wall_now()),
+            took=answer.elapsed_ms / 1000,
             chance=self._chance,
         )
         error_text = None if judged.fate == "delivered" else failure_text(answer.status)
@@ -82,6 +83,7 @@ class Sender:
             claimed.age,
             None,
             silent=silent,
+            took=elapsed_ms / 1000,
             chance=self._chance,
         )
         return Outcome(claimed, at, elapsed_ms, judged, headers, None, text)

@@ -32,7 +32,8 @@ class Pace:
     """Seconds and sizes. `posts` and `safety_posts` are how many of each lane may be under way at once.
 
     A post that is still without an answer after `patience` no longer counts: receivers that hang take no room from
-    the others, until there are `most` posts in all.
+    the others, until there are `most` posts in all. What was numbered in a call that took longer than `slow` has been
+    due for longer than a claim looks back: all that is due is looked for then.
     """
 
     posts: int = 64
@@ -43,6 +44,7 @@ class Pace:
     lease: float = 15.0
     batch: int = 500
     look: float = 60.0
+    slow: float = 2.0
     drain: float = 15.0
     pause: float = 0.5
 
@@ -230,12 +232,17 @@ class Worker:
 
     async def _sequence_when_told(self) -> None:
         await _told_or(self._committed, self.pace.poll)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         while step := await self.sequence():
-            if step.made:
+            if step.made and clock() - began > self.pace.slow:
+                await self._look_at_all()
+            elif step.made:
                 for due in self._due.values():
                     due.set()
             if not step.more:
                 break
+            began = clock()
 
     async def _claim_when_due(self, lane: str) -> None:
         await _told_or(self._due[lane], self.pace.poll)
@@ -246,9 +253,12 @@ class Worker:
     async def _look_around(self) -> None:
         """What was committed long after it became due is found here at the latest."""
         await asyncio.sleep(self.pace.look)
-        for lane, due in self._due.items():
+        await self._look_at_all()
+
+    async def _look_at_all(self) -> None:
+        for lane in (SAFETY, NORMAL):
             await self.look(lane)
-            due.set()
+            self._due[lane].set()
 
     async def _record_when_done(self) -> None:
         await self._done.wait()

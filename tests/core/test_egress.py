@@ -94,6 +94,8 @@ REFUSED_ADDRESSES = [
     ("fd12:3456:789a::1", "unique_local"),
     ("fd00:ec2::254", "metadata"),
     ("fd20:ce::254", "metadata"),
+    ("fd00:c1::a9fe:a9fe", "metadata"),
+    ("fd00:42::42", "metadata"),
     ("fe80::1", "link_local"),
     ("fe80::1%eth0", "link_local"),
     ("febf::1", "link_local"),

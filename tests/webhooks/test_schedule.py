@@ -62,12 +62,21 @@ def test_the_safety_lane_goes_on_through_a_school_day_and_gives_up_after_three_d
     assert judged(500, schedule=SAFETY, attempts=900, age=73 * HOUR).fate == "failed"
 
 
+def test_a_receiver_that_hangs_does_not_stretch_the_pauses_of_the_safety_lane():
+    assert judged(None, schedule=SAFETY, attempts=3, took=4.0).delay == 11.0
+    assert judged(None, schedule=SAFETY, attempts=1, took=10.0).delay == 0.0
+    assert judged(None, schedule=SAFETY, attempts=9, took=10.0).delay == 110.0
+    assert judged(429, schedule=SAFETY, attempts=1, took=10.0, retry_after=7.0).delay == 7.0
+    assert judged(None, attempts=1, took=20.0).delay == 5.0, "the normal lane lets it breathe"
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
         ("0", 0.0), ("120", 120.0), (" 7 ", 7.0), ("Sun, 22 Nov 2026 09:02:00 GMT", 120.0),
         ("Sun, 22 Nov 2026 08:00:00 GMT", 0.0), ("soon", None), ("-5", None), ("1.5", None), ("", None), (None, None),
         ("\u0661", None), ("9" * 400, 999_999_999.0),
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999999999", None), (f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT", None),
     ],
 )  # fmt: skip
 def test_retry_after_is_seconds_or_a_date(header, seconds):

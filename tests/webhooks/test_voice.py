@@ -703,3 +703,33 @@ async def test_the_safety_lane_has_posts_of_its_own(world):
     await worker.sequence()
     assert await worker.claim("normal") == []
     assert len(await worker.claim(SAFETY)) == 1
+
+
+async def test_what_was_long_due_when_it_was_committed_is_found_at_once_and_not_at_the_next_look(world):
+    """As if the call that numbers had taken a minute: a claim looks back for seconds."""
+    school = await world.org()
+    await world.endpoint(school, "/a")
+    await world.owner.execute("""
+        CREATE FUNCTION public.a_minute_ago() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN NEW.due_at := NEW.due_at - interval '1 minute'; RETURN NEW; END $$;
+        CREATE TRIGGER a_minute_ago BEFORE INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION public.a_minute_ago()
+        """)
+    try:
+        async with at_work(world.worker(slow=0.0, look=600.0)):
+            await asyncio.sleep(0.5)  # it has looked through everything, and there was nothing
+            sent = await world.emit(school)
+            await world.until(lambda: world.receiver.ids("/a") == sent)
+    finally:
+        await world.owner.execute("DROP FUNCTION public.a_minute_ago() CASCADE")
+
+
+async def test_a_retry_after_that_no_clock_can_hold_is_an_attempt_like_any_other(world):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a")
+    world.receiver.answers["/a"] = says(
+        503, **{"retry-after": "Mon, 01 Jan 2020 00:00:00 +99999999999999999999"}
+    )
+    await world.emit(school)
+    await world.worker().step()
+    [row] = await world.deliveries(endpoint)
+    assert (row["state"], row["attempts"], row["last_status"]) == ("pending", 1, 503)
