@@ -94,7 +94,7 @@ class EncounterRow(Body):
     criteria_confirmed: Criteria = Field([], description="What the school confirms, reflection included.")
     evidence: dict[str, Any] | None = Field(
         None,
-        description="Whatever you hold as evidence, as JSON of at most 10,000 bytes; kept for the school and its trust; a vendor does not read it back.",
+        description="Whatever you hold as evidence, as JSON of at most 10,000 bytes; for the school and its trust to read.",
     )
 
 
