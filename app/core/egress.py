@@ -319,10 +319,12 @@ class _Trickle(httpx.AsyncByteStream):
         self._seconds = seconds
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = -(-len(self._body) // PIECES)
-        for at in range(0, len(self._body), size or 1):
+        size = -(-len(self._body) // PIECES) or 1
+        starts = range(0, len(self._body), size)
+        for at in starts:
+            if at:  # between two pieces: the last one leaves when the time is over
+                await asyncio.sleep(self._seconds / (len(starts) - 1))
             yield self._body[at : at + size]
-            await asyncio.sleep(self._seconds / PIECES)
 
 
 async def _read(response: httpx.Response) -> tuple[bytes, bool]:

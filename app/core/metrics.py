@@ -33,8 +33,8 @@ _oldest = Gauge(
     "tendays_webhook_queue_oldest_seconds", "Age of the oldest pending delivery.", ("lane",), registry=REGISTRY
 )  # fmt: skip
 _overdue = Gauge(
-    "tendays_webhook_queue_overdue_seconds", "For how long the most overdue delivery has been due.", ("lane",),
-    registry=REGISTRY,
+    "tendays_webhook_queue_overdue_seconds",
+    "For how long the most overdue delivery to an active endpoint has been due.", ("lane",), registry=REGISTRY,
 )  # fmt: skip
 _endpoints = Gauge(
     "tendays_webhook_endpoints", "Endpoints by state; `failing` are active ones whose last attempts failed.",

@@ -19,6 +19,8 @@ WARNINGS: Final = (90, 70, 50)
 """Per cent of it after which the owner is warned, once each."""
 TRIED_WITHIN: Final = timedelta(days=2)
 """The longest pause of the schedule is a day and a tenth: what was not tried for longer has nothing to send."""
+REMOVED_WITHIN: Final = timedelta(hours=1)
+"""So long after its removal nothing is being queued any more for an endpoint."""
 UNDELIVERED_AFTER: Final = timedelta(minutes=10)
 """After so long without a 2xx a safety delivery is raised."""
 MOST: Final = 200
@@ -29,7 +31,12 @@ BACKLOG: Final = 1_000
 
 
 async def watch_endpoints(db: Database) -> int:
-    """Warn the owners of endpoints that only fail, switch those off whose time is up, and say so. Gives how many."""
+    """Warn the owners of endpoints that only fail, switch those off whose time is up, and say so. Gives how many.
+
+    What was still being queued for an endpoint when it was removed is cancelled.
+    """
+    async with db.write(system()) as tx:
+        await watch.cancel_at_removed(tx, wall_now() - REMOVED_WITHIN)
     done = await _switch_off(db)
     for share in WARNINGS:
         done += await _warn(db, share)
@@ -39,13 +46,14 @@ async def watch_endpoints(db: Database) -> int:
 async def raise_undelivered(db: Database) -> int:
     """List safety deliveries without a 2xx for ten minutes as undelivered, and tell their owners. Gives how many.
 
-    They go on being retried. Whatever holds them up counts: a receiver that fails, a pause, a switch-off.
+    They go on being retried. Whatever holds them up counts: a receiver that fails, a pause, a switch-off. Nothing is
+    said of an endpoint that is off if the owner has the event by another one.
     """
     async with db.write(system()) as tx:
         due = await watch.overdue(tx, wall_now() - UNDELIVERED_AFTER, MOST)
         if due:
             await watch.note_raised(tx, [row["id"] for row in due])
-            await outbox.emit(tx, [_undelivered(row) for row in due])
+            await outbox.emit(tx, [_undelivered(row) for row in due if not row["known"]])
     return len(due)
 
 

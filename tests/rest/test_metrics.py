@@ -117,8 +117,9 @@ async def test_a_worker_tells_queue_attempts_and_the_time_to_the_receipt(
 
 
 async def test_depth_age_and_endpoints_are_as_they_stand(world: World, measured: FastAPI) -> None:
+    endpoint = await world.owner.fetchval("SELECT id FROM webhook_endpoints WHERE state = 'active'")
     row: dict[str, Any] = {
-        "endpoint_id": new_id(), "org_id": world["school_a"], "event_id": new_id(), "event_type": "webhook.test",
+        "endpoint_id": endpoint, "org_id": world["school_a"], "event_id": new_id(), "event_type": "webhook.test",
         "order_key": new_id(), "sequence": 1, "position": 1, "lane": "safety",
     }  # fmt: skip
     made = await world.insert("deliveries", **row)
@@ -128,14 +129,26 @@ async def test_depth_age_and_endpoints_are_as_they_stand(world: World, measured:
     )
     await world.owner.execute("UPDATE webhook_endpoints SET failing_since = now()")
     db = await Database(world.dsns.worker, development=True).open()
-    try:
+
+    async def told_now() -> dict[str, str]:
         await measure(db)
+        lines = (await ask(measured, "GET", "/metrics")).text.splitlines()
+        return dict(line.rsplit(" ", 1) for line in lines if " " in line)
+
+    try:
+        told = await told_now()
+        await world.owner.execute("UPDATE webhook_endpoints SET state = 'paused' WHERE id = $1", endpoint)
+        paused = await told_now()
     finally:
         await db.close()
+        await world.owner.execute("UPDATE webhook_endpoints SET state = 'active' WHERE id = $1", endpoint)
         await world.owner.execute("DELETE FROM deliveries WHERE id = $1", made)
-    told = dict(line.rsplit(" ", 1) for line in (await ask(measured, "GET", "/metrics")).text.splitlines())
     assert told['tendays_webhook_queue_depth{lane="safety"}'] == "1.0"
     assert 90 <= float(told['tendays_webhook_queue_oldest_seconds{lane="safety"}']) < 120
     assert 30 <= float(told['tendays_webhook_queue_overdue_seconds{lane="safety"}']) < 60
     assert told['tendays_webhook_queue_overdue_seconds{lane="normal"}'] == "0.0"
     assert told['tendays_webhook_endpoints{state="failing"}'] == "1.0"
+    assert paused['tendays_webhook_queue_depth{lane="safety"}'] == "1.0"
+    assert paused['tendays_webhook_queue_overdue_seconds{lane="safety"}'] == "0.0", (
+        "the queue keeps nobody waiting"
+    )

@@ -84,6 +84,28 @@ async def test_an_event_that_a_younger_delivery_is_about_to_send_again_stays(wor
     assert await parts(world, old) == ["events"]
 
 
+@pytest.mark.parametrize("state", ["paused", "off"])
+async def test_an_endpoint_that_nobody_comes_back_to_keeps_nothing_for_ever(world, old, state):
+    school = await world.org()
+    endpoint = await sent(world, school, 500)
+    await age(world, old, "events", "deliveries", "attempts")
+    key = await world.owner.fetchval("SELECT order_key FROM deliveries LIMIT 1")
+    await world.emit(school, key=key)
+    worker = world.worker()
+    await worker.step()
+    await world.owner.execute("UPDATE webhook_endpoints SET state = $1", state)
+    assert (await world.deliveries(endpoint))[2]["due_at"] is None, "it waits for its predecessor"
+    assert await upkeep.drop_old(world.work, 90) == 3
+    [kept] = await world.deliveries(endpoint)
+    assert kept["state"] == "pending", "what is younger is kept"
+    assert kept["due_at"] is not None, "and waits for nothing that is gone"
+    world.receiver.answers.clear()
+    world.receiver.got.clear()
+    await world.owner.execute("UPDATE webhook_endpoints SET state = 'active'")
+    await world.worker().step()
+    assert world.receiver.ids("/a") == [str(kept["event_id"])]
+
+
 async def test_an_event_not_numbered_or_not_given_to_an_endpoint_that_is_behind_stays(world, old):
     school = await world.org()
     await world.emit(school)

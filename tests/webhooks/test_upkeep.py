@@ -193,3 +193,68 @@ async def test_a_child_is_not_forgotten_at_a_paused_endpoint_and_its_owners_othe
     await worker.step()
     [got] = world.receiver.at("/ops")
     assert (got.event["type"], got.event["audience"]["side"]) == ("delivery.undelivered", "hub")
+
+
+async def _off(world, endpoint):
+    await world.owner.execute("SELECT app.switch_off_endpoint($1, 'failing')", endpoint)
+
+
+async def test_a_child_is_not_forgotten_at_an_endpoint_that_is_off_and_is_the_first_thing_sent_when_it_is_back(
+    world, said
+):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a", event_types=["participation.*", "booking.*"])
+    worker = world.worker()
+    await worker.step()
+    await _off(world, endpoint)
+    calm = await world.emit(school, count=3)
+    [urgent] = await world.emit(school, lane="safety", kind="participation.no_show")
+    await worker.step()
+    assert await world.states(endpoint) == ["pending"], "the safety event alone is queued, and not sent"
+    assert world.receiver.got == []
+    await _older(world, 11)
+    assert await upkeep.raise_undelivered(world.work) == 1
+    assert len(await _undelivered(world, school)) == 1
+    assert [kind for kind, _ in await said(school) if kind == "delivery.undelivered"] == [
+        "delivery.undelivered"
+    ]
+    async with world.app.write(school) as tx:
+        await service.resume(tx, school, endpoint)
+    for lane in ("safety", "normal"):
+        for claimed in await worker.claim(lane):
+            await worker._deliver_and_note(claimed)
+    await worker.flush()
+    assert world.receiver.ids("/a") == [urgent], "before anything is caught up with"
+    await worker.step()
+    assert sorted(world.receiver.ids("/a")) == sorted([*calm, urgent]), "and everything once"
+
+
+async def test_nothing_is_raised_of_an_endpoint_that_is_off_if_another_one_of_its_owner_has_the_event(
+    world, said
+):
+    school = await world.org()
+    left = await world.endpoint(school, "/left", event_types=["participation.*"])
+    await world.endpoint(school, "/new", event_types=["participation.*"])
+    worker = world.worker()
+    await worker.step()
+    await _off(world, left)
+    await world.emit(school, lane="safety", kind="participation.no_show")
+    await worker.step()
+    assert len(world.receiver.at("/new")) == 1
+    await _older(world, 11)
+    assert [await upkeep.raise_undelivered(world.work) for _ in range(2)] == [1, 0]
+    assert len(await _undelivered(world, school)) == 1, "listed, for it did not arrive there"
+    assert "delivery.undelivered" not in [kind for kind, _ in await said(school)]
+
+
+async def test_what_was_queued_for_an_endpoint_while_it_was_removed_is_cancelled(world):
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a")
+    await world.emit(school, count=2)
+    await world.worker().sequence()
+    await world.owner.execute("UPDATE webhook_endpoints SET state = 'off', off_reason = 'deleted'")
+    await world.emit(school, lane="safety", kind="participation.no_show")
+    await world.worker().sequence()
+    assert await world.states(endpoint) == ["pending"] * 2, "nothing more is queued for it"
+    await upkeep.watch_endpoints(world.work)
+    assert await world.states(endpoint) == ["cancelled"] * 2

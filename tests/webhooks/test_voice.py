@@ -733,3 +733,21 @@ async def test_a_retry_after_that_no_clock_can_hold_is_an_attempt_like_any_other
     await world.worker().step()
     [row] = await world.deliveries(endpoint)
     assert (row["state"], row["attempts"], row["last_status"]) == ("pending", 1, 503)
+
+
+async def test_the_safety_lane_does_not_wait_for_an_endpoint_to_catch_up_and_nothing_is_sent_twice(world):
+    school = await world.org()
+    calm = await world.emit(school, count=7)
+    worker = world.worker(batch=2)
+    while (await worker.sequence()).more:
+        pass
+    endpoint = await world.endpoint(school, "/a", from_position=0)
+    [urgent] = await world.emit(school, lane="safety", kind="participation.no_show")
+    await worker.sequence()
+    assert "safety" in [row["lane"] for row in await world.deliveries(endpoint)]
+    assert (await world.row(endpoint))["filled_to"] is not None, "it has not caught up yet"
+    for _ in range(3):
+        await worker.step()
+    got = world.receiver.ids("/a")
+    assert sorted(got) == sorted(set(got)), "nothing twice"
+    assert {*calm, urgent} <= set(got)

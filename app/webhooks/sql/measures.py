@@ -11,9 +11,13 @@ STATES = ("active", "failing", "paused", "off")
 
 
 async def lanes(tx: Writer) -> dict[str, tuple[int, float, float]]:
-    """Per lane: how many are pending, the age of the oldest, the delay of the most overdue, in seconds."""
+    """Per lane: how many are pending, the age of the oldest, the delay of the most overdue, in seconds.
+
+    Overdue is what an active endpoint could have had: what waits for one that is paused or off is no fault of the queue.
+    """
     now = func.clock_timestamp()
-    due = case((deliveries.c.due_at < now, deliveries.c.due_at))
+    ready = (deliveries.c.due_at < now) & (webhook_endpoints.c.state == "active")
+    due = case((ready, deliveries.c.due_at))
     found = await tx.rows(
         select(
             deliveries.c.lane,
@@ -21,6 +25,7 @@ async def lanes(tx: Writer) -> dict[str, tuple[int, float, float]]:
             cast(func.extract("epoch", now - func.min(deliveries.c.created_at)), Float).label("oldest"),
             cast(func.extract("epoch", now - func.min(due)), Float).label("overdue"),
         )
+        .outerjoin_from(deliveries, webhook_endpoints, webhook_endpoints.c.id == deliveries.c.endpoint_id)
         .where(deliveries.c.state == "pending")
         .group_by(deliveries.c.lane)
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, func, literal, or_, select, update
+from sqlalchemy import and_, exists, func, literal, or_, select, update
 
 from app.core.db import Row, Writer
 from app.organisations.tables import organisations
@@ -73,8 +73,17 @@ async def switch_off(tx: Writer, endpoint_id: UUID, reason: str) -> None:
 async def overdue(tx: Writer, before: datetime, most: int) -> Sequence[Row]:
     """Safety deliveries made before this moment, without a 2xx and not raised yet, held until the end; oldest first.
 
-    What was sent again by hand is left out: its event has been raised already, or has arrived.
+    What was sent again by hand is left out: its event has been raised already, or has arrived. `known`: the endpoint
+    is off, and another one of the same organisation has taken the event.
     """
+    other = deliveries.alias("other")
+    arrived = exists(
+        select(literal(1)).where(
+            other.c.event_id == deliveries.c.event_id,
+            other.c.org_id == deliveries.c.org_id,
+            other.c.state == "delivered",
+        )
+    )
     found = (
         select(
             deliveries.c.id,
@@ -83,8 +92,10 @@ async def overdue(tx: Writer, before: datetime, most: int) -> Sequence[Row]:
             deliveries.c.event_id,
             deliveries.c.event_type,
             organisations.c.kind,
+            and_(endpoints.c.state == "off", arrived).label("known"),
         )
         .join(organisations, organisations.c.id == deliveries.c.org_id)
+        .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
         .where(
             deliveries.c.lane == "safety",
             deliveries.c.state == "pending",
@@ -103,4 +114,16 @@ async def note_raised(tx: Writer, delivery_ids: Sequence[UUID]) -> None:
         update(deliveries)
         .where(deliveries.c.id == func.any(list(delivery_ids)))
         .values(undelivered_raised_at=func.clock_timestamp())
+    )
+
+
+async def cancel_at_removed(tx: Writer, removed_after: datetime) -> int:
+    """What was queued for an endpoint while it was being removed (fanned out, replayed, resent); how many deliveries."""
+    removed = select(endpoints.c.id).where(
+        endpoints.c.off_reason == DELETED, endpoints.c.updated_at >= removed_after
+    )
+    return await tx.run(
+        update(deliveries)
+        .where(deliveries.c.endpoint_id.in_(removed), deliveries.c.state == "pending")
+        .values(state="cancelled", ended_at=func.clock_timestamp(), due_at=None)
     )
