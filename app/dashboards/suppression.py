@@ -53,10 +53,10 @@ class Sums:
             waiting.append(one)
         return frozenset(key for key in self._bases if self._root(key) in hidden)
 
-    def held_together(self, sums: Iterable[Iterable[Key]]) -> frozenset[Key]:
+    def held_together(self, sums: Iterable[Iterable[Key]], also: Collection[Key] = ()) -> frozenset[Key]:
         """The same, and as many more as it takes that nothing small follows from several sums together."""
         sets = [frozenset(one) for one in sums]
-        found = self.held(sets)
+        found = self.held(sets, also)
         while more := self._given_away(sets, found):
             found = self.held(sets, also=found | more)
         return found

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from app.core.db import Row
 from app.dashboards.programmes import DAY_MINUTES, Figures, Part, Share, Sheet, share_of
+from app.dashboards.traits import Aim, withheld
 from app.rules import coverage
 from app.rules.coverage import SMALLEST_BASE, FigureState
 
@@ -57,7 +58,9 @@ class Booked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One target and how it stands; of a share all numbers are per cent, and nothing is forecast."""
+    """One target and how it stands; of a share all numbers are per cent. Nothing is forecast where it is about a
+    characteristic.
+    """
 
     id: UUID
     strand_id: UUID | None
@@ -121,11 +124,15 @@ def targets(
 
     `rows` are those of `sql.programme_targets`, `known` the sheets of the same day and knowledge.
     """
-    found: dict[UUID, list[Target]] = {}
+    of: dict[UUID, list[tuple[Row, Figures]]] = {}
     for row in rows:
         figures = known[row["programme_id"]].of(row["strand_id"])
         if figures is not None:
-            found.setdefault(row["programme_id"], []).append(_target(row, figures, on))
+            of.setdefault(row["programme_id"], []).append((row, figures))
+    found = {}
+    for key, each in of.items():
+        held = withheld([_aim(row, figures) for row, figures in each if _is_judged(row)])
+        found[key] = [_target(row, figures, on, held=row["target_id"] in held) for row, figures in each]
     for mine in found.values():
         mine.sort(key=lambda one: _order(one, codes))
     return found
@@ -142,10 +149,20 @@ def _order(one: Target, codes: Mapping[UUID, str]) -> tuple[str, int, date, str,
     )
 
 
-def _target(row: Row, figures: Figures, on: date) -> Target:
+def _is_judged(row: Row) -> bool:
+    return bool(row["characteristic"] and row["share_base"] and not row["exact"])
+
+
+def _aim(row: Row, figures: Figures) -> Aim:
+    alone = figures.schools - figures.schools_unknown <= 1
+    said = row["characteristic"].replace("=", ":")
+    return Aim(row["target_id"], row["strand_id"], said, row["share_part"], row["share_base"], alone)
+
+
+def _target(row: Row, figures: Figures, on: date, *, held: bool) -> Target:
     measure = Measured(row["measure"])
-    if measure is Measured.SHARE:
-        return _share_target(row, figures, on)
+    if measure is Measured.SHARE or row["characteristic"]:
+        return _target_of_some(row, figures, on, held=held)
     reached, state = _reached(measure, figures)
     booked = _booked(measure, row) if reached is not None else None
     rate = None if measure is Measured.SCHOOLS else _attendance(figures.no_shows)
@@ -222,19 +239,22 @@ def _outlook(value: int, reached: int | None, coming: int | None) -> Outlook:
     return Outlook.ON_COURSE if coming >= value else Outlook.SHORT
 
 
-def _share_target(row: Row, figures: Figures, on: date) -> Target:
-    """UNKNOWN where no school of those reached has the field group in its data."""
-    withheld = figures.state is _WITHHELD and not row["exact"]
-    share = share_of(
-        row["share_part"], row["share_base"], _WITHHELD if withheld else _KNOWN, exact=row["exact"]
-    )
+def _target_of_some(row: Row, figures: Figures, on: date, *, held: bool) -> Target:
+    """A share, or young people with a characteristic. UNKNOWN where no school of those reached has the field group in
+    its data; so are schools and minutes, which are not counted by characteristic.
+    """
+    measure = Measured(row["measure"])
+    if row["characteristic"] is None or measure in {Measured.SCHOOLS, Measured.MINUTES}:
+        return _made(row, _UNKNOWN, None, outlook=Outlook.UNKNOWN)
+    state = _WITHHELD if held or (figures.state is _WITHHELD and not row["exact"]) else _KNOWN
+    share = share_of(row["share_part"], row["share_base"], state, exact=row["exact"])
+    reached = share.percent if measure is Measured.SHARE else share.count
     outlook = Outlook.UNKNOWN
-    if share.percent is not None and row["whole"]:
+    if reached is not None and row["whole"]:
         over = on >= row["until"]
-        outlook = (
-            Outlook.REACHED if share.percent >= row["value"] else Outlook.SHORT if over else Outlook.UNKNOWN
-        )
-    return _made(row, share.state, share.percent, outlook=outlook, share=share)
+        outlook = Outlook.REACHED if reached >= row["value"] else Outlook.SHORT if over else Outlook.UNKNOWN
+    shown = share if measure is Measured.SHARE else None
+    return _made(row, share.state, reached, outlook=outlook, share=shown)
 
 
 def _made(

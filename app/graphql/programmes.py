@@ -151,7 +151,8 @@ class ProgrammeTarget:
     strand_id: UUID | None = strawberry.field(description="The strand; null for the programme as a whole.")
     measure: Measured = strawberry.field(description="What it counts.")
     characteristic: str | None = strawberry.field(
-        description="Of a share: the field group, with the value after a colon, or any value but the none."
+        description="Of a share, or of young people with it: the field group, with the value after a colon, or any value "
+        "but the none."
     )
     target: int = strawberry.field(
         description="What is to be reached: schools, young people, minutes or per cent."
@@ -174,8 +175,8 @@ class ProgrammeTarget:
         "invited school. For hubs in persons rounded to 5, so that it may be up to two persons' worth too low."
     )
     expected: int | None = strawberry.field(
-        description="Reached, and of all that is booked as much as the attendance so far lets expect. Null for schools and "
-        "shares, and without attendance so far."
+        description="Reached, and of all that is booked as much as the attendance so far lets expect. Null for schools, "
+        "for shares and other targets about a characteristic, and without attendance so far."
     )
     outlook: Outlook = strawberry.field(description="Whether it is met, or will be.")
     share: ProgrammeShare | None = strawberry.field(

@@ -130,7 +130,7 @@ class Targets(Judge):
 
     def check(self, after: dict[str, Any], before: Row | None) -> None:  # noqa: ARG002
         """See the class."""
-        if fault := problem_with_aim(after):
+        if fault := problem_with_aim(after, rounds=self.rounds):
             raise fault
         if after["measure"] == "share" or after["characteristic"]:
             return

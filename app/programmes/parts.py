@@ -57,7 +57,8 @@ async def add(tx: Writer, programme_id: UUID, part: str, given: Mapping[str, Any
     """Add one of `strands`, `schools`, `targets`, `allocations`, `costs`; the programme's version goes up by one.
 
     NotFound for a programme that is not the caller's, or for what is no school. Invalid `unknown_strand`,
-    `unknown_characteristic`, `out_of_range`, `unknown_booking`, `leaves_before_joining`. Conflict `code_taken`,
+    `unknown_characteristic`, `characteristic_missing`, `not_counted_by_characteristic`, `hub_level_only`, `out_of_range`,
+    `unknown_booking`, `leaves_before_joining`. Conflict `code_taken`,
     `already_enrolled`, `invite_only`, `not_enrolled`, `target_taken`, `below_reached`, `already_allocated`,
     `over_budget`, `below_committed`, `over_allocation`, `external_ref_taken`, `programme_closed`.
     Emits programme.changed to the owner, and to the school if there is one.

@@ -7,20 +7,28 @@ from app.core.db import Row
 from app.core.errors import Invalid, invalid
 from app.rules.characteristics import VALUES
 from app.rules.coverage import rounded
-from app.rules.words import CHARACTERISTIC_GROUPS, FieldGroup
+from app.rules.words import CHARACTERISTIC_GROUPS, HUB_LEVEL_ONLY_GROUPS, FieldGroup
 
 ALL: Final = 100
 DAY: Final = 300
 """Minutes, of a day of work experience."""
 
 
-def problem_with_aim(target: Row) -> Invalid | None:
-    """A share is 0 to 100 per cent; a characteristic is a field group, or one of its values as `sen:K`."""
+COUNTED_BY: Final = frozenset({"share", "young_people"})
+"""The measures of which young people with a characteristic are counted."""
+
+
+def problem_with_aim(target: Row, *, rounds: bool) -> Invalid | None:
+    """A share is 0 to 100 per cent of the young people, of those with a characteristic; they may be counted too. It is a
+    field group, or one of its values as `sen:K`. Who sees figures only rounded (`rounds`) is told of looked-after children
+    and young carers of the programme as a whole alone.
+    """
+    said = target["characteristic"]
     if target["measure"] == "share" and target["value"] > ALL:
         return invalid("/value", "out_of_range", "A share is 0 to 100 per cent.")
-    said = target["characteristic"]
     if said is None:
-        return None
+        missing = invalid("/characteristic", "characteristic_missing", "A share is of a characteristic.")
+        return missing if target["measure"] == "share" else None
     group, _, value = said.partition(":")
     if group not in CHARACTERISTIC_GROUPS or (":" in said and value not in VALUES[FieldGroup(group)]):
         return invalid(
@@ -28,6 +36,11 @@ def problem_with_aim(target: Row) -> Invalid | None:
             "unknown_characteristic",
             "A field group such as `sen`, or one of its values such as `sen:K`.",
         )
+    if target["measure"] not in COUNTED_BY:
+        detail = "Young people are counted by characteristic, and their share; schools and minutes are not."
+        return invalid("/characteristic", "not_counted_by_characteristic", detail)
+    if rounds and target["strand_id"] and group in HUB_LEVEL_ONLY_GROUPS:
+        return invalid("/characteristic", "hub_level_only", "Told of a programme as a whole only.")
     return None
 
 

@@ -241,7 +241,11 @@ class TargetIn(Body):
     strand_id: UUID | None = None
     characteristic: Annotated[
         str | None,
-        Field(max_length=40, description="Of whom: a field group such as `sen`, or a value such as `sen:K`."),
+        Field(
+            max_length=40,
+            description="Of whom: a field group such as `sen`, or a value such as `sen:K`. A `share` needs it, "
+            "`young_people` may have it, `schools` and `minutes` have none.",
+        ),
     ] = None
     due_on: date | None = None
 

@@ -244,6 +244,35 @@ async def test_a_share_is_of_those_whose_school_grants_the_group_on_their_first_
     assert (oak.state, oak.reached) == (UNKNOWN, None), "Oak has not granted it"
 
 
+async def test_young_people_with_a_characteristic_are_those_who_have_it_and_nothing_is_forecast_of_them(
+    seen: Seen,
+) -> None:
+    run = seen.pilot
+    await run.target("young_people", 5, characteristic="sen:K")
+    await run.target("minutes", 5, "tour", characteristic="sen")  # as could be set once
+    try:
+        for who, reached, state in (
+            ("pilot_trust", 1, KNOWN),
+            ("oak", None, UNKNOWN),
+            ("pilot_hub", None, WITHHELD),
+        ):
+            async with seen.db.read(run.world.caller(who)) as tx:
+                sheets = programmes.sheets(await sql.programme_figures(tx, [run.id], TODAY, None))
+                rows = await sql.programme_targets(tx, [run.id], TODAY, None)
+            every = targets.targets(rows, sheets, {}, TODAY)[run.id]
+            people, minutes = (
+                next(one for one in every if one.id == run.rows[name])
+                for name in ("young_people None", "minutes tour")
+            )
+            assert (people.state, people.reached, people.share) == (state, reached, None), who
+            assert (people.lower, people.upper, people.expected) == (None, None, None)
+            assert (minutes.state, minutes.reached) == (UNKNOWN, None)
+    finally:
+        for name in ("young_people None", "minutes tour"):
+            await run.world.owner.execute("DELETE FROM targets WHERE id = $1", run.rows[name])
+            await run.world.owner.execute("DELETE FROM programme_changes WHERE part_id = $1", run.rows[name])
+
+
 async def test_the_owner_reads_whether_the_forecast_meets_the_target(seen: Seen) -> None:
     found = await seen.targets("pilot_hub")
     schools = found["schools", None]

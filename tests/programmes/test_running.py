@@ -318,6 +318,34 @@ async def test_a_target_below_what_is_reached_is_refused_and_a_hub_is_told_a_rou
 
 
 UNKNOWN = ("unknown_characteristic", "/characteristic")
+UNCOUNTED = ("not_counted_by_characteristic", "/characteristic")
+
+
+@pytest.mark.parametrize("group", ["looked_after", "young_carer:true"])
+@pytest.mark.parametrize(("owner", "told"), [("hub_a", False), ("trust", True)])
+async def test_of_looked_after_children_a_hub_sets_no_target_for_a_strand(
+    world: World,
+    owner: str,
+    group: str,
+    told: bool,  # noqa: FBT001
+) -> None:
+    run = await pilot(world, owner)
+    strand = await run.strand("tours")
+    aim = {"measure": "share", "value": 2, "characteristic": group}
+    await run.made("targets", aim)
+    before = await world.fingerprint()
+    answer = await run.add("targets", {**aim, "strand_id": strand})
+    if told:
+        assert answer.status_code == 201, answer.text
+        return
+    await run.refused(answer, 422, "hub_level_only", "/characteristic")
+    table = f"strand,measure,characteristic,value,due_on\ntours,share,{group},2,\n"
+    (row,) = (await run.load("targets", table)).json()["data"]
+    assert [(one["field"], one["code"]) for one in row["errors"]] == [("characteristic", "hub_level_only")]
+    after = await world.fingerprint()
+    assert {name: after[name] for name in ("targets", "programme_changes")} == {
+        name: before[name] for name in ("targets", "programme_changes")
+    }
 
 
 @pytest.mark.parametrize(
@@ -326,6 +354,9 @@ UNKNOWN = ("unknown_characteristic", "/characteristic")
         ("targets", {"measure": "share", "value": 5, "characteristic": "eyes"}, 422, *UNKNOWN),
         ("targets", {"measure": "share", "value": 5, "characteristic": "sen:Q"}, 422, *UNKNOWN),
         ("targets", {"measure": "share", "value": 5, "characteristic": "identity"}, 422, *UNKNOWN),
+        ("targets", {"measure": "share", "value": 5}, 422, "characteristic_missing", "/characteristic"),
+        ("targets", {"measure": "minutes", "value": 5, "characteristic": "sen"}, 422, *UNCOUNTED),
+        ("targets", {"measure": "schools", "value": 5, "characteristic": "sen"}, 422, *UNCOUNTED),
         ("targets", {"measure": "schools", "value": 2}, 409, "target_taken", "/measure"),
         ("strands", {"code": "tours", "name": "Again"}, 409, "code_taken", "/code"),
         ("schools", {"school": "school_a", "strand_id": str(uuid4())}, 422, "unknown_strand", "/strand_id"),
