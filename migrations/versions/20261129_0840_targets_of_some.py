@@ -1,6 +1,6 @@
 """Targets about young people with a characteristic count those who have it.
 
-Revises bookings named anew; written 2026-11-29 08:40 UTC.
+Revises the safety lane that reaches all; written 2026-11-29 08:40 UTC.
 """
 
 from alembic import op
@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261129_0840"
-down_revision = "20261129_0800"
+down_revision = "20261129_0830"
 branch_labels = None
 depends_on = None
 
