@@ -33,7 +33,10 @@ _BOOKINGS = """
             FROM approvals a WHERE a.site_id = b.site_id) AS approvals,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', c.kind, 'liability', c.liability, 'limit_pence',
             c.limit_pence, 'starts_on', c.starts_on, 'expires_on', c.expires_on, 'attested_on', c.attested_on)), '[]')
-            FROM covers c WHERE c.employer_id = b.employer_id) AS covers
+            FROM covers c WHERE c.employer_id = b.employer_id) AS covers,
+         (SELECT coalesce(jsonb_agg(jsonb_build_object('topic', d.topic, 'name', d.name, 'starts_on', d.starts_on,
+            'ends_on', d.ends_on, 'source', d.source, 'body', d.body)), '[]')
+            FROM dated_policies d WHERE d.topic IN ('age_prohibition', 'cover')) AS statutes
     FROM bookings b JOIN slots s ON s.id = b.slot_id JOIN offers o ON o.id = b.offer_id"""
 _PUPILS = """
   SELECT p.booking_id, p.nc_year, e.date_of_birth, false AS barred, e.person_no, g.state AS agreement, y.nc_year AS told
