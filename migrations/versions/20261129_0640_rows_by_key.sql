@@ -2,7 +2,8 @@
 -- (its rows deleted, their pages still there) say that it has one row, and say so until the next time, however many there
 -- are by then. To walk through an index of one row, then, looks as good as to ask it for a key, and a join with `id = id`
 -- did so: each claim read everything that had ever been queued. What is given as an array or to a LATERAL is looked up.
--- The functions are otherwise those of the voice and of claims.
+-- The functions are otherwise those of the voice and of claims, but that a slowed-down endpoint is given one at a time of the
+-- normal lane only: the safety lane waits for nothing.
 
 CREATE OR REPLACE FUNCTION app.number_events(p_most integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
@@ -97,7 +98,7 @@ BEGIN
     END IF;
     -- Who holds a lease is due when it ends; nobody's lease lasts for longer than a minute beyond ours.
     -- In order, though only counted: for the sake of the index (see the end).
-    SELECT CASE WHEN e.slow_level > 0 THEN 1 ELSE e.concurrency END - count(*) INTO v_free FROM (
+    SELECT CASE WHEN e.slow_level > 0 AND p_lane <> 'safety' THEN 1 ELSE e.concurrency END - count(*) INTO v_free FROM (
       SELECT 1 FROM deliveries d
        WHERE d.state = 'pending' AND d.due_at IS NOT NULL AND d.lane = p_lane AND d.endpoint_id = v_endpoint
          AND d.due_at > v_now AND d.due_at <= v_now + v_lease + interval '1 minute'

@@ -705,6 +705,18 @@ async def test_the_safety_lane_has_posts_of_its_own(world):
     assert len(await worker.claim(SAFETY)) == 1
 
 
+async def test_an_endpoint_that_is_slowed_down_is_given_one_at_a_time_but_the_safety_lane_whole(world):
+    worker = world.worker()
+    school = await world.org()
+    endpoint = await world.endpoint(school, "/a")
+    await world.owner.execute("UPDATE webhook_endpoints SET slow_level = 3 WHERE id = $1", endpoint)
+    await world.emit(school, count=3)
+    await world.emit(school, lane="safety", kind="participation.no_show", count=3)
+    await worker.sequence()
+    assert len(await worker.claim("normal")) == 1
+    assert len(await worker.claim(SAFETY)) == 3
+
+
 async def test_what_was_long_due_when_it_was_committed_is_found_at_once_and_not_at_the_next_look(world):
     """As if the call that numbers had taken a minute: a claim looks back for seconds."""
     school = await world.org()
