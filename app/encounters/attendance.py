@@ -14,7 +14,14 @@ from app.encounters import news, sql
 from app.encounters.settlement import settle
 from app.encounters.standings import after, before, reports_of, sitting_of, take, with_times, written
 from app.outbox.service import Event
-from app.rules.attendance import ATTENDING, Report, problem_with_report, raises_no_show
+from app.rules.attendance import (
+    ATTENDING,
+    Report,
+    problem_with_report,
+    raises_no_show,
+    settles_where,
+    standing,
+)
 from app.rules.words import AttendanceStatus, BookingState, NoShowResolution, Reporter
 
 EARLY: Final = timedelta(minutes=60)
@@ -206,7 +213,7 @@ def _hear(tx: Writer, day: _Day, row: dict[str, Any], one: Said) -> list[Fault]:
     if raises_no_show(was, holds):
         _open(day, row, by, now)
     elif by == Reporter.SCHOOL and row["no_show_id"] and row["resolution"] is None and not holds.conflict:
-        _accounted_for(day, row, holds.status)
+        _accounted_for(day, row, holds.status, now)
     if report.status == _S.ARRIVED and report.arrived_at:
         day.events.append(news.arrived(row, report.arrived_at, by))
     return []
@@ -231,19 +238,19 @@ def _as_written(tx: Writer, row: Row, report: Report) -> dict[str, Any]:
 def _open(day: _Day, row: dict[str, Any], by: Reporter, now: datetime) -> None:
     """A no-show: a new one, unless an earlier one is still open (the pupil came, and is missing again)."""
     if row["no_show_id"] is None or row["resolution"] is not None:
-        row |= {"no_show_id": new_id(), "resolution": None}
+        row |= {"no_show_id": new_id(), "resolution": None, "resolved_at": None}
         who = ("participation_id", "booking_id", "school_id", "employer_id")
         opened = {"id": row["no_show_id"], "participation_sitting_id": row["id"], "opened_at": now}
         day.opened.append({**opened, "opened_by": by.value, **{name: row[name] for name in who}})
     day.events.append(news.missing(row, row["no_show_id"], by))
 
 
-def _accounted_for(day: _Day, row: dict[str, Any], status: AttendanceStatus) -> None:
+def _accounted_for(day: _Day, row: dict[str, Any], status: AttendanceStatus, now: datetime) -> None:
     """The school itself says what became of a pupil who was missing: that resolves the no-show."""
     if status == _S.NO_SHOW:
         return
     resolution = NoShowResolution.LOCATED if status in ATTENDING else NoShowResolution.KNOWN_ABSENCE
-    row["resolution"] = resolution.value
+    row |= {"resolution": resolution.value, "resolved_at": now}
     day.resolved.append({"id": row["no_show_id"], "resolution": resolution.value, "note": None})
     day.events += news.resolved(row, row["no_show_id"], resolution)
 
@@ -307,9 +314,9 @@ def _turned_up(
 async def _resolve(
     tx: Writer, day: _Day, row: dict[str, Any], resolution: NoShowResolution, note: str | None
 ) -> None:
-    row["resolution"] = resolution.value
-    if row["status"] == _S.NO_SHOW:  # with the resolution a conflict is decided
-        take(row, before(row))
+    row |= {"resolution": resolution.value, "resolved_at": tx.caller.now}
+    if row["status"] == _S.NO_SHOW or settles_where(resolution):  # with it a conflict is decided
+        take(row, standing(reports_of(row), resolution, tx.caller.now))
         await sql.report(tx, [], written([row]))
     settled = {"id": row["no_show_id"], "resolution": resolution.value, "note": note}
     await sql.resolve_no_shows(tx, [settled], tx.caller.now)

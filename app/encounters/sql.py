@@ -36,11 +36,11 @@ _DAY = text(
                      'arrived_at', r.arrived_at, 'left_at', r.left_at, 'decides', r.decides,
                      'reported_at', r.reported_at) ORDER BY r.id), '[]')
               FROM attendance_reports r WHERE r.participation_sitting_id = t.id) AS reports,
-           n.id AS no_show_id, n.resolution
+           n.id AS no_show_id, n.resolution, n.resolved_at
       FROM participation_sittings t
       JOIN participations p ON p.id = t.participation_id AND p.state <> 'withdrawn'
       LEFT JOIN sitting_marks m ON m.booking_id = t.booking_id AND m.sitting_id = t.sitting_id
-      LEFT JOIN LATERAL (SELECT s.id, s.resolution FROM no_shows s
+      LEFT JOIN LATERAL (SELECT s.id, s.resolution, s.resolved_at FROM no_shows s
                           WHERE s.booking_id = t.booking_id AND s.participation_sitting_id = t.id
                           ORDER BY s.id DESC LIMIT 1) n ON true
      WHERE t.booking_id = :booking

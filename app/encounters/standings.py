@@ -48,12 +48,12 @@ def resolution_of(row: Row) -> NoShowResolution | None:
 
 def before(row: Row) -> Standing:
     """What is held true of a row now."""
-    return standing(reports_of(row), resolution_of(row))
+    return standing(reports_of(row), resolution_of(row), row["resolved_at"])
 
 
 def after(row: Row, report: Report) -> Standing:
     """What will be held true with one more report."""
-    return standing([*reports_of(row), report], resolution_of(row))
+    return standing([*reports_of(row), report], resolution_of(row), row["resolved_at"])
 
 
 def held(row: Row) -> Standing:

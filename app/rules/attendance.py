@@ -39,6 +39,8 @@ TRANSITIONS: Final[Mapping[AttendanceStatus, tuple[AttendanceStatus, ...]]] = {
 
 ATTENDING: Final = frozenset({_S.ARRIVED, *_THERE})
 OUTCOMES: Final = frozenset({*_THERE, _S.NO_SHOW, _S.EXCUSED, _S.CLOSED})
+_ELSEWHERE: Final = frozenset({NoShowResolution.IN_SCHOOL, NoShowResolution.KNOWN_ABSENCE})
+"""Resolutions that say where a pupil is, and that is not at the visit."""
 
 
 @dataclass(frozen=True)
@@ -109,37 +111,65 @@ def _problem_with_order(before: Sequence[Report], report: Report) -> Refusal | N
     return None
 
 
-def standing(reports: Iterable[Report], resolution: NoShowResolution | None = None) -> Standing:
-    """What is held true, given every report.
+def standing(
+    reports: Iterable[Report],
+    resolution: NoShowResolution | None = None,
+    resolved_at: datetime | None = None,
+) -> Standing:
+    """What is held true, given every report and how the no-show that stands was resolved.
 
     A decision of the school sets aside all that was said before it. Else each side's latest word: where the
     sides differ the worse holds (`no_show` before any attendance) and `conflict` is set, until the school
     decides or says where the pupil is. `arrived` agrees with every way of attending.
+
+    A resolution settles what was said by `resolved_at` (None: everything). One that says that the pupil is elsewhere
+    is the school's word from then on: an employer that reports attendance later contradicts it.
     """
     latest: dict[Reporter, Report] = {}
     for report in sorted(reports, key=lambda report: report.reported_at):
         latest = {} if report.decides else latest
         latest[report.reporter] = report
     mine, theirs = latest.get(Reporter.SCHOOL), latest.get(Reporter.EMPLOYER)
+    mine = _word_of_school(mine, resolution, resolved_at)
     if mine is None or theirs is None:
         only = mine or theirs
         return _as_said(only, resolution) if only else Standing(AttendanceStatus.EXPECTED)
-    return _of_two(mine, theirs, resolution)
+    return _of_two(mine, theirs, resolution, resolved_at)
 
 
-def _of_two(school: Report, employer: Report, resolution: NoShowResolution | None) -> Standing:
+def _word_of_school(
+    report: Report | None, resolution: NoShowResolution | None, at: datetime | None
+) -> Report | None:
+    """The school's latest word: its report, or a later resolution that says that the pupil is elsewhere."""
+    if resolution not in _ELSEWHERE or at is None:
+        return report
+    if report and (report.reported_at >= at or report.status in _SCHOOL_ONLY):
+        return report
+    return Report(Reporter.SCHOOL, AttendanceStatus.NO_SHOW, at)
+
+
+def _of_two(
+    school: Report, employer: Report, resolution: NoShowResolution | None, resolved_at: datetime | None
+) -> Standing:
     if school.status in _SCHOOL_ONLY and employer.status not in ATTENDING:
         return _as_said(school, resolution)
     said = {school.status, employer.status}
     if len(said) == 1 or (said <= ATTENDING and _S.ARRIVED in said):
         return _as_said(employer if school.status == _S.ARRIVED else school, resolution)
     worse = next((each for each in (employer, school) if each.status == _S.NO_SHOW), school)
-    return _as_said(worse, resolution, conflict=True)
+    kept = resolution if worse.status == _S.NO_SHOW else None
+    said_since = resolved_at is not None and max(school.reported_at, employer.reported_at) > resolved_at
+    return _as_said(worse, kept, conflict=kept is None or said_since)
 
 
 def _as_said(report: Report, resolution: NoShowResolution | None, *, conflict: bool = False) -> Standing:
     kept = resolution if report.status == AttendanceStatus.NO_SHOW else None
-    return Standing(report.status, conflict and kept is None, report.arrived_at, report.left_at, kept)
+    return Standing(report.status, conflict, report.arrived_at, report.left_at, kept)
+
+
+def settles_where(resolution: NoShowResolution) -> bool:
+    """Whether a resolution says that the pupil is not at the visit, whatever was reported before."""
+    return resolution in _ELSEWHERE
 
 
 def status_from_times(

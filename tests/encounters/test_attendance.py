@@ -111,6 +111,54 @@ async def test_conflicting_reports_are_both_kept_and_the_school_decides(world: W
         assert (shown["disputed"], shown["resolution"]) == (False, "located")
 
 
+@pytest.mark.parametrize(
+    ("decision", "minutes"), [("present", 120), ("no_show", None), ("excused", None)]
+)
+async def test_a_pupil_whom_the_school_has_in_school_and_the_employer_as_present_is_in_dispute(
+    world: World, decision: str, minutes: int | None
+) -> None:
+    async with visit(world, 2) as day:
+        await day.at(10)
+        await day.arrivals("employer_a", day.parts[1:], (day.parts[0],))
+        no_show = await world.owner.fetchval(
+            "SELECT id FROM no_shows WHERE booking_id = $1", UUID(day.booking)
+        )
+        path = f"/v1/no-shows/{no_show}/resolve"
+        assert (await world.post("school_a", path, {"resolution": "in_school"})).status_code == 200
+        await day.at(125)
+        told = (await day.all_present("employer_a")).json()
+        assert [(row["disputed"], row["minutes"]) for row in told["data"]] == [(True, None), (False, 120)]
+        assert (told["booking_state"], await day.balance(0)) == ("confirmed", {})
+        assert (await day.events()).count("participation.no_show") == 1, "nobody is missing anew"
+        again = await world.post("school_a", path, {"resolution": "located"})
+        assert (again.status_code, again.json()["code"]) == (409, "no_open_no_show")
+        await day.attendance("school_a", [said(day.parts[0], decision, decides=True)])
+        assert await day.state() == "completed"
+        assert (await day.balance(0)).get("minutes") == minutes
+        assert (await day.balance(1))["minutes"] == 120
+
+
+async def test_an_employer_that_has_a_resolved_no_show_as_present_when_all_is_settled_credits_nothing(
+    world: World,
+) -> None:
+    async with visit(world, 2) as day:
+        await day.at(10)
+        await day.arrivals("employer_a", day.parts[1:], (day.parts[0],))
+        no_show = await world.owner.fetchval(
+            "SELECT id FROM no_shows WHERE booking_id = $1", UUID(day.booking)
+        )
+        known = {"resolution": "known_absence"}
+        assert (await world.post("school_a", f"/v1/no-shows/{no_show}/resolve", known)).status_code == 200
+        await day.at(125)
+        await day.attendance("employer_a", [said(day.parts[1], "present")])
+        assert await day.state() == "completed"
+        late = (await day.attendance("employer_a", [said(day.parts[0], "present")])).json()
+        assert (late["data"][0]["disputed"], late["data"][0]["minutes"]) == (True, None)
+        assert await day.balance(0) == {}
+        await day.attendance("school_a", [said(day.parts[0], "present", decides=True)])
+        assert (await day.balance(0))["minutes"] == 120
+
+
 async def test_late_and_left_early_count_what_was_attended_and_a_correction_is_a_reversal(
     world: World,
 ) -> None:

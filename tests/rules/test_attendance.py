@@ -135,6 +135,35 @@ def test_saying_where_a_pupil_is_settles_a_conflict_about_the_no_show() -> None:
     assert standing(reports, NoShowResolution.IN_SCHOOL).has_outcome
 
 
+@pytest.mark.parametrize("resolution", [NoShowResolution.IN_SCHOOL, NoShowResolution.KNOWN_ABSENCE])
+@pytest.mark.parametrize("school_said", [[], [school(S.NO_SHOW, 6)], [school(S.ARRIVED, 4)]])
+def test_attendance_reported_after_the_school_said_where_a_pupil_is_contradicts_it(
+    resolution: NoShowResolution, school_said: list[Report]
+) -> None:
+    at = START + timedelta(minutes=10)
+    before = [employer(S.NO_SHOW), *school_said]
+    assert standing(before, resolution, at).has_outcome
+    later = [*before, employer(S.PRESENT, 120)]
+    held = standing(later, resolution, at)
+    assert (held.status, held.conflict, held.open_no_show) == (S.NO_SHOW, True, False)
+    for status in (S.PRESENT, S.NO_SHOW):
+        decided = standing([*later, school(status, 130, decides=True)], resolution, at)
+        assert (decided.status, decided.has_outcome) == (status, True)
+    assert standing([*later, school(S.PRESENT, 130)], resolution, at).has_outcome, "the sides agree"
+
+
+def test_what_was_said_before_a_resolution_is_settled_by_it() -> None:
+    at = START + timedelta(minutes=130)
+    held = standing([employer(S.NO_SHOW), employer(S.PRESENT, 120)], NoShowResolution.IN_SCHOOL, at)
+    assert (held.status, held.has_outcome) == (S.NO_SHOW, True)
+
+
+def test_a_pupil_who_was_located_may_have_come() -> None:
+    at = START + timedelta(minutes=10)
+    held = standing([employer(S.NO_SHOW), employer(S.PRESENT, 120)], NoShowResolution.LOCATED, at)
+    assert (held.status, held.conflict) == (S.PRESENT, False)
+
+
 def test_silence_becomes_an_alarm_after_twenty_minutes() -> None:
     def alarm(minutes: int, *statuses: AttendanceStatus) -> bool:
         now = START + timedelta(minutes=minutes)
