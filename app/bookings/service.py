@@ -119,17 +119,20 @@ def _deadline(slot: Row, now: datetime) -> datetime:
 async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | None = None) -> Row:
     """Move a booking. Statements: lock, so far, facts, (places), booking, move, events.
 
+    An employer that confirms acts on both sides from there on: the approvals that the school accepts are asked again.
+
     Refuses with NotFound `booking`, Forbidden `not_yours`, Conflict with the code of `rules.booking.move`
-    (`extra["possible"]` names what this side may do now), Stale when `expected` is not its version. Another slot is
-    entered on the terms of a request: Conflict `not_eligible`, `booking_closed`.
+    (`extra["possible"]` names what this side may do now), Stale when `expected` is not its version. What is agreed,
+    and another slot that is entered, are on the terms of a request: Conflict `not_eligible`, `booking_closed`.
     """
     held = await sql.lock(tx, booking_id)
     if held is None:
         raise await not_yours_to_move(tx, booking_id)
-    before = {**held, **await sql.so_far(tx, booking_id)}
+    who = actor or Actor(tx.caller.side)
+    confirms = step.action == BookingAction.CONFIRM and who == Actor.EMPLOYER
+    before = {**held, **await sql.so_far(tx, booking_id, acts=confirms)}
     if step.expected is not None and step.expected != before["version"]:
         raise Stale
-    who = actor or Actor(tx.caller.side)
     target = await _target(tx, before, step)
     facts = _facts(target, places=before["places"], step=step, booking=before)
     after = _moved(BookingState(before["state"]), step.action, who, tx.caller.now, facts)
@@ -173,19 +176,31 @@ async def _target(tx: Writer, before: Row, step: Step) -> Row:
     return slot
 
 
-_ENTERING = frozenset({BookingAction.RESCHEDULE, BookingAction.COUNTER, BookingAction.ACCEPT_COUNTER})
+_JUDGED_AGAIN = frozenset(
+    {
+        BookingAction.PROMOTE,
+        BookingAction.CONFIRM,
+        BookingAction.RESCHEDULE,
+        BookingAction.COUNTER,
+        BookingAction.ACCEPT_COUNTER,
+    }
+)
+"""Moves by which something is agreed, or another slot entered: an approval may have been withdrawn since the request."""
 _SCHOOLS_OWN = frozenset({"approval_not_accepted"})
-"""Reasons that stand on what a school decides for itself: an employer that proposes a slot is not told of them."""
+"""Reasons that stand on what a school decides for itself: an employer that proposes a slot is not told of them, as the
+school judges the proposal; who confirms is told, as that would be the last word.
+"""
 
 
 def _may_enter(tx: Writer, before: Row, step: Step, target: Row) -> None:
-    """Of a slot that a booking enters by a move the same is asked as of one that is requested."""
-    if step.action not in _ENTERING:
+    """Of a slot in which a booking is agreed, or which it enters, the same is asked as of one that is requested."""
+    if step.action not in _JUDGED_AGAIN:
         return
     years = (before["nc_year"],) if before["nc_year"] else ()
     facts = booking_facts(target, places=before["places"], year_groups=years, holds_places=True)
     mine = tx.caller.side == "school"
-    _refuse([one for one in reasons_against(facts) if mine or one.code not in _SCHOOLS_OWN])
+    told = mine or step.action == BookingAction.CONFIRM
+    _refuse([one for one in reasons_against(facts) if told or one.code not in _SCHOOLS_OWN])
     if mine and step.action == BookingAction.RESCHEDULE:
         _still_open(target, tx.caller.now)
 

@@ -164,15 +164,19 @@ async def lock(tx: Writer, booking_id: UUID) -> Row | None:
     return await tx.one_or_none(select(bookings).where(bookings.c.id == booking_id).with_for_update())
 
 
-async def so_far(tx: Writer, booking_id: UUID) -> Row:
+async def so_far(tx: Writer, booking_id: UUID, *, acts: bool = False) -> Row:
     """The number of `moves` made of a booking that is locked, and whether `attendance_recorded`.
 
     A statement of its own: the one that waited for the lock counts as of before it waited, and misses what the other did.
+    `acts`: from here on the caller acts on both sides of its booking, and reads which approvals the school accepts.
     """
     moves = select(func.count()).where(booking_moves.c.booking_id == booking_id).scalar_subquery()
     happened = participation_sittings.c.status.notin_(["expected", "closed", "excused"])
     recorded = select(1).where(participation_sittings.c.booking_id == booking_id, happened).exists()
-    return await tx.one_or_none(select(moves.label("moves"), recorded.label("attendance_recorded"))) or {}
+    stmt = select(moves.label("moves"), recorded.label("attendance_recorded"))
+    if acts:
+        stmt = stmt.add_columns(func.app.act_on_booking(booking_id).label("acting_for"))
+    return await tx.one_or_none(stmt) or {}
 
 
 async def change(tx: Writer, booking_id: UUID, values: Mapping[str, Any]) -> Row:

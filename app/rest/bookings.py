@@ -196,7 +196,10 @@ async def _step(tx: Write, booking_id: UUID, step: service.Step) -> Response:
 async def confirm_booking(
     booking_id: UUID, tx: Write, body: ConfirmIn | None = None, match: Match = None
 ) -> Response:
-    """The employer confirms a request. The school's system is told at once: `booking.confirmed`."""
+    """The employer confirms a request. The school's system is told at once: `booking.confirmed`.
+
+    409 `not_eligible` with the reasons if the request would not be taken any more, as when an approval was withdrawn.
+    """
     said = body or ConfirmIn()
     step = service.Step(
         BookingAction.CONFIRM, note=said.note, expected=_version(match), external_ref=said.external_ref

@@ -170,7 +170,7 @@ def approval_accepted(facts: BookingFacts) -> Iterator[Reason]:
     if not fitting:
         yield Reason("approval_missing", f"The site is not approved for {what}.")
     elif not accepted:
-        yield Reason("approval_not_accepted", f"Your school accepts no approval of this site for {what}.")
+        yield Reason("approval_not_accepted", f"The school accepts no approval of this site for {what}.")
     elif not any(_spans(row.valid_from, row.expires_on, first, last) for row in accepted):
         yield Reason("approval_lapsed", f"No accepted approval for {what} is valid on every day.")
 

@@ -1,7 +1,7 @@
 """Bookings over HTTP: requested, confirmed, declined, cancelled; names; places; both sides."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -180,6 +180,40 @@ async def test_a_booking_enters_another_slot_on_the_terms_of_a_request(world: Wo
             world["hub_a"],
         )
     assert (await world.post("school_a", f"{path}/accept-counter")).json()["state"] == "confirmed"
+
+
+async def test_what_is_confirmed_is_judged_anew(world: World) -> None:
+    site = await world.insert(
+        "sites", employer_id=world["employer_a"], name="Annex", address="2 High Street", town="Ware", postcode="SG1 1AB"
+    )  # fmt: skip
+    approval = await _approved(world, site)
+    first, second = [await world.booking(slot=await world.slot(site=site)) for _ in range(2)]
+    confirm = f"/v1/bookings/{first['id']}/confirm"
+
+    async def refused() -> tuple[int, list[str], str]:
+        answer = await world.post("employer_a", confirm)
+        state = await world.owner.fetchval("SELECT state FROM bookings WHERE id = $1", first["id"])
+        return answer.status_code, [one["code"] for one in answer.json().get("reasons", [])], state
+
+    await world.owner.execute("UPDATE approvals SET expires_on = current_date WHERE id = $1", approval)
+    assert await refused() == (409, ["approval_lapsed"], "requested")
+    gone = await world.post("hub_a", f"/v1/approvals/{approval}/withdraw", {"reason": "building work"})
+    assert gone.status_code == 200, gone.text
+    assert await refused() == (409, ["approval_missing"], "requested")
+    await _approved(world, site, approver="hub_b")
+    assert await refused() == (409, ["approval_not_accepted"], "requested")
+    await _approved(world, site, approver="school_a")
+    assert await refused() == (200, [], "confirmed")
+    other = await world.post("employer_a", f"/v1/bookings/{second['id']}/confirm")
+    assert other.status_code == 200, "the school's own approval is for all of its bookings"
+
+
+async def _approved(world: World, site: UUID, *, approver: str = "hub_a") -> UUID:
+    today = datetime.now(UTC).date()
+    return await world.insert(
+        "approvals", approver_id=world[approver], employer_id=world["employer_a"], site_id=site, kind="workplace_tour",
+        activity_band="low", approved_on=today, expires_on=today + timedelta(days=300),
+    )  # fmt: skip
 
 
 async def test_a_change_of_the_law_is_a_row_of_dated_data(world: World) -> None:

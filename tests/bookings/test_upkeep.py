@@ -185,6 +185,33 @@ async def test_whoever_waits_is_promoted_when_places_come_free(world: World, db:
     assert await _taken(world, first) == 5
 
 
+async def test_whoever_waits_for_a_site_that_is_approved_no_more_goes_on_waiting(
+    world: World, db: Database
+) -> None:
+    slot = await world.slot(capacity=5)
+    first = await world.booking(slot=slot, places=5)
+    body = {"school_id": world["school_c"], "slot_id": slot, "places": 5, "join_waiting_list": True}
+    waiting = (await world.post("school_c", "/v1/bookings", body)).json()
+    await world.post("school_a", f"/v1/bookings/{first['id']}/cancel", {"reason_code": "not_needed"})
+
+    async def promoted() -> tuple[str, int]:
+        await upkeep.promote_waiting(db)
+        read = await world.get("school_c", f"/v1/bookings/{waiting['id']}")
+        return read.json()["state"], await _taken(world, first)
+
+    accepted = world["school_c"], world["hub_a"]
+    await world.owner.execute(
+        "DELETE FROM approval_acceptances WHERE school_id = $1 AND approver_id = $2", *accepted
+    )
+    try:
+        assert await promoted() == ("waiting", 0)
+    finally:
+        await world.owner.execute(
+            "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2)", *accepted
+        )
+    assert await promoted() == ("requested", 5)
+
+
 async def test_a_cancelled_slot_cancels_its_bookings(world: World, db: Database) -> None:
     booking = await world.booking(state="confirmed")
     await world.owner.execute("UPDATE slots SET state = 'cancelled' WHERE id = $1", booking["slot_id"])
