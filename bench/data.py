@@ -48,6 +48,7 @@ async def make(owner: asyncpg.Connection) -> Made:
         hub,
     )
     await _employer(owner, employer, site, offer)
+    await _approve(owner, hub, employer, site)
     await _pupils(owner)
     await _bookings(owner, school, employer, site, offer)
     await owner.execute("ANALYZE")
@@ -88,6 +89,22 @@ async def _employer(owner: asyncpg.Connection, employer: UUID, site: UUID, offer
     await owner.execute(
         "INSERT INTO sittings (id, slot_id, employer_id, no, starts_at, ends_at)"
         " SELECT gen_random_uuid(), id, employer_id, 1, starts_at, ends_at FROM slots"
+    )
+
+
+async def _approve(owner: asyncpg.Connection, hub: UUID, employer: UUID, site: UUID) -> None:
+    """Each confirmation asks whether the site is approved, by somebody on whom the school relies."""
+    await owner.execute(
+        "INSERT INTO approvals (id, approver_id, employer_id, site_id, kind, activity_band, approved_on, expires_on)"
+        " VALUES (gen_random_uuid(), $1, $2, $3, 'workplace_tour', 'low', '2024-01-01', '2035-01-01')",
+        hub,
+        employer,
+        site,
+    )
+    await owner.execute(
+        "INSERT INTO approval_acceptances (school_id, approver_id)"
+        " SELECT id, $1 FROM organisations WHERE kind = 'school'",
+        hub,
     )
 
 
