@@ -111,9 +111,7 @@ async def test_conflicting_reports_are_both_kept_and_the_school_decides(world: W
         assert (shown["disputed"], shown["resolution"]) == (False, "located")
 
 
-@pytest.mark.parametrize(
-    ("decision", "minutes"), [("present", 120), ("no_show", None), ("excused", None)]
-)
+@pytest.mark.parametrize(("decision", "minutes"), [("present", 120), ("no_show", None), ("excused", None)])
 async def test_a_pupil_whom_the_school_has_in_school_and_the_employer_as_present_is_in_dispute(
     world: World, decision: str, minutes: int | None
 ) -> None:
