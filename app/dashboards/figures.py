@@ -19,6 +19,7 @@ from app.core.db import Row
 from app.dashboards.suppression import Sums
 from app.rules import coverage
 from app.rules.coverage import Cell, Figure, FigureState
+from app.rules.entitlement import DEFAULT_POLICY, Policy
 from app.rules.words import NC_YEARS, CoverageBand, ExperienceKind, KeyStage, key_stage
 
 DAY_MINUTES = 300  # five hours: what minutes are rounded to for hubs
@@ -130,7 +131,7 @@ class Figures:
 class Table:
     """Everything a caller may count on one date: schools, groups, and by-kind counts where they were asked for.
 
-    `known` is the moment of knowledge that was asked for; None is all that is known.
+    `known` is the moment of knowledge that was asked for; None is all that is known. `policy` has the marks to reach.
     """
 
     schools: Mapping[UUID, School]
@@ -139,15 +140,17 @@ class Table:
     hidden: frozenset[str]
     rounds: bool
     known: datetime | None = None
+    policy: Policy = DEFAULT_POLICY
     # Figures of lines worked out before; a table made from this one by `replace` begins with none.
     shown: "dict[tuple[str, ...], Figures]" = field(default_factory=dict, init=False, compare=False)
 
 
 def table_of(
-    schools: Mapping[UUID, School], cells: Sequence[Row], *, rounds: bool, known: datetime | None
-) -> Table:
+    schools: Mapping[UUID, School], cells: Sequence[Row], *, rounds: bool, known: datetime | None,
+    policy: Policy = DEFAULT_POLICY
+) -> Table:  # fmt: skip
     """The table of these rows: the one made of them before, if the very same are asked of again."""
-    made = tuple(schools.values()), tuple(cells), rounds, known
+    made = tuple(schools.values()), tuple(cells), rounds, known, policy
     remembered = len(cells) <= _LARGEST_KEPT and all(isinstance(row, Hashable) for row in cells[:1])
     return _table(*made) if remembered else _table.__wrapped__(*made)
 
@@ -158,11 +161,12 @@ def _table(
     cells: tuple[Row, ...],
     rounds: bool,  # noqa: FBT001  (a remembered call takes its arguments in order)
     known: datetime | None,
+    policy: Policy,
 ) -> Table:
     found = {one.id: one for one in schools}
     groups = [group_of(row) for row in cells]
     held = hidden(groups, found) if rounds else frozenset()
-    return Table(found, by_school(groups), {}, held, rounds, known)
+    return Table(found, by_school(groups), {}, held, rounds, known, policy)
 
 
 def school_of(row: Row) -> School:

@@ -3,26 +3,35 @@
 Who is shown rounded figures is always read whole: what is withheld depends on it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from app.bookings.facts import cover_rules
 from app.core.clock import school_day
 from app.core.db import Door
 from app.core.errors import invalid
-from app.dashboards import figures, market, sql
+from app.dashboards import figures, market, service, sql
 from app.dashboards.figures import School
 from app.dashboards.market import Capacity, Counted, Lacking, Market, Varied
 from app.dashboards.service import Period, rounds
-from app.rules.entitlement import policy_on
+from app.ledger.policies import policy_of
+from app.rules.entitlement import DEFAULT_POLICY, Policy
 from app.rules.offering import year_mask
 from app.rules.school_calendar import academic_year, first_day, last_day, london_midnight
-from app.rules.statutes import COVER_RULES, in_force
-from app.rules.words import EntitlementBand, ExperienceKind
+from app.rules.statutes import COVER_RULES, CoverRule
+from app.rules.words import ExperienceKind
 
-Schools = Mapping[UUID, School]
+
+class Schools(dict[UUID, School]):
+    """The schools counted, and the law by which they are: the entitlement of the day, and the rules of cover."""
+
+    policy: Policy = DEFAULT_POLICY
+    cover: tuple[CoverRule, ...] = COVER_RULES
+
+
 _EVERY_YEAR: Final = (1 << 16) - 1
 _NO_CAP: Final = 24 * 60
 
@@ -30,19 +39,22 @@ _NO_CAP: Final = 24 * 60
 async def basis(tx: Door, asked: Period) -> Schools:
     """The schools counted. One statement."""
     rows = await sql.basis(tx, asked.on, asked.known)
-    return {one.id: one for one in map(figures.school_of, rows)}
+    found = Schools((one.id, one) for one in map(figures.school_of, rows))
+    found.policy = policy_of(sql.laws(rows, "entitlement"), asked.on)
+    found.cover = cover_rules(sql.laws(rows, "cover"))
+    return found
 
 
 async def shortfall(
     tx: Door, asked: Period, schools: Schools, only: Sequence[UUID] | None
 ) -> Counted[Lacking]:
     """What pupils lack of the mark of their band, in all years so far. One statement."""
-    bands = {rule.band: rule.minutes for rule in policy_on(asked.on).bands}
+    marks = service.marks(schools.policy)
     rows = await sql.shortfall(
         tx,
         None if rounds(tx.caller) else only,
         {"day": asked.on, "year": asked.year, "known": asked.known},
-        {"activity": bands[EntitlementBand.YEARS_7_9], "placement": bands[EntitlementBand.YEARS_10_11]},
+        {"activity": marks["activity"], "placement": marks["placement"]},
     )
     return market.counted(rows, schools, market.lacking_of, rounds=rounds(tx.caller), known=asked.known)
 
@@ -70,7 +82,7 @@ async def supply(
 ) -> Supply:
     """Shortfall and open capacity. Two statements; one of any day but today."""
     found = await shortfall(tx, asked, schools, only)
-    return Supply(found, await capacity(tx, asked, found, until))
+    return Supply(found, await capacity(tx, asked, found, schools, until))
 
 
 def is_present(tx: Door, asked: Period) -> bool:
@@ -78,12 +90,14 @@ def is_present(tx: Door, asked: Period) -> bool:
     return asked.known is None and asked.on == school_day(tx.caller.now)
 
 
-async def capacity(tx: Door, asked: Period, found: Counted[Lacking], until: date | None) -> Capacity | None:
+async def capacity(
+    tx: Door, asked: Period, found: Counted[Lacking], schools: Schools, until: date | None
+) -> Capacity | None:
     """What is open to the schools of these pupils until a day; None of any day but today. One statement."""
     if not is_present(tx, asked):
         return None
     masks = market.masks_of(found.table)
-    rows = await sql.open_to(tx, masks, _open_asked(tx, until), by_employer=False)
+    rows = await sql.open_to(tx, masks, _open_asked(tx, schools, until), by_employer=False)
     return market.capacity_of(rows, list(masks))
 
 
@@ -97,7 +111,7 @@ async def employers(
     rows = []
     if is_present(tx, asked):
         masks = dict.fromkeys(wanted, _EVERY_YEAR)
-        rows = list(await sql.open_to(tx, masks, _open_asked(tx, until), by_employer=True))
+        rows = list(await sql.open_to(tx, masks, _open_asked(tx, schools, until), by_employer=True))
     dealings = [
         market.dealing_of(row) for row in await sql.dealings(tx, wanted, since, asked.on, asked.known)
     ]
@@ -114,20 +128,22 @@ async def employers(
     )
 
 
-def _open_asked(tx: Door, until: date | None) -> dict[str, Any]:
-    """What decides whether a slot is open to a school: the law and the policy of today."""
+def _open_asked(tx: Door, schools: Schools, until: date | None) -> dict[str, Any]:
+    """What decides whether a slot is open to a school: the law of its last day, and the policy of today."""
     today = school_day(tx.caller.now)
     latest = last_day(academic_year(today))
     if until is not None and not today <= until <= latest:
         raise invalid(
             "/until", "out_of_range", f"A day from {today} to {latest}, the end of the academic year."
         )
-    rules = [one for one in COVER_RULES if in_force(one.valid_from, one.valid_until, today)]
+    rules = schools.cover
     return {
         "until": london_midnight((until or latest) + timedelta(days=1)),
         "lawful": year_mask(ExperienceKind.PLACEMENT, ()),
-        "cap": policy_on(today).daily_cap or _NO_CAP,
+        "cap": schools.policy.daily_cap or _NO_CAP,
         "kinds": [one.kind.value for one in rules],
         "liabilities": [one.liability.value for one in rules],
         "pounds": [one.minimum_pounds for one in rules],
+        "begins": [one.valid_from for one in rules],
+        "ends": [one.valid_until for one in rules],
     }

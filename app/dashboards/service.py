@@ -13,7 +13,8 @@ from app.core.db import Door, Writer
 from app.core.errors import invalid
 from app.dashboards import figures, gaps, sql
 from app.dashboards.figures import Table
-from app.rules.entitlement import Policy, policy_on
+from app.ledger.policies import policy_in_force, policy_of
+from app.rules.entitlement import Policy
 from app.rules.school_calendar import academic_year, last_day
 from app.rules.words import EntitlementBand
 
@@ -78,19 +79,19 @@ async def table(
     tx: Door, asked: Period, schools: Sequence[UUID] | None = None, *, known: Table | None = None
 ) -> Table:
     """The counts of these schools (None: all that the caller may count), in two statements; one if `known` has
-    the schools already.
+    the schools already (and the policy of the day: it is of the same).
 
     Where figures are rounded all schools are always read: what is withheld depends on the whole.
     """
     on_whole = rounds(tx.caller)
-    found = known.schools if known else {
-        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on, asked.known))
-    }  # fmt: skip
+    rows = [] if known else await sql.basis(tx, asked.on, asked.known)
+    found = known.schools if known else {one.id: one for one in map(figures.school_of, rows)}
+    policy = known.policy if known else policy_of(sql.laws(rows, "entitlement"), asked.on)
     cells = await sql.cells(
-        tx, None if on_whole else schools, asked.on, asked.year, marks(asked.on), year_only=asked.year_only,
+        tx, None if on_whole else schools, asked.on, asked.year, marks(policy), year_only=asked.year_only,
         known=asked.known,
     )  # fmt: skip
-    return figures.table_of(found, cells, rounds=on_whole, known=asked.known)
+    return figures.table_of(found, cells, rounds=on_whole, known=asked.known, policy=policy)
 
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:
@@ -107,7 +108,7 @@ async def by_characteristic(
     `counts` is the table of the same period and schools. Where figures are rounded all schools are always read.
     """
     rows = await sql.traits(
-        tx, None if counts.rounds else schools, asked.on, asked.year, marks(asked.on),
+        tx, None if counts.rounds else schools, asked.on, asked.year, marks(counts.policy),
         year_only=asked.year_only, known=asked.known,
     )  # fmt: skip
     # What is withheld takes a while of a large hub, and others are waiting.
@@ -119,12 +120,12 @@ async def keep(tx: Writer, school_id: UUID) -> bool:
     is at it.
     """
     today = school_day(tx.caller.now)
-    return await sql.keep(tx, school_id, today, academic_year(today), marks(today))
+    policy = await policy_in_force(tx, today)
+    return await sql.keep(tx, school_id, today, academic_year(today), marks(policy))
 
 
-def marks(day: date) -> dict[str, int]:
-    """The marks to reach, in minutes, of the entitlement in force on a day, in the order in which they are kept."""
-    policy = policy_on(day)
+def marks(policy: Policy) -> dict[str, int]:
+    """The marks to reach, in minutes, of an entitlement, in the order in which they are kept."""
     return {
         "activity": _mark(policy, EntitlementBand.YEARS_7_9),
         "placement": _mark(policy, EntitlementBand.YEARS_10_11),

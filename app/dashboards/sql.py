@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     cast,
     column,
     func,
@@ -26,12 +27,32 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from app.core.db import Door, Row, Writer
+from app.ledger.tables import dated_policies
 from app.organisations.tables import memberships, organisations
 from app.programmes.tables import programme_schools, programmes, strands
 
 _IDS = ARRAY(Uuid(as_uuid=True))
 _MOMENT = TIMESTAMP(timezone=True)
 
+# The law by which is counted comes with the first row, so that it is no statement more.
+_LAWS = (
+    select(
+        func.jsonb_agg(
+            func.jsonb_build_object(
+                "topic", dated_policies.c.topic, "starts_on", dated_policies.c.starts_on,
+                "ends_on", dated_policies.c.ends_on, "body", dated_policies.c.body,
+            )
+        )
+    )
+    .where(
+        dated_policies.c.topic == any_(cast(["entitlement", "cover"], ARRAY(Text))),
+        or_(
+            cast(bindparam("known"), _MOMENT).is_(None),
+            dated_policies.c.recorded_at <= cast(bindparam("known"), _MOMENT),
+        ),
+    )
+    .scalar_subquery()
+)  # fmt: skip
 _BASIS = select(
     func.app.coverage_basis(bindparam("day"), cast(bindparam("known"), _MOMENT)).table_valued(
         "school_id",
@@ -42,7 +63,8 @@ _BASIS = select(
         "last_sync_at",
         "field_groups",
         "attendance_overdue",
-    )
+    ),
+    case((func.row_number().over() == 1, _LAWS)).label("laws"),
 )
 _CELLS = select(
     func.app.coverage_cells(
@@ -91,9 +113,16 @@ _KEEP = select(
 async def basis(tx: Door, day: date, known: datetime | None = None) -> Sequence[Row]:
     """Every school whose figures the caller may see on a day, by name, with its hub and what its data stand on.
 
-    Memberships are those known at `known` (None: now); what a school's data stood on then is not kept, and null.
+    Memberships are those known at `known` (None: now); what a school's data stood on then is not kept, and null. The
+    first row carries the dated policies known then: see `laws`.
     """
     return await tx.rows(_BASIS, {"day": day, "known": known})
+
+
+def laws(basis: Sequence[Row], topic: str) -> list[Row]:
+    """The dated policies about a topic (`entitlement`, `cover`) that came with a basis."""
+    found = next((row["laws"] for row in basis if row["laws"]), ())
+    return [one for one in found if one["topic"] == topic]
 
 
 async def cells(
@@ -339,7 +368,7 @@ async def traits(
 
 # --- shortfall and capacity, employers, variety -------------------------------------------------------
 
-_TEXTS, _BIGS, _INTS = ARRAY(Text), ARRAY(BigInteger), ARRAY(Integer)
+_TEXTS, _BIGS, _INTS, _DAYS = ARRAY(Text), ARRAY(BigInteger), ARRAY(Integer), ARRAY(Date)
 
 _SHORTFALL = select(
     func.app.market_shortfall(
@@ -363,6 +392,8 @@ _OPEN = select(
         cast(bindparam("kinds"), _TEXTS),
         cast(bindparam("liabilities"), _TEXTS),
         cast(bindparam("pounds"), _BIGS),
+        cast(bindparam("begins"), _DAYS),
+        cast(bindparam("ends"), _DAYS),
         bindparam("by_employer"),
     ).table_valued(
         "employer_id", "placement", "year_mask", "schools", "slots", "places", "minutes", "here_minutes"

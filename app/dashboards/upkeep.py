@@ -7,6 +7,7 @@ from app.core.clock import school_day
 from app.core.db import Database, system
 from app.core.errors import Conflict
 from app.dashboards import service, sql
+from app.ledger.policies import policy_in_force
 
 REST_SECONDS: Final = 3
 """A school in a rush is kept no more often than this; in between it is counted at each question."""
@@ -22,7 +23,8 @@ async def keep_figures(db: Database) -> int:
     """
     async with db.write(system()) as tx:
         today = school_day(tx.caller.now)
-        found = await sql.schools_to_keep(tx, today, service.marks(today), rest=REST_SECONDS, most=AT_ONCE)
+        marks = service.marks(await policy_in_force(tx, today))
+        found = await sql.schools_to_keep(tx, today, marks, rest=REST_SECONDS, most=AT_ONCE)
     kept = 0
     for school in found:
         with suppress(Conflict):  # somebody else wrote the same at the same time

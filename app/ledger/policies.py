@@ -1,31 +1,40 @@
-"""The entitlement policy in force: dated data if there is any, else the default of `rules.entitlement`."""
+"""The entitlement policy in force: dated data from the day they begin, until then the default of `rules.entitlement`."""
 
+from collections.abc import Iterable
 from datetime import date
 from fractions import Fraction
 
 from app.core.db import Door, Row
 from app.ledger import sql
-from app.rules.entitlement import POLICIES, BandRule, Policy, policy_on
+from app.rules.entitlement import BandRule, Policy, policies_with, policy_on
 from app.rules.words import EntitlementBand, ExperienceKind
 
 
 async def policy_in_force(tx: Door, day: date) -> Policy:
     """The policy of a day. One statement."""
-    kept = [_policy(row) for row in await sql.policies(tx)]
-    return policy_on(day, kept or POLICIES)
+    return policy_of(await sql.policies(tx), day)
+
+
+def policy_of(rows: Iterable[Row], day: date) -> Policy:
+    """The policy of a day, given the rows of dated data about the entitlement; dates may be as JSON has them."""
+    return policy_on(day, policies_with(map(_policy, rows)))
 
 
 def _policy(row: Row) -> Policy:
     body = row["body"]
     return Policy(
         code=body["code"],
-        valid_from=row["starts_on"],
-        valid_until=row["ends_on"],
+        valid_from=_day(row["starts_on"]) or date.min,
+        valid_until=_day(row["ends_on"]),
         bands=tuple(_band(one) for one in body["bands"]),
         total_minutes=body["total_minutes"],
         day_minutes=body["day_minutes"],
         daily_cap=body["daily_cap"],
     )
+
+
+def _day(value: date | str | None) -> date | None:
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _band(body: Row) -> BandRule:

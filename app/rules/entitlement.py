@@ -120,6 +120,14 @@ def policy_on(day: date, policies: Sequence[Policy] = POLICIES) -> Policy:
     return begun[-1] if begun else oldest_first[0]
 
 
+def policies_with(kept: Iterable[Policy]) -> tuple[Policy, ...]:
+    """Ours and those kept as data: ours end where the data begin."""
+    kept = tuple(kept)
+    begins = min((policy.valid_from for policy in kept), default=None)
+    ours = (policy for policy in POLICIES if begins is None or policy.valid_from < begins)
+    return (*ours, *kept)
+
+
 def progress(entries: Iterable[Entry], policy: Policy, *, date_of_birth: date | None = None) -> Progress:
     """How far these entries carry a pupil. `X` is banded by `date_of_birth`, and only to the total without
     it.

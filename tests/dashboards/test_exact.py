@@ -21,6 +21,7 @@ from app.core.caller import Caller
 from app.core.clock import school_day, wall_now
 from app.core.db import Database
 from app.dashboards import service, sql, upkeep
+from app.rules.entitlement import DEFAULT_POLICY
 from app.rules.school_calendar import academic_year
 from tests.dashboards import recount
 from tests.dashboards.recount import State
@@ -186,7 +187,9 @@ class History:
             for only in (False, True):
                 found = recount.pupils(state, ledger, {self.world[who]}, day, year, only=only)
                 async with self.db.read(self._caller(who)) as tx:
-                    cells = await sql.cells(tx, None, day, year, service.marks(day), year_only=only)
+                    cells = await sql.cells(
+                        tx, None, day, year, service.marks(DEFAULT_POLICY), year_only=only
+                    )
                 assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (who, only)
 
     async def known(self) -> None:
@@ -200,7 +203,13 @@ class History:
             )
             async with self.db.read(self._caller("hub_a")) as tx:
                 cells = await sql.cells(
-                    tx, None, on, academic_year(on), service.marks(on), year_only=False, known=before.moment
+                    tx,
+                    None,
+                    on,
+                    academic_year(on),
+                    service.marks(DEFAULT_POLICY),
+                    year_only=False,
+                    known=before.moment,
                 )
             assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (
                 on,
@@ -214,7 +223,9 @@ class History:
         hub = recount.schools_of(state, self.world["hub_a"], "hub", day)
         found = recount.pupils(state, ledger, hub, day, counted, only=only, known=known)
         async with self.db.read(self._caller("hub_a")) as tx:
-            cells = await sql.cells(tx, None, day, counted, service.marks(day), year_only=only, known=known)
+            cells = await sql.cells(
+                tx, None, day, counted, service.marks(DEFAULT_POLICY), year_only=only, known=known
+            )
             kinds = await sql.kinds(tx, None, day, counted, year_only=only, known=known)
         assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (day, year, known)
         got = {(row["school_id"], row["kind"]): tuple(row)[2:] for row in kinds}

@@ -18,6 +18,7 @@ from app.core.ids import new_id
 from app.dashboards import service, sql, upkeep
 from app.ledger import service as ledger
 from app.ledger.service import Credit
+from app.rules.entitlement import DEFAULT_POLICY
 from app.rules.school_calendar import academic_year, london_midnight
 from app.rules.words import ExperienceKind, Mode
 from app.running import rebuild
@@ -54,7 +55,9 @@ def caller(world: World, who: str = "school_a") -> Caller:
 
 async def cells(db: Database, world: World, who: str = "school_a", day: date = TODAY) -> Any:
     async with db.read(caller(world, who)) as tx:
-        rows = await sql.cells(tx, None, day, academic_year(day), service.marks(day), year_only=False)
+        rows = await sql.cells(
+            tx, None, day, academic_year(day), service.marks(DEFAULT_POLICY), year_only=False
+        )
     return sorted((tuple(row) for row in rows), key=str)
 
 
@@ -74,7 +77,7 @@ async def credit(db: Database, world: World, pupil: UUID, how_much: int = 60, wh
 
 
 async def kept_is_used(world: World, who: str = "school_a") -> bool:
-    asked = world[who], TODAY, YEAR, list(service.marks(TODAY).values())
+    asked = world[who], TODAY, YEAR, list(service.marks(DEFAULT_POLICY).values())
     return bool(
         await world.owner.fetchval("SELECT app.kept_of(ARRAY[$1::uuid], $2, $3, false, NULL, $4)", *asked)
     )
@@ -117,7 +120,7 @@ async def test_no_pupil_balance_or_entry_is_read_for_a_question_of_today(
     try:
         async with app.transaction():
             await app.execute("SELECT app.enter($1, NULL, NULL)", world.clients["school_a"])
-            asked = TODAY, YEAR, *service.marks(TODAY).values()
+            asked = TODAY, YEAR, *service.marks(DEFAULT_POLICY).values()
             cells = await app.fetch(
                 "SELECT * FROM app.coverage_cells(NULL, $1, $2, false, NULL, $3, $4, $5, $6)", *asked
             )
@@ -142,10 +145,10 @@ async def test_a_reader_that_began_before_a_credit_goes_on_seeing_what_was(
     pupil = await world.pupil("school_a")
     await upkeep.keep_figures(worker)
     async with db.read(caller(world)) as tx:
-        first = await sql.cells(tx, None, TODAY, YEAR, service.marks(TODAY), year_only=False)
+        first = await sql.cells(tx, None, TODAY, YEAR, service.marks(DEFAULT_POLICY), year_only=False)
         await credit(db, world, pupil)
         await upkeep.keep_figures(worker)
-        again = await sql.cells(tx, None, TODAY, YEAR, service.marks(TODAY), year_only=False)
+        again = await sql.cells(tx, None, TODAY, YEAR, service.marks(DEFAULT_POLICY), year_only=False)
     assert [tuple(row) for row in first] == [tuple(row) for row in again]
 
 

@@ -1,0 +1,117 @@
+-- Figures are reckoned by the law of the day that is kept as dated data: what is open to schools by the rules of cover in
+-- force on a slot's last day (the function with rules of today only stays, for the release before), and the cap on a day
+-- of a past moment by a policy that had begun.
+
+-- Open slots ahead that some of these schools could ask for now: in time, with places left, shown to the school, of an
+-- employer not suspended for it, covered, on a site approved for the kind and band by someone the school relies on.
+-- p_masks has the year groups of each school as bits; a slot counts for those that it admits and that the kind is
+-- lawful for (p_lawful: those of a placement). Slots of the same kind are one row: the schools they are open to (as
+-- positions in p_schools), the year groups, and sums. A place has the minutes that count: p_cap on a day, in person first.
+-- Cover rules come as p_kinds, p_liabilities and p_pounds, each in force from p_begins until (and without) p_ends; of a
+-- kind the one that began last before the slot's last day, as rules/statutes. By employer only if p_by_employer.
+CREATE FUNCTION app.market_open(
+  p_schools uuid[], p_masks integer[], p_until timestamptz, p_lawful integer, p_cap integer, p_kinds text[],
+  p_liabilities text[], p_pounds bigint[], p_begins date[], p_ends date[], p_by_employer boolean)
+RETURNS TABLE (employer_id uuid, placement boolean, year_mask integer, schools integer[], slots integer, places bigint,
+               minutes bigint, here_minutes bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_now timestamptz := app.domain_now(); v_today date := app.today(); v_suspended uuid[];
+BEGIN
+  SELECT coalesce(array_agg(DISTINCT s.employer_id), '{}') INTO v_suspended FROM suspensions s WHERE s.lifted_at IS NULL;
+  RETURN QUERY
+  WITH counted AS MATERIALIZED (SELECT c.school_id, c.hub_id FROM app.schools_counted(v_today) c),
+  asked AS MATERIALIZED (
+    SELECT a.no::integer AS no, a.school_id, a.mask,
+           ARRAY[a.school_id, c.hub_id] || ARRAY(SELECT g.programme_id FROM programme_schools g
+                                                  WHERE g.school_id = a.school_id AND g.state <> 'left') AS audiences,
+           a.school_id || ARRAY(SELECT x.approver_id FROM approval_acceptances x WHERE x.school_id = a.school_id) AS relied_on
+      FROM unnest(p_schools, p_masks) WITH ORDINALITY a (school_id, mask, no) JOIN counted c ON c.school_id = a.school_id
+  ),
+  ahead AS MATERIALIZED (
+    SELECT o.slot_id, o.offer_id, o.employer_id, o.site_id, o.restricted, o.kind, o.activity_band, o.places_left,
+           o.year_mask & CASE o.kind WHEN 'placement' THEN p_lawful ELSE -1 END AS year_mask,
+           (o.starts_at AT TIME ZONE 'Europe/London')::date AS first_on,
+           (o.ends_at AT TIME ZONE 'Europe/London')::date AS last_on,
+           o.mode <> 'virtual' AND o.kind NOT IN ('virtual_experience', 'school_based_encounter') AS on_site
+      FROM open_slots o
+     WHERE o.starts_at > v_now AND o.starts_at < p_until AND o.book_by > v_now AND o.places_left > 0
+       AND o.year_mask & (SELECT coalesce(bit_or(a.mask), 0) FROM asked a) <> 0
+  ),
+  approved AS (
+    SELECT a.slot_id, array_agg(DISTINCT p.approver_id ORDER BY p.approver_id) AS approvers
+      FROM ahead a JOIN approvals p ON p.site_id = a.site_id AND p.kind = a.kind AND p.activity_band = a.activity_band
+       AND p.state = 'approved' AND p.approved_on <= a.first_on AND p.expires_on >= a.last_on
+     WHERE a.on_site GROUP BY a.slot_id
+  ),
+  ruled AS MATERIALIZED (
+    SELECT DISTINCT ON (d.kind, d.last_on) d.kind, d.last_on, r.liability, r.pounds
+      FROM (SELECT DISTINCT a.kind, a.last_on FROM ahead a WHERE a.on_site) d
+      JOIN unnest(p_kinds, p_liabilities, p_pounds, p_begins, p_ends) r (kind, liability, pounds, begins, ends)
+        ON r.kind = d.kind AND r.begins <= d.last_on AND (r.ends IS NULL OR d.last_on < r.ends)
+     ORDER BY d.kind, d.last_on, r.begins DESC
+  ),
+  covered AS (
+    SELECT a.slot_id FROM ahead a
+      LEFT JOIN ruled r ON r.kind = a.kind AND r.last_on = a.last_on AND a.on_site
+     WHERE r.kind IS NULL OR EXISTS (
+       SELECT 1 FROM covers c
+        WHERE c.employer_id = a.employer_id AND (c.site_id IS NULL OR c.site_id = a.site_id) AND c.withdrawn_at IS NULL
+          AND c.liability = r.liability
+          AND CASE c.kind WHEN 'taken_out_for_this_booking' THEN true
+                          WHEN 'policy' THEN c.starts_on <= a.first_on AND c.expires_on >= a.last_on
+                                             AND c.limit_pence / 100 >= r.pounds
+                          ELSE c.attested_on <= a.last_on END)
+  ),
+  lasting AS (
+    SELECT d.slot_id, sum(least(d.here + d.there, p_cap)) AS minutes, sum(least(d.here, p_cap)) AS here
+      FROM (SELECT t.slot_id, sum(CASE WHEN t.virtual THEN 0 ELSE x.minutes END) AS here,
+                   sum(CASE WHEN t.virtual THEN x.minutes ELSE 0 END) AS there
+              FROM ahead a JOIN sittings t ON t.slot_id = a.slot_id
+             CROSS JOIN LATERAL (SELECT floor(extract(epoch FROM t.ends_at - t.starts_at) / 60) - t.break_minutes AS minutes) x
+             GROUP BY t.slot_id, (t.starts_at AT TIME ZONE 'Europe/London')::date) d
+     GROUP BY d.slot_id
+  ),
+  alike AS MATERIALIZED (
+    SELECT CASE WHEN p_by_employer THEN a.employer_id END AS employer_id, a.kind = 'placement' AS placement, a.year_mask,
+           CASE WHEN a.restricted THEN a.offer_id END AS offer_id,
+           CASE WHEN a.employer_id = ANY (v_suspended) THEN a.employer_id END AS suspended, p.approvers,
+           count(*) AS slots, sum(a.places_left) AS places, sum(a.places_left * l.minutes) AS minutes,
+           sum(a.places_left * l.here) AS here
+      FROM ahead a JOIN covered c ON c.slot_id = a.slot_id JOIN lasting l ON l.slot_id = a.slot_id
+      LEFT JOIN approved p ON p.slot_id = a.slot_id
+     WHERE NOT a.on_site OR p.slot_id IS NOT NULL
+     GROUP BY 1, 2, 3, 4, 5, 6
+  ),
+  shown AS (
+    SELECT k.*, ARRAY(
+             SELECT s.no FROM asked s
+              WHERE s.mask & k.year_mask <> 0
+                AND (k.offer_id IS NULL OR EXISTS (SELECT 1 FROM offer_audiences x
+                                                    WHERE x.offer_id = k.offer_id AND x.audience_id = ANY (s.audiences)))
+                AND (k.suspended IS NULL OR NOT app.is_suspended(k.suspended, s.school_id))
+                AND (k.approvers IS NULL OR k.approvers && s.relied_on)
+              ORDER BY s.no) AS schools
+      FROM alike k
+  )
+  SELECT h.employer_id, h.placement, h.year_mask, h.schools, sum(h.slots)::integer, sum(h.places)::bigint,
+         sum(h.minutes)::bigint, sum(h.here)::bigint
+    FROM shown h WHERE cardinality(h.schools) > 0 GROUP BY 1, 2, 3, 4;
+END $$;
+
+-- The cap on a calendar day's minutes of the entitlement in force (NULL: none), as ledger/policies and rules/entitlement:
+-- what the release brings is in force from September 2025 until the data begin.
+CREATE OR REPLACE FUNCTION app.daily_cap(p_on date, p_known timestamptz) RETURNS integer
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_body jsonb;
+BEGIN
+  SELECT d.body INTO v_body FROM dated_policies d
+   WHERE d.topic = 'entitlement' AND (p_known IS NULL OR d.recorded_at <= p_known)
+     AND d.starts_on <= greatest(p_on, DATE '2025-09-01')
+   ORDER BY d.starts_on <= p_on DESC, CASE WHEN d.starts_on <= p_on THEN p_on - d.starts_on ELSE d.starts_on - p_on END
+   LIMIT 1;
+  IF NOT FOUND THEN RETURN 300; END IF;
+  RETURN (v_body->>'daily_cap')::integer;
+END $$;
+
+REVOKE ALL ON FUNCTION app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], date[], date[], boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], date[], date[], boolean) TO tendays_app;
