@@ -18,11 +18,15 @@ from app.rules.coverage import FigureState
 from app.rules.words import KeyStage
 
 
-@strawberry.enum(description="Why a figure is not known of the moment that was asked of.")
+@strawberry.enum(
+    description="Why a figure is not known. ONLY_NOW: it is known of now, and not of the moment that was asked of. NO_DATA: "
+    "the school has sent no pupils, and what is open to pupils follows from their year groups."
+)
 class NotKnown(StrEnum):
     """A reason for null."""
 
     ONLY_NOW = "only_now"
+    NO_DATA = "no_data"
 
 
 @strawberry.type(
@@ -128,15 +132,17 @@ class CapacityLine(PupilLine):
         """Its figures."""
         return Shortfall(shown=self.lacks)
 
-    @answers("What is open to them; null of any moment but now, with the reason.")
+    @answers("What is open to them; null of any moment but now, and without data, with the reason.")
     def open(self) -> OpenCapacity | None:
         """Its figures."""
         return None if self.room is None else OpenCapacity(room=self.room)
 
-    @answers("Why `open` is null: what was open on a day gone by is not kept.")
+    @answers("Why `open` is null: what was open on a day gone by is not kept, or there are no data.")
     def open_not_known(self) -> NotKnown | None:
         """A reason."""
-        return NotKnown.ONLY_NOW if self.room is None else None
+        if self.room is not None:
+            return None
+        return NotKnown.ONLY_NOW if self.found.capacity is None else NotKnown.NO_DATA
 
     @answers(
         "`fillingMinutes` in per cent of the missing minutes, both as shown: at most that part could be met, as a pupil who "
@@ -194,11 +200,13 @@ async def capacity(
 def _supply(found: Supply, line: Line, stage: KeyStage | None, period: Period) -> CapacityLine:
     judged = market.narrowed(line, stage) if line.cut in (None, figures.Cut.SCHOOL) else line
     groups = [group for group, _ in found.lacking.within(line, stage)]
+    lacks = market.shortfall(found.lacking, judged, stage)
+    shown = found.capacity if lacks.state is not FigureState.UNKNOWN else None
     return CapacityLine(
         line=line,
-        lacks=market.shortfall(found.lacking, judged, stage),
+        lacks=lacks,
         found=found,
         stage=stage,
         asked=period,
-        room=found.capacity.of(groups) if found.capacity else None,
+        room=shown.of(groups) if shown else None,
     )

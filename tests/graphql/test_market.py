@@ -99,6 +99,7 @@ async def test_by_school_the_key_stage_asked_for_is_the_only_one_counted(face: F
 async def test_a_school_without_data_is_unknown(face: Face) -> None:
     dogwood = lines((await face.data("hub_a", CAPACITY, {"by": "SCHOOL"}))["capacity"])["Dogwood"]
     assert dogwood["shortfall"]["state"] == "UNKNOWN"
+    assert (dogwood["open"], dogwood["openNotKnown"]) == (None, "NO_DATA")
     assert (dogwood["shortfall"]["minutes"], dogwood["coveredPercent"], dogwood["leftMinutes"]) == (
         None,
         None,
