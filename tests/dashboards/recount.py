@@ -19,18 +19,21 @@ Row = dict[str, Any]
 
 @dataclass
 class State:
-    """The rolls, the NC years and the memberships as they were at one moment."""
+    """The rolls, the NC years, the memberships and the characteristics as they were at one moment."""
 
     moment: datetime
     enrolments: list[Row]
     nc_years: dict[tuple[UUID, int], str]
     memberships: list[Row]
+    told: list[Row]
+    stands: set[tuple[UUID, str]]
 
 
 @dataclass
 class Pupil:
-    """One pupil counted, with what they had attained."""
+    """One pupil counted, with what they had attained. Credits that stand are as attended."""
 
+    enrolment: UUID
     school: UUID
     nc_year: str | None
     settled: str | None
@@ -41,6 +44,7 @@ class Pupil:
     bm5: int = 0
     bm6: int = 0
     kinds: dict[str, list[int]] = field(default_factory=dict)
+    credits: list[Row] = field(default_factory=list)
 
 
 async def state_of(owner: asyncpg.Connection) -> State:
@@ -51,11 +55,18 @@ async def state_of(owner: asyncpg.Connection) -> State:
     )
     years = await owner.fetch("SELECT enrolment_id, academic_year, nc_year FROM nc_years")
     members = await owner.fetch("SELECT member_id, parent_id, kind, starts_on, ends_on FROM memberships")
+    told = await owner.fetch(
+        "SELECT enrolment_id, field_group, value, valid_from AS starts_on, valid_to AS ends_on FROM characteristics"
+        " WHERE superseded_at IS NULL"
+    )
+    stands = await owner.fetch("SELECT school_id, unnest(field_groups) AS field_group FROM school_states")
     return State(
         moment,
         [dict(row) for row in rolls],
         {(row["enrolment_id"], row["academic_year"]): row["nc_year"] for row in years},
         [dict(row) for row in members],
+        [dict(row) for row in told],
+        {(row["school_id"], row["field_group"]) for row in stands},
     )
 
 
@@ -99,7 +110,7 @@ def pupils(
         if here and _runs(one, on):
             nc_year = state.nc_years.get((one["id"], year))
             settled = usual_nc_year(one["date_of_birth"], first_day(year)) if nc_year == "X" else nc_year
-            made = Pupil(one["school_id"], nc_year, settled)
+            made = Pupil(one["id"], one["school_id"], nc_year, settled)
             virtual = sum(
                 _add(made, each, entries[each["id"]], year, only=only)
                 for each in (one, *seconds[one["person_id"]])
@@ -141,6 +152,7 @@ def _add(made: Pupil, enrolment: Row, rows: list[Row], year: int, *, only: bool)
     for _, _, kind in by_kind:
         made.kinds[kind.value][1] += 1
     made.days += len(by_kind if only else {one.on for one in kept})
+    made.credits += [row for row in _credits(rows) if not only or row["academic_year"] == year]
     for row in _standing(rows):
         if not only or row["academic_year"] == year:
             made.bm5 += row["bm5"]
@@ -153,22 +165,87 @@ def _add(made: Pupil, enrolment: Row, rows: list[Row], year: int, *, only: bool)
     return virtual
 
 
+def _credits(rows: list[Row]) -> list[Row]:
+    """What nothing has reversed."""
+    undone = {row["reverses_id"] for row in rows}
+    return [row for row in rows if row["entry"] != "reversal" and row["id"] not in undone]
+
+
 def _standing(rows: list[Row]) -> list[Row]:
     """The first day of each encounter that nothing has reversed."""
-    undone = {row["reverses_id"] for row in rows}
     first: dict[UUID, Row] = {}
-    for row in sorted(rows, key=lambda row: row["on_date"]):
-        if row["entry"] != "reversal" and row["id"] not in undone:
-            first.setdefault(row["encounter_id"], row)
+    for row in sorted(_credits(rows), key=lambda row: row["on_date"]):
+        first.setdefault(row["encounter_id"], row)
     return list(first.values())
 
 
-def cells(found: Sequence[Pupil]) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    """By school, NC year and the year it is banded by: as `app.coverage_cells` answers."""
+def groups_of(found: Sequence[Pupil]) -> dict[tuple[Any, ...], list[Pupil]]:
+    """By school, NC year and the year it is banded by."""
     groups = defaultdict[tuple[Any, ...], list[Pupil]](list)
     for one in found:
         groups[one.school, one.nc_year, one.settled].append(one)
+    return groups
+
+
+def cells(found: Sequence[Pupil]) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """As `app.coverage_cells` answers."""
+    return {key: counts(group) for key, group in groups_of(found).items()}
+
+
+def traits(state: State, found: Sequence[Pupil], on: date) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """The same by characteristic, as `app.coverage_traits` answers: of schools that stand on it, told or not."""
+    told = {(row["enrolment_id"], row["field_group"]): row["value"] for row in state.told if _runs(row, on)}
+    groups = defaultdict[tuple[Any, ...], list[Pupil]](list)
+    for key, group in groups_of(found).items():
+        for one in group:
+            for school, field_group in state.stands:
+                if school == one.school and field_group not in {"identity", "enrolment"}:
+                    groups[*key, field_group, told.get((one.enrolment, field_group))].append(one)
     return {key: counts(group) for key, group in groups.items()}
+
+
+def shortfall(found: Sequence[Pupil]) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """As `app.market_shortfall` answers: pupils, those below, minutes, half days and whole days."""
+    return {key: _short([_missing(one) for one in group]) for key, group in groups_of(found).items()}
+
+
+def _missing(one: Pupil) -> int:
+    if one.settled in {"7", "8", "9"}:
+        return max(0, 1_500 - one.activity)
+    return max(0, 1_500 - one.placement) if one.settled in {"10", "11"} else 0
+
+
+def _short(missing: list[int]) -> tuple[int, ...]:
+    days = (sum(-(-each // length) for each in missing) for length in (150, 300))
+    return len(missing), sum(each > 0 for each in missing), sum(missing), *days
+
+
+def variety(found: Sequence[Pupil], sectors: dict[UUID, list[str]]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """As `app.market_variety` answers, where all employers are small; `sectors` of each."""
+    return {key: _varied(group, sectors) for key, group in groups_of(found).items()}
+
+
+def _varied(group: list[Pupil], sectors: dict[UUID, list[str]]) -> tuple[Any, ...]:
+    spreads: list[Any] = []
+    met = [{row["employer_id"] for row in one.credits if row["employer_id"]} for one in group]
+    for each in (
+        met,
+        [{sector for employer in one for sector in sectors[employer]} for one in met],
+        [{row["kind"] for row in one.credits} for one in group],
+    ):
+        sizes = [len(one) for one in each]
+        spreads += [
+            sum(sizes),
+            [*(sizes.count(number) for number in range(3)), sum(size > 2 for size in sizes)],
+        ]
+    rows = [row for one in group for row in one.credits]
+    known = sum(_minutes(row) for row in rows if row["employer_id"])
+    here = sum(row["in_person_minutes"] for row in rows)
+    return len(group), *spreads, sum(map(_minutes, rows)), here, known, known
+
+
+def _minutes(row: Row) -> int:
+    return int(row["in_person_minutes"] + row["virtual_minutes"])
 
 
 def counts(group: Sequence[Pupil]) -> tuple[int, ...]:

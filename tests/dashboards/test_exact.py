@@ -1,8 +1,8 @@
 """Random histories through the API, every figure of coverage counted again from the ledger, and the two compared.
 
-Encounters with and without bookings, corrections, pupils who move or are registered twice, NC years and memberships
-that change, and figures kept at random moments in between. What is asked is compared for those who see exact figures
-(a trust, a school) in the API, and for the hub before rounding; of today, of past days, as known at past moments; and
+Encounters with and without bookings, corrections, pupils who move or are registered twice, NC years, characteristics and
+memberships that change, and figures kept at random moments in between. What is asked is compared for those who see exact
+figures (a trust, a school) in the API, and for the hub before rounding; of today, of past days, as known at past moments; and
 what was answered for a past moment is answered again, byte for byte, when the history is over.
 """
 
@@ -23,6 +23,7 @@ from app.core.db import Database
 from app.dashboards import service, sql, upkeep
 from app.rules.entitlement import DEFAULT_POLICY
 from app.rules.school_calendar import academic_year
+from app.rules.words import ExperienceKind
 from tests.dashboards import recount
 from tests.dashboards.recount import State
 from tests.encounters.day import Visit, said, visit
@@ -162,13 +163,32 @@ class History:
             "memberships", member_id=row["member_id"], member_no=row["member_no"], parent_id=parent, kind=kind, starts_on=on
         )  # fmt: skip
 
+    async def told(self) -> None:
+        """What a school says of a pupil's needs or absence, from some day on; what it said before ends there."""
+        school, pupil = self.chance.choice(self.pupils)
+        group, values = self.chance.choice((("sen", "NKE"), ("behaviour", ("true", "false"))))
+        since = await self.today() - timedelta(days=self.chance.choice((0, 10, 100, 200)))
+        said = {"school_id": self.world[school], "enrolment_id": pupil, "field_group": group}
+        async with self.world.owner.transaction():
+            old = await self.world.owner.fetch(
+                "UPDATE characteristics SET superseded_at = now() WHERE enrolment_id = $1 AND field_group = $2"
+                " AND superseded_at IS NULL AND (valid_to IS NULL OR valid_to > $3) RETURNING value, valid_from",
+                pupil, group, since,
+            )  # fmt: skip
+            for row in old:
+                if row["valid_from"] < since:
+                    await self.world.insert("characteristics", **said, **row, valid_to=since)
+            await self.world.insert(
+                "characteristics", **said, value=self.chance.choice(values), valid_from=since
+            )
+
     async def keep(self) -> None:
         await upkeep.keep_figures(self.worker)
 
     async def step(self) -> None:
         acts = (
             (self.encounter, 20), (self.correction, 5), (self.nc_year, 3), (self.registered_twice, 1), (self.accepted, 1),
-            (self.moves, 2), (self.membership, 2), (self.keep, 3),
+            (self.moves, 2), (self.membership, 2), (self.told, 6), (self.keep, 3),
         )  # fmt: skip
         act = self.chance.choices([one for one, _ in acts], [weight for _, weight in acts])[0]
         if self.chance.random() < 0.5:
@@ -227,6 +247,7 @@ class History:
                 tx, None, day, counted, service.marks(DEFAULT_POLICY), year_only=only, known=known
             )
             kinds = await sql.kinds(tx, None, day, counted, year_only=only, known=known)
+        await self.agree_beside(state, found, (day, counted, known), only=only)
         assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (day, year, known)
         got = {(row["school_id"], row["kind"]): tuple(row)[2:] for row in kinds}
         assert {key: row for key, row in got.items() if any(row)} == recount.kinds(found), (day, year, known)
@@ -236,6 +257,25 @@ class History:
             for cut in ("SCHOOL", "YEAR_GROUP", "KEY_STAGE"):
                 shown = await self._shown(who, cut, on, year, known)
                 assert shown == recount.lines(found, cut), (who, cut, day, year, known)
+
+    async def agree_beside(
+        self, state: State, found: list[recount.Pupil], when: tuple[date, int, datetime | None], *, only: bool
+    ) -> None:
+        """The same pupils by characteristic, what they are short of, and how varied it was."""
+        day, year, known = when
+        asked: dict[str, Any] = {"day": day, "year": year, "known": known}
+        marks = service.marks(DEFAULT_POLICY)
+        async with self.db.read(self._caller("hub_a")) as tx:
+            traits = await sql.traits(tx, None, day, year, marks, year_only=only, known=known)
+            varied = await sql.variety(tx, None, {**asked, "year_only": only}, [*ExperienceKind])
+            short = await sql.shortfall(
+                tx, None, asked, {name: marks[name] for name in ("activity", "placement")}
+            )
+        assert {tuple(row)[:5]: tuple(row)[5:] for row in traits} == recount.traits(state, found, day), when
+        sectors = dict(await self.world.owner.fetch("SELECT id, sectors FROM employers"))
+        assert {tuple(row)[:3]: tuple(row)[3:] for row in varied} == recount.variety(found, sectors), when
+        if not only:
+            assert {tuple(row)[:3]: tuple(row)[3:] for row in short} == recount.shortfall(found), when
 
     def _caller(self, who: str) -> Caller:
         return Caller(self.world.clients[who], self.world[who], "hub", frozenset(), wall_now())
@@ -296,6 +336,12 @@ async def attended(history: History, visits: list[Visit]) -> None:
 
 
 async def test_every_figure_is_what_the_ledger_comes_to_through_a_random_history(history: History) -> None:
+    for school, groups in (("school_a", ["sen", "behaviour"]), ("school_c", ["sen"])):
+        await history.world.owner.execute(
+            "INSERT INTO school_states (school_id, field_groups) VALUES ($1, $2)",
+            history.world[school],
+            groups,
+        )
     for at in range(12):
         school = SCHOOLS[at % 3]
         history.pupils.append(
