@@ -2,8 +2,8 @@
 
 Encounters with and without bookings, corrections, pupils who move or are registered twice, NC years, characteristics and
 memberships that change, and figures kept at random moments in between. What is asked is compared for those who see exact
-figures (a trust, a school) in the API, and for the hub before rounding; of today, of past days, as known at past moments; and
-what was answered for a past moment is answered again, byte for byte, when the history is over.
+figures (a trust, a school) in the API, and for the hub before rounding; of today, of past days, as known at past moments;
+and what was answered for a past moment is answered again, byte for byte, when the history is over.
 """
 
 import random
@@ -247,25 +247,32 @@ class History:
                 tx, None, day, counted, service.marks(DEFAULT_POLICY), year_only=only, known=known
             )
             kinds = await sql.kinds(tx, None, day, counted, year_only=only, known=known)
-        await self.agree_beside(state, found, (day, counted, known), only=only)
+        await self.agree_beside("hub_a", state, found, (day, counted, known), only=only)
         assert {tuple(row)[:3]: tuple(row)[3:] for row in cells} == recount.cells(found), (day, year, known)
         got = {(row["school_id"], row["kind"]): tuple(row)[2:] for row in kinds}
         assert {key: row for key, row in got.items() if any(row)} == recount.kinds(found), (day, year, known)
         trust = recount.schools_of(state, self.world["trust"], "trust", day)
         for who, schools in (("trust", trust), ("school_a", {self.world["school_a"]})):
             found = recount.pupils(state, ledger, schools, day, counted, only=only, known=known)
+            await self.agree_beside(who, state, found, (day, counted, known), only=only)
             for cut in ("SCHOOL", "YEAR_GROUP", "KEY_STAGE"):
                 shown = await self._shown(who, cut, on, year, known)
                 assert shown == recount.lines(found, cut), (who, cut, day, year, known)
 
     async def agree_beside(
-        self, state: State, found: list[recount.Pupil], when: tuple[date, int, datetime | None], *, only: bool
+        self,
+        who: str,
+        state: State,
+        found: list[recount.Pupil],
+        when: tuple[date, int, datetime | None],
+        *,
+        only: bool,
     ) -> None:
         """The same pupils by characteristic, what they are short of, and how varied it was."""
         day, year, known = when
         asked: dict[str, Any] = {"day": day, "year": year, "known": known}
         marks = service.marks(DEFAULT_POLICY)
-        async with self.db.read(self._caller("hub_a")) as tx:
+        async with self.db.read(self._caller(who)) as tx:
             traits = await sql.traits(tx, None, day, year, marks, year_only=only, known=known)
             varied = await sql.variety(tx, None, {**asked, "year_only": only}, [*ExperienceKind])
             short = await sql.shortfall(
