@@ -415,10 +415,20 @@ _TO_CANCEL = text(
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("most", type_=BigInteger))
+# Those that a request would be refused for a suspension or an approval are left out: many of them would stand in the way
+# of others. The rest is judged one by one.
 _TO_PROMOTE = text(
     """
-    SELECT b.id FROM bookings b JOIN slots s ON s.id = b.slot_id
+    SELECT b.id FROM bookings b JOIN slots s ON s.id = b.slot_id JOIN offers o ON o.id = s.offer_id
      WHERE b.state = 'waiting' AND s.state = 'open' AND s.capacity - s.taken >= b.places AND b.starts_at > :now
+       AND NOT app.is_suspended(b.employer_id, b.school_id)
+       AND (o.mode = 'virtual' OR o.kind IN ('virtual_experience', 'school_based_encounter') OR EXISTS (
+         SELECT 1 FROM approvals a
+          WHERE a.site_id = s.site_id AND a.kind = o.kind AND a.activity_band = o.activity_band AND a.state = 'approved'
+            AND a.approved_on <= (s.starts_at AT TIME ZONE 'Europe/London')::date
+            AND a.expires_on >= (s.ends_at AT TIME ZONE 'Europe/London')::date
+            AND (a.approver_id = b.school_id OR EXISTS (SELECT 1 FROM approval_acceptances x
+                   WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id))))
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))

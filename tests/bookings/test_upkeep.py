@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import pytest_asyncio
 
 from app.bookings import upkeep
@@ -210,6 +211,33 @@ async def test_whoever_waits_for_a_site_that_is_approved_no_more_goes_on_waiting
             "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2)", *accepted
         )
     assert await promoted() == ("requested", 5)
+
+
+async def test_bookings_that_cannot_be_promoted_do_not_stand_in_the_way_of_others(
+    world: World, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = {}
+    for school in ("school_a", "school_c"):
+        slot = await world.slot(capacity=5)
+        first = await world.booking(slot=slot, places=5)
+        body = {"school_id": world[school], "slot_id": slot, "places": 5, "join_waiting_list": True}
+        waiting[school] = (await world.post(school, "/v1/bookings", body)).json()["id"]
+        await world.post("school_a", f"/v1/bookings/{first['id']}/cancel", {"reason_code": "not_needed"})
+    monkeypatch.setattr(upkeep, "MOST", 1)
+    accepted = world["school_a"], world["hub_a"]
+    await world.owner.execute(
+        "DELETE FROM approval_acceptances WHERE school_id = $1 AND approver_id = $2", *accepted
+    )
+    try:
+        await upkeep.promote_waiting(db)
+        states = [
+            (await world.get(who, f"/v1/bookings/{one}")).json()["state"] for who, one in waiting.items()
+        ]
+        assert states == ["waiting", "requested"]
+    finally:
+        await world.owner.execute(
+            "INSERT INTO approval_acceptances (school_id, approver_id) VALUES ($1, $2)", *accepted
+        )
 
 
 async def test_a_cancelled_slot_cancels_its_bookings(world: World, db: Database) -> None:
