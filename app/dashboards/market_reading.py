@@ -27,12 +27,6 @@ _EVERY_YEAR: Final = (1 << 16) - 1
 _NO_CAP: Final = 24 * 60
 
 
-async def basis(tx: Door, asked: Period) -> Schools:
-    """The schools counted. One statement."""
-    rows = await sql.basis(tx, asked.on, asked.known)
-    return {one.id: one for one in map(figures.school_of, rows)}
-
-
 async def shortfall(
     tx: Door, asked: Period, schools: Schools, only: Sequence[UUID] | None
 ) -> Counted[Lacking]:

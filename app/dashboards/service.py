@@ -1,7 +1,7 @@
 """Coverage for a caller: reads the counts, and makes them into figures that this caller may be shown."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -12,7 +12,7 @@ from app.core.clock import school_day, wall_now
 from app.core.db import Door, Writer
 from app.core.errors import invalid
 from app.dashboards import figures, gaps, sql
-from app.dashboards.figures import Table
+from app.dashboards.figures import School, Table
 from app.rules.entitlement import Policy, policy_on
 from app.rules.school_calendar import academic_year, last_day
 from app.rules.words import EntitlementBand
@@ -74,18 +74,25 @@ def period(
     return Period(min(day, last_day(year)), year, year_only=True, known=known_at)
 
 
+async def counted(tx: Door, on: date, known: datetime | None) -> Mapping[UUID, School]:
+    """The schools that the caller may count on a day, as known at a moment, by name. One statement."""
+    return {one.id: one for one in map(figures.school_of, await sql.basis(tx, on, known))}
+
+
 async def table(
-    tx: Door, asked: Period, schools: Sequence[UUID] | None = None, *, known: Table | None = None
+    tx: Door,
+    asked: Period,
+    schools: Sequence[UUID] | None = None,
+    *,
+    known: Mapping[UUID, School] | None = None,
 ) -> Table:
-    """The counts of these schools (None: all that the caller may count), in two statements; one if `known` has
-    the schools already.
+    """The counts of these schools (None: all that the caller may count), in two statements; one if the schools
+    that are counted are `known` already.
 
     Where figures are rounded all schools are always read: what is withheld depends on the whole.
     """
     on_whole = rounds(tx.caller)
-    found = known.schools if known else {
-        one.id: one for one in map(figures.school_of, await sql.basis(tx, asked.on, asked.known))
-    }  # fmt: skip
+    found = await counted(tx, asked.on, asked.known) if known is None else known
     cells = await sql.cells(
         tx, None if on_whole else schools, asked.on, asked.year, marks(asked.on), year_only=asked.year_only,
         known=asked.known,

@@ -47,7 +47,7 @@ async def read(
     only, until = more.pop("only", None), more.pop("until", None)
     async with db.read(counted.caller(who)) as tx:
         asked = service.period(tx.caller, year, more.get("as_at"), more.get("known_at"))
-        return await what(tx, asked, await market_reading.basis(tx, asked), only, until)
+        return await what(tx, asked, await service.counted(tx, asked.on, asked.known), only, until)
 
 
 async def supply(db: Database, counted: Counted, who: str, **more: Any) -> Supply:
