@@ -16,6 +16,7 @@ from app.core.roles import Dsns
 from app.graphql.ids import node_id
 from app.graphql.limits import RULES
 from app.graphql.schema import schema
+from app.rules.reporting import closing_until, reporting_day_until
 from tests.graphql.any_document import Documents, one_of
 from tests.graphql.test_graphql import Face
 from tests.programme_counted import Pilot, add_pilot, add_trust_pilot
@@ -77,8 +78,8 @@ def _documents(face: Asking, who: str, seed: int, moments: int) -> Documents:
     nobody = "00000000-0000-0000-0000-000000000001"
     known = wall_now() - timedelta(minutes=5)
     of_moments = {
-        "asAt": one_of([TODAY - timedelta(days=at) for at in range(moments)]),
-        "knownAt": one_of([rfc3339(known - timedelta(seconds=at)) for at in range(moments)]),
+        "asAt": one_of([reporting_day_until(TODAY - timedelta(weeks=at)) for at in range(moments)]),
+        "knownAt": one_of([rfc3339(closing_until(known - timedelta(weeks=at))) for at in range(moments)]),
         "academicYear": one_of([YEAR - at for at in range(moments)], "{}"),
         "until": one_of([TODAY + timedelta(days=at) for at in range(moments)]),
     }
