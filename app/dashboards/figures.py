@@ -20,6 +20,7 @@ from app.dashboards.suppression import Sums
 from app.rules import coverage
 from app.rules.coverage import Cell, Figure, FigureState
 from app.rules.entitlement import DEFAULT_POLICY, Policy
+from app.rules.statutes import COVER_RULES, CoverRule
 from app.rules.words import NC_YEARS, CoverageBand, ExperienceKind, KeyStage, key_stage
 
 DAY_MINUTES = 300  # five hours: what minutes are rounded to for hubs
@@ -73,6 +74,13 @@ class School:
     last_sync_at: datetime | None
     field_groups: frozenset[str]
     attendance_overdue: int
+
+
+class Schools(dict[UUID, School]):
+    """The schools counted, and the law by which they are: the entitlement of the day, and the rules of cover."""
+
+    policy: Policy = DEFAULT_POLICY
+    cover: tuple[CoverRule, ...] = COVER_RULES
 
 
 @dataclass(frozen=True, slots=True)

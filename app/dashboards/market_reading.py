@@ -9,40 +9,19 @@ from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.bookings.facts import cover_rules
 from app.core.clock import school_day
 from app.core.db import Door
 from app.core.errors import invalid
 from app.dashboards import figures, market, service, sql
-from app.dashboards.figures import School
 from app.dashboards.market import Capacity, Counted, Lacking, Market, Varied
 from app.dashboards.service import Period, rounds
-from app.ledger.policies import policy_of
-from app.rules.entitlement import DEFAULT_POLICY, Policy
 from app.rules.offering import year_mask
 from app.rules.school_calendar import academic_year, first_day, last_day, london_midnight
-from app.rules.statutes import COVER_RULES, CoverRule
 from app.rules.words import ExperienceKind
 
-
-class Schools(dict[UUID, School]):
-    """The schools counted, and the law by which they are: the entitlement of the day, and the rules of cover."""
-
-    policy: Policy = DEFAULT_POLICY
-    cover: tuple[CoverRule, ...] = COVER_RULES
-
-
+Schools = figures.Schools
 _EVERY_YEAR: Final = (1 << 16) - 1
 _NO_CAP: Final = 24 * 60
-
-
-async def basis(tx: Door, asked: Period) -> Schools:
-    """The schools counted. One statement."""
-    rows = await sql.basis(tx, asked.on, asked.known)
-    found = Schools((one.id, one) for one in map(figures.school_of, rows))
-    found.policy = policy_of(sql.laws(rows, "entitlement"), asked.on)
-    found.cover = cover_rules(sql.laws(rows, "cover"))
-    return found
 
 
 async def shortfall(

@@ -7,14 +7,16 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from app.bookings.facts import cover_rules
 from app.core.caller import Caller
-from app.core.clock import school_day, wall_now
+from app.core.clock import rfc3339, school_day, wall_now
 from app.core.db import Door, Writer
 from app.core.errors import invalid
 from app.dashboards import figures, gaps, sql
-from app.dashboards.figures import Table
+from app.dashboards.figures import Schools, Table
 from app.ledger.policies import policy_in_force, policy_of
 from app.rules.entitlement import Policy
+from app.rules.reporting import closing_until, is_closing, is_reporting_day, reporting_day_until
 from app.rules.school_calendar import academic_year, last_day
 from app.rules.words import EntitlementBand
 
@@ -55,17 +57,11 @@ def period(
     `year` 2026 is 2026/27. `as_at` is the day of which is asked, instead of today; `known_at` leaves out what was
     recorded later: the same pair gives the same answer for good. Invalid: a year that has not begun or before 2000
     (`/academicYear`), a day in the future or before the year (`/asAt`), and a moment that is not over for a minute
-    (`/knownAt`), as what is being recorded just then may still come in under it.
+    (`/knownAt`), as what is being recorded just then may still come in under it. Where figures are rounded, a day of the
+    past that is no reporting day, and a moment that is not the end of one.
     """
     today = school_day(caller.now)
-    if known_at is not None and known_at.tzinfo is None:
-        raise invalid(
-            "/knownAt", "offset_required", "A moment with its offset from UTC: 2027-03-31T22:00:00Z."
-        )
-    if as_at is not None and not date(_FIRST_YEAR, 9, 1) <= as_at <= today:
-        raise invalid("/asAt", "out_of_range", f"A day from 1 September {_FIRST_YEAR} to {today}.")
-    if known_at is not None and known_at > wall_now() - SETTLED:
-        raise invalid("/knownAt", "too_recent", "A moment that has been over for a minute, or leave it out.")
+    _judge(caller, today, as_at, known_at)
     day = as_at or today
     present = academic_year(day)
     if year is None:
@@ -75,23 +71,65 @@ def period(
     return Period(min(day, last_day(year)), year, year_only=True, known=known_at)
 
 
+def _judge(caller: Caller, today: date, as_at: date | None, known_at: datetime | None) -> None:
+    now = wall_now()
+    if known_at is not None and known_at.tzinfo is None:
+        raise invalid(
+            "/knownAt", "offset_required", "A moment with its offset from UTC: 2027-03-31T22:00:00Z."
+        )
+    if as_at is not None and not date(_FIRST_YEAR, 9, 1) <= as_at <= today:
+        raise invalid("/asAt", "out_of_range", f"A day from 1 September {_FIRST_YEAR} to {today}.")
+    if known_at is not None and known_at > now - SETTLED:
+        raise invalid("/knownAt", "too_recent", "A moment that has been over for a minute, or leave it out.")
+    if not rounds(caller):
+        return
+    if as_at not in {None, today} and not is_reporting_day(as_at):
+        raise invalid(
+            "/asAt",
+            "not_a_reporting_day",
+            "You are told figures of today, of a Sunday and of 31 December, 31 March and 31 July: of "
+            f"{reporting_day_until(as_at)}, say.",
+        )
+    if known_at is not None and not is_closing(known_at):
+        raise invalid(
+            "/knownAt",
+            "not_a_closing",
+            "You are told what was known when a Sunday, 31 December, 31 March or 31 July ended in London: at "
+            f"{rfc3339(closing_until(known_at))}, say.",
+        )
+
+
+async def counted(tx: Door, on: date, known: datetime | None) -> Schools:
+    """The schools that the caller may count on a day, as known at a moment, by name; and the law by which they are.
+
+    One statement.
+    """
+    rows = await sql.basis(tx, on, known)
+    found = Schools((one.id, one) for one in map(figures.school_of, rows))
+    found.policy = policy_of(sql.laws(rows, "entitlement"), on)
+    found.cover = cover_rules(sql.laws(rows, "cover"))
+    return found
+
+
 async def table(
-    tx: Door, asked: Period, schools: Sequence[UUID] | None = None, *, known: Table | None = None
+    tx: Door,
+    asked: Period,
+    schools: Sequence[UUID] | None = None,
+    *,
+    known: Schools | None = None,
 ) -> Table:
-    """The counts of these schools (None: all that the caller may count), in two statements; one if `known` has
-    the schools already (and the policy of the day: it is of the same).
+    """The counts of these schools (None: all that the caller may count), in two statements; one if the schools
+    that are counted are `known` already.
 
     Where figures are rounded all schools are always read: what is withheld depends on the whole.
     """
     on_whole = rounds(tx.caller)
-    rows = [] if known else await sql.basis(tx, asked.on, asked.known)
-    found = known.schools if known else {one.id: one for one in map(figures.school_of, rows)}
-    policy = known.policy if known else policy_of(sql.laws(rows, "entitlement"), asked.on)
+    found = await counted(tx, asked.on, asked.known) if known is None else known
     cells = await sql.cells(
-        tx, None if on_whole else schools, asked.on, asked.year, marks(policy), year_only=asked.year_only,
+        tx, None if on_whole else schools, asked.on, asked.year, marks(found.policy), year_only=asked.year_only,
         known=asked.known,
     )  # fmt: skip
-    return figures.table_of(found, cells, rounds=on_whole, known=asked.known, policy=policy)
+    return figures.table_of(found, cells, rounds=on_whole, known=asked.known, policy=found.policy)
 
 
 async def with_kinds(tx: Door, asked: Period, counts: Table, schools: Sequence[UUID] | None = None) -> Table:

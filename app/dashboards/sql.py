@@ -1,11 +1,13 @@
 """What dashboards read: aggregates through functions that count for the caller, and the lists around them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Date,
@@ -23,6 +25,8 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
@@ -31,7 +35,9 @@ from app.ledger.tables import dated_policies
 from app.organisations.tables import memberships, organisations
 from app.programmes.tables import programme_schools, programmes, strands
 
-_IDS = ARRAY(Uuid(as_uuid=True))
+_UUID = Uuid(as_uuid=True)
+_IDS = ARRAY(_UUID)
+_TEXTS, _BIGS, _INTS, _DAYS = ARRAY(Text), ARRAY(BigInteger), ARRAY(Integer), ARRAY(Date)
 _MOMENT = TIMESTAMP(timezone=True)
 
 # The law by which is counted comes with the first row, so that it is no statement more.
@@ -160,38 +166,60 @@ async def keep(tx: Writer, school_id: UUID, day: date, year: int, marks: Mapping
     return bool(await tx.value(_KEEP, asked))
 
 
-async def organisation(tx: Door, org_id: UUID, kind: str | None = None) -> Row | None:
-    """One organisation that the caller may know of."""
-    stmt = _orgs().where(organisations.c.id == org_id)
-    return await tx.one_or_none(stmt.where(organisations.c.kind == kind) if kind else stmt)
-
-
-async def school(tx: Door, day: date, *, school_id: UUID | None = None, urn: str | None = None) -> Row | None:
-    """One school whose figures the caller may see, by id or URN."""
-    named = organisations.c.id == school_id if school_id else organisations.c.urn == urn
-    return await tx.one_or_none(_counted(day).where(named))
-
-
-async def schools(
-    tx: Door, day: date, *, limit: int, after: Sequence[Any] | None = None, hub_id: UUID | None = None,
-    trust_id: UUID | None = None
-) -> Sequence[Row]:  # fmt: skip
-    """A page of the schools whose figures the caller may see, by name; each row carries `total`, their number."""
-    counted = _schools_counted().subquery()
-    within: ColumnElement[bool] = organisations.c.id == counted.c.school_id
-    if hub_id:
-        within = and_(within, counted.c.hub_id == hub_id)
-    if trust_id:
-        within = and_(
-            within, organisations.c.id == any_(func.app.members_of(trust_id, "trust", bindparam("day")))
-        )
-    total = select(func.count()).select_from(organisations.join(counted, within)).scalar_subquery()
-    stmt = (
-        _orgs(total.label("total")).join(counted, within).order_by(organisations.c.name, organisations.c.id)
+async def organisations_of(tx: Door, ids: Sequence[UUID]) -> Sequence[Row]:
+    """Those of these organisations that the caller may know of."""
+    return await tx.rows(
+        _orgs().where(organisations.c.id == any_(cast(bindparam("ids"), _IDS))), {"ids": list(ids)}
     )
-    if after:
-        stmt = stmt.where(_past(after))
-    return await tx.rows(stmt.limit(limit), {"day": day})
+
+
+async def schools_of(tx: Door, day: date, ids: Sequence[UUID], urns: Sequence[str]) -> Sequence[Row]:
+    """Those of the schools with these ids or URNs whose figures the caller may see."""
+    named = or_(
+        organisations.c.id == any_(cast(bindparam("ids"), _IDS)),
+        organisations.c.urn == any_(cast(bindparam("urns"), _TEXTS)),
+    )
+    return await tx.rows(_counted(day).where(named), {"ids": list(ids), "urns": list(urns)})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list by name: at most `limit` rows that come after a name and an id; of all schools or programmes,
+    or of the schools of a hub or of a trust alone.
+    """
+
+    limit: int
+    after: tuple[str, UUID] | None = None
+    hub_id: UUID | None = None
+    trust_id: UUID | None = None
+
+
+async def school_pages(tx: Door, day: date, pages: Sequence[Page]) -> Sequence[Row]:
+    """Pages of the schools whose figures the caller may see, by name; one statement for them all.
+
+    Each row carries `page`, the number of its page from 0, and `total`, the length of that page's whole list. An empty
+    page has one row without an id.
+    """
+    asked = _pages(("hub_id", _UUID), ("trust_id", _UUID))
+    members = func.app.members_of(asked.c.trust_id, "trust", bindparam("day"))  # once for each page
+    wanted = (
+        select(asked, case((asked.c.trust_id.is_not(None), members)).label("members"))
+        .cte("wanted")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    counted = _schools_counted().cte("counted")
+    listed = _orgs(counted.c.hub_id).join(counted, counted.c.school_id == organisations.c.id).cte("listed")
+    within = and_(
+        or_(wanted.c.hub_id.is_(None), listed.c.hub_id == wanted.c.hub_id),
+        or_(wanted.c.trust_id.is_(None), listed.c.id == any_(wanted.c.members)),
+    )
+    said = {
+        "day": day,
+        "hub_ids": [one.hub_id for one in pages],
+        "trust_ids": [one.trust_id for one in pages],
+        **_asked(pages),
+    }
+    return await tx.rows(_paged(wanted, listed, within), said)
 
 
 async def parents(tx: Door, school_ids: Sequence[UUID], day: date) -> Sequence[Row]:
@@ -211,19 +239,57 @@ async def own_parents(tx: Door, kind: str, day: date) -> Sequence[Row]:
     return await tx.rows(_orgs().where(organisations.c.id.in_(of)).limit(2))
 
 
-async def programme_page(
-    tx: Door, *, limit: int, after: Sequence[Any] | None = None, programme_id: UUID | None = None
-) -> Sequence[Row]:
-    """A page of the programmes that the caller runs or its schools have joined; each row carries `total`."""
-    source, other = _counted_by(tx, programmes), _counted_by(tx, programmes).alias("other")
-    total = select(func.count()).select_from(other).scalar_subquery().label("total")
-    stmt = select(source, total).order_by(source.c.name, source.c.id).limit(limit)
-    if programme_id:
-        stmt = stmt.where(source.c.id == programme_id)
-    if after:
-        name, key = after
-        stmt = stmt.where(or_(source.c.name > name, and_(source.c.name == name, source.c.id > UUID(key))))
-    return await tx.rows(stmt)
+async def programmes_of(tx: Door, ids: Sequence[UUID]) -> Sequence[Row]:
+    """Those of these programmes that the caller runs or its schools have joined."""
+    source = _counted_by(tx, programmes)
+    stmt = select(source).where(source.c.id == any_(cast(bindparam("ids"), _IDS)))
+    return await tx.rows(stmt, {"ids": list(ids)})
+
+
+async def programme_pages(tx: Door, pages: Sequence[Page]) -> Sequence[Row]:
+    """Pages of the programmes that the caller runs or its schools have joined, as `school_pages`."""
+    listed = select(_counted_by(tx, programmes)).cte("listed")
+    return await tx.rows(_paged(_pages(), listed, true()), _asked(pages))
+
+
+def _pages(*more: tuple[str, Any]) -> Any:  # noqa: ANN401
+    """The pages that are wanted, a row each: numbered from 1, with what else is said of each."""
+    said = [("after_name", Text), ("after_id", _UUID), ("most", Integer), *more]
+    arrays = [cast(bindparam(f"{name}s"), ARRAY(kind)) for name, kind in said]
+    return (
+        func.unnest(*arrays)
+        .table_valued(*(column(name, kind) for name, kind in said), with_ordinality="number", name="wanted")
+        .render_derived()
+    )
+
+
+def _asked(pages: Sequence[Page]) -> dict[str, Any]:
+    return {
+        "after_names": [one.after[0] if one.after else None for one in pages],
+        "after_ids": [one.after[1] if one.after else None for one in pages],
+        "mosts": [one.limit for one in pages],
+    }
+
+
+def _paged(wanted: Any, listed: CTE, within: ColumnElement[bool]) -> Select[Any]:  # noqa: ANN401
+    """The pages of a list that is made once for all of them."""
+    those, asked = listed.c, wanted.c
+    whole = select(func.count().label("total")).select_from(listed).where(within).lateral("whole")
+    later = or_(
+        asked.after_id.is_(None), tuple_(those.name, those.id) > tuple_(asked.after_name, asked.after_id)
+    )
+    page = (
+        select(listed)
+        .where(within, later)
+        .order_by(those.name, those.id)
+        .limit(asked.most)
+        .lateral("page_of_it")
+    )
+    return (
+        select((asked.number - 1).label("page"), whole.c.total, page)
+        .select_from(wanted.join(whole, true()).outerjoin(page, true()))
+        .order_by(asked.number, page.c.name, page.c.id)
+    )
 
 
 def _counted_by(tx: Door, table: Table) -> Any:  # noqa: ANN401  (a table, or a function in its place)
@@ -280,12 +346,6 @@ def _current(day: date) -> ColumnElement[bool]:
     return and_(
         memberships.c.starts_on <= day, or_(memberships.c.ends_on.is_(None), memberships.c.ends_on > day)
     )
-
-
-def _past(after: Sequence[Any]) -> ColumnElement[bool]:
-    name, key = after
-    o = organisations.c
-    return or_(o.name > name, and_(o.name == name, o.id > UUID(key)))
 
 
 # --- programmes: strands side by side, targets, money ---------------------------------------------------
@@ -367,8 +427,6 @@ async def traits(
 
 
 # --- shortfall and capacity, employers, variety -------------------------------------------------------
-
-_TEXTS, _BIGS, _INTS, _DAYS = ARRAY(Text), ARRAY(BigInteger), ARRAY(Integer), ARRAY(Date)
 
 _SHORTFALL = select(
     func.app.market_shortfall(

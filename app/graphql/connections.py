@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 import strawberry
 
@@ -71,6 +72,11 @@ class Turn:
     scope: str
     first: int
     after: list[Any] | None
+
+    @property
+    def row(self) -> tuple[str, UUID] | None:
+        """`after` of a list by name: a name and an id."""
+        return (self.after[0], UUID(self.after[1])) if self.after else None
 
     def page(
         self, rows: Sequence[S], key: Callable[[S], Sequence[Any]], show: Callable[[S], N]

@@ -42,14 +42,16 @@ AsAt = Annotated[
     date | None,
     strawberry.argument(
         description="The day of which is asked (Europe/London): the pupils, memberships and characteristics of that "
-        "day, and what had happened by then. Today without it."
+        "day, and what had happened by then. Today without it. For hubs and those over them: today, a Sunday, 31 December, "
+        "31 March or 31 July."
     ),
 ]
 KnownAt = Annotated[
     datetime | None,
     strawberry.argument(
         description="Only what had been recorded by this moment (UTC, over for at least a minute). With the same "
-        "`asAt` and `knownAt` the answer stays the same for good, whatever is corrected later. Everything without it."
+        "`asAt` and `knownAt` the answer stays the same for good, whatever is corrected later. Everything without it. For "
+        "hubs and those over them: the end of such a day, midnight in London."
     ),
 ]
 

@@ -8,8 +8,9 @@ import strawberry
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.core.paging import DEFAULT_LIMIT
-from app.dashboards import figures, gaps, sql
+from app.dashboards import figures, gaps
 from app.dashboards.figures import Cut, Line, Place, Table
+from app.dashboards.sql import Page
 from app.graphql.asked import Where
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.fields import answers
@@ -174,7 +175,7 @@ class School(Node, Around):
         return lambda table: figures.at_school(table, self.uuid), self.uuid
 
     async def _parents(self, info: Info, relation: str) -> list[Row]:
-        return [row for row in await info.context.parents.load(self.uuid) if row["relation"] == relation]
+        return [row for row in await info.context.named.parents(self.uuid) if row["relation"] == relation]
 
 
 @strawberry.type(description="A careers hub.")
@@ -379,7 +380,7 @@ class Programme(Node):
     @answers("Its strands, by code.")
     async def strands(self, info: Info) -> list[Strand]:
         """Loaded for all programmes of the document at once."""
-        rows = await info.context.strands.load(self.uuid)
+        rows = await info.context.named.strands(self.uuid)
         names = ("id", "code", "name", "model", "programme_id")
         return [Strand(**{name: row[name] for name in names}) for row in rows]
 
@@ -410,7 +411,7 @@ class Programme(Node):
     ) -> Connection[ProgrammeSchool]:
         """Loaded for all programmes of the document at once."""
         page = turn(info.context.cursors, f"programme:{self.uuid}:schools", first, after)
-        rows = await info.context.enrolled.load(self.uuid)
+        rows = await info.context.named.enrolled(self.uuid)
         left = [row for row in rows if page.after is None or _enrolled_key(row) > page.after]
         edges, where = page.page(left, _enrolled_key, _enrolled)
         return Connection(edges=edges, page_info=where, total_count=len(rows))
@@ -440,8 +441,8 @@ class Viewer:
 
     @answers("The organisation the client belongs to.")
     async def organisation(self, info: Info) -> Organisation | None:
-        """One question."""
-        row = await info.context.ask(sql.organisation, info.context.caller.org_id)
+        """As it would be named anywhere."""
+        row = await info.context.named.organisation(info.context.caller.org_id)
         return Organisation(id=row["id"], kind=row["kind"], name=row["name"]) if row else None
 
 
@@ -506,12 +507,9 @@ async def school_page(
     """A page of the schools that the caller may count."""
     session.require(COVERAGE)
     page = turn(session.cursors, f"schools:{hub_id}:{trust_id}", first, after)
-    day = await session.today()
-    rows = await session.ask(
-        sql.schools, day, limit=first + 1, after=page.after, hub_id=hub_id, trust_id=trust_id
-    )
-    edges, where = page.page(rows, lambda row: (row["name"], row["id"]), school_of)
-    return Connection(edges=edges, page_info=where, total_count=rows[0]["total"] if rows else 0)
+    listed = await session.named.schools(Page(first + 1, page.row, hub_id, trust_id))
+    edges, where = page.page(listed.rows, lambda row: (row["name"], row["id"]), school_of)
+    return Connection(edges=edges, page_info=where, total_count=listed.total)
 
 
 class Asked:

@@ -18,8 +18,9 @@ from app.core.clock import rfc3339
 from app.core.db import Row
 from app.core.errors import NotFound, Problem
 from app.core.paging import DEFAULT_LIMIT
-from app.dashboards import figures, sql
+from app.dashboards import figures
 from app.dashboards.service import rounds
+from app.dashboards.sql import Page
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.executor import Executor
 from app.graphql.fields import answers
@@ -110,9 +111,11 @@ class Query(Around):
         urn: Annotated[str | None, strawberry.argument(description="Its URN, 6 digits.")] = None,
     ) -> School | None:
         """Exactly one of the two."""
-        if (id is None) == (urn is None):
-            raise NotFound("school")
-        return await _find_school(info.context, of_kind(id, "School") if id else None, urn)
+        if id is not None and urn is None:
+            return await _find_school(info.context, of_kind(id, "School"))
+        if urn is not None and id is None:
+            return await _find_school(info.context, urn)
+        raise NotFound("school")
 
     @answers("The programmes you run, or that your schools have joined, by name.")
     async def programmes(
@@ -122,11 +125,13 @@ class Query(Around):
         session = info.context
         session.require(PROGRAMMES)
         page = turn(session.cursors, "programmes", first, after)
-        rows = await session.ask(sql.programme_page, limit=first + 1, after=page.after)
+        listed = await session.named.programmes(Page(first + 1, page.row))
         edges, where = page.page(
-            rows, lambda row: (row["name"], row["id"]), lambda row: programme_of(row, session.caller.org_id)
+            listed.rows,
+            lambda row: (row["name"], row["id"]),
+            lambda row: programme_of(row, session.caller.org_id),
         )
-        return Connection(edges=edges, page_info=where, total_count=rows[0]["total"] if rows else 0)
+        return Connection(edges=edges, page_info=where, total_count=listed.total)
 
     @answers("One programme.")
     async def programme(self, info: Info, id: NodeId) -> Programme | None:  # noqa: A002
@@ -169,9 +174,9 @@ class Query(Around):
         return await asked.answer(info.context, figures.everywhere(table.coverage), table, school_shown)
 
 
-async def _find_school(session: Session, key: UUID | None, urn: str | None = None) -> School:
+async def _find_school(session: Session, key: UUID | str) -> School:
     session.require(COVERAGE)
-    row = await session.ask(sql.school, await session.today(), school_id=key, urn=urn)
+    row = await session.named.school(key)
     if row is None:
         raise NotFound("school")
     return school_of(row)
@@ -191,21 +196,21 @@ async def _parent(session: Session, key: UUID | None, kind: str) -> Row:
     if key is None and session.caller.org_kind == kind:
         key = session.caller.org_id
     if key is not None:
-        row = await session.ask(sql.organisation, key, kind)
+        row = await session.named.organisation(key)
     else:
-        rows = await session.ask(sql.own_parents, kind, await session.today())
+        rows = await session.named.own_parents(kind)
         row = rows[0] if len(rows) == 1 else None
-    if row is None:
+    if row is None or row["kind"] != kind:
         raise NotFound(kind)
     return row
 
 
 async def _find_programme(session: Session, key: UUID) -> Programme:
     session.require(PROGRAMMES)
-    rows = await session.ask(sql.programme_page, limit=1, programme_id=key)
-    if not rows:
+    row = await session.named.programme(key)
+    if row is None:
         raise NotFound("programme")
-    return programme_of(rows[0], session.caller.org_id)
+    return programme_of(row, session.caller.org_id)
 
 
 _FINDERS: dict[str | None, Any] = {

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import date, datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -13,17 +14,19 @@ from strawberry.dataloader import DataLoader
 
 from app.core.caller import Caller
 from app.core.clock import school_day
-from app.core.db import Database, Door, Reader, Row
-from app.core.errors import Forbidden, Problem
+from app.core.db import Database, Door, Reader
+from app.core.errors import Forbidden, Problem, invalid
 from app.core.paging import Cursors
 from app.dashboards import gaps, market_reading, programmes, service, sql, targets
 from app.dashboards.figures import Table, merged
 from app.dashboards.programmes import Sheet
 from app.dashboards.service import Period
 from app.dashboards.targets import Budgets, Target
+from app.graphql.named import Named
 
 P = ParamSpec("P")
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
 When = tuple[int | None, date | None, datetime | None]
 """An academic year (None: all of them), the day as at which (None: today), and the moment of knowledge (None: now)."""
 Key = tuple[When, UUID | None]
@@ -33,6 +36,13 @@ Asked = tuple[Period, UUID]
 MarketQuestion = Callable[..., Awaitable[Any]]
 Reading = tuple[MarketQuestion, When, date | None, UUID | None]
 """A question of `dashboards/market_reading`, what it is asked of, until when slots are asked for, and a school or all."""
+Basis = tuple[date, datetime | None]
+"""The day and the moment of knowledge of which schools are counted."""
+Schools = Sequence[UUID] | None
+"""Some schools, or all that the caller may count."""
+
+MOST_MOMENTS: Final = 4
+"""Of how many periods a document may ask: each has statements of its own. A year's formal dates and today are four."""
 
 
 class Session:
@@ -50,18 +60,17 @@ class Session:
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._reader: Reader | None = None
-        self._known: dict[tuple[date, datetime | None], Table] = {}
+        self._moments: set[tuple[Period, date | None]] = set()
+        self._levels: defaultdict[Hashable, _Level] = defaultdict(_Level)
+        self.named = Named(self.ask, self.today)
+        self.bases: DataLoader[Basis, market_reading.Schools] = DataLoader(self._bases)
         self.tables: DataLoader[Key, Table] = DataLoader(self._tables)
         self.kinds: DataLoader[Key, Table] = DataLoader(self._tables_with_kinds)
         self.gaps: DataLoader[Key, gaps.Table] = DataLoader(self._gaps)
-        self.parents: DataLoader[UUID, Sequence[Row]] = DataLoader(self._parents)
-        self.strands: DataLoader[UUID, Sequence[Row]] = DataLoader(self._strands)
-        self.enrolled: DataLoader[UUID, Sequence[Row]] = DataLoader(self._enrolled)
         self.sheets: DataLoader[Asked, Sheet | None] = DataLoader(self._sheets)
         self.targets: DataLoader[Asked, Sequence[Target]] = DataLoader(self._targets)
         self.budgets: DataLoader[Asked, Budgets | None] = DataLoader(self._budgets)
         self.market: DataLoader[Reading, Any] = DataLoader(self._market)
-        self._counted: dict[tuple[date, datetime | None], market_reading.Schools] = {}
 
     @property
     def statements(self) -> int:
@@ -81,11 +90,29 @@ class Session:
             return school_day((await self._open()).caller.now)
 
     async def period(
-        self, year: int | None, as_at: date | None = None, known_at: datetime | None = None
+        self,
+        year: int | None,
+        as_at: date | None = None,
+        known_at: datetime | None = None,
+        until: date | None = None,
     ) -> service.Period:
-        """The period that an academic year (or its absence), a day and a moment of knowledge stand for."""
+        """The period that an academic year (or its absence), a day and a moment of knowledge stand for.
+
+        Of one with another `until` there is more to read. Invalid: more than MOST_MOMENTS of them in one document.
+        """
         async with self._lock:
-            return service.period((await self._open()).caller, year, as_at, known_at)
+            found = service.period((await self._open()).caller, year, as_at, known_at)
+        moment = found, until
+        if moment not in self._moments and (until or all(one != found for one, _ in self._moments)):
+            if len(self._moments) == MOST_MOMENTS:
+                raise invalid(
+                    "/asAt",
+                    "too_many_moments",
+                    f"One document asks of {MOST_MOMENTS} different academicYear, asAt, knownAt and until at most. "
+                    "Ask for the rest in another.",
+                )
+            self._moments.add(moment)
+        return found
 
     def require(self, scope: str) -> None:
         """Forbidden without the scope."""
@@ -97,10 +124,11 @@ class Session:
     async def close(self) -> None:
         """Give the connection back, and let go of what was read: loaders know their session, and would keep it."""
         await self._stack.aclose()
-        self._known.clear()
-        self._counted.clear()
+        self._levels.clear()
+        self.named.clear()
+        self.bases.clear_all()
         self.market.clear_all()
-        for loader in (self.tables, self.kinds, self.gaps, self.parents, self.strands, self.enrolled):
+        for loader in (self.tables, self.kinds, self.gaps):
             loader.clear_all()
         for of_programmes in (self.sheets, self.targets, self.budgets):
             of_programmes.clear_all()
@@ -110,56 +138,83 @@ class Session:
             self._reader = await self._stack.enter_async_context(self._db.read(self.caller))
         return self._reader
 
-    async def _tables(self, keys: list[Key]) -> list[Table | Exception]:
-        return await _each_period(keys, self._table)
+    async def _bases(self, keys: list[Basis]) -> list[market_reading.Schools]:
+        return [await self.ask(service.counted, day, known) for day, known in keys]
 
-    async def _table(self, when: When, schools: Sequence[UUID] | None) -> Table:
+    async def _tables(self, keys: list[Key]) -> list[Table | Exception]:
+        return await self._each_period(keys, self._table)
+
+    async def _table(self, when: When, schools: Schools) -> Table:
         asked = await self.period(*when)
-        basis = asked.on, asked.known
-        made = await self.ask(service.table, asked, schools, known=self._known.get(basis))
-        self._known.setdefault(basis, made)
-        return made
+        counted = await self.bases.load((asked.on, asked.known))
+        return await self.ask(service.table, asked, schools, known=counted)
 
     async def _tables_with_kinds(self, keys: list[Key]) -> list[Table | Exception]:
-        return await _each_period(keys, self._table_with_kinds)
+        return await self._each_period(keys, self._table_with_kinds)
 
-    async def _table_with_kinds(self, when: When, schools: Sequence[UUID] | None) -> Table:
-        parts = await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
-        return await self.ask(service.with_kinds, await self.period(*when), merged(parts), schools)
+    async def _table_with_kinds(self, when: When, schools: Schools) -> Table:
+        return await self.ask(
+            service.with_kinds, await self.period(*when), await self._counts(when, schools), schools
+        )
 
     async def _gaps(self, keys: list[Key]) -> list[gaps.Table | Exception]:
-        return await _each_period(keys, self._gap_table)
+        return await self._each_period(keys, self._gap_table)
 
-    async def _gap_table(self, when: When, schools: Sequence[UUID] | None) -> gaps.Table:
-        parts = await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
-        return await self.ask(service.by_characteristic, await self.period(*when), merged(parts), schools)
+    async def _gap_table(self, when: When, schools: Schools) -> gaps.Table:
+        return await self.ask(
+            service.by_characteristic, await self.period(*when), await self._counts(when, schools), schools
+        )
 
-    async def _parents(self, keys: list[UUID]) -> list[Sequence[Row]]:
-        return _grouped(await self.ask(sql.parents, keys, await self.today()), "member_id", keys)
+    async def _counts(self, when: When, schools: Schools) -> Table:
+        return merged(
+            await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
+        )
 
-    async def _strands(self, keys: list[UUID]) -> list[Sequence[Row]]:
-        return _grouped(await self.ask(sql.strands_of, keys), "programme_id", keys)
+    async def _each_period(
+        self, keys: Sequence[Key], read: Callable[[When, Schools], Awaitable[T]]
+    ) -> list[T | Exception]:
+        """One table per period for all who want it."""
+        found = {
+            when: await self._level((read, when), schools, partial(read, when))
+            for when, schools in _schools_by(keys).items()
+        }
+        return [found[when] for when, _ in keys]
+
+    async def _level(
+        self, question: Hashable, schools: Schools, read: Callable[[Schools], Awaitable[T]]
+    ) -> T | Exception:
+        """Read a question of some schools, or take what is known of all; what is refused is refused to its own fields.
+
+        What stands deeper in a document is asked later. So that it is not read level by level, a question that is asked
+        again is read of all schools, once and for the rest. Where figures are rounded it is at once: what is withheld
+        depends on the whole.
+        """
+        level = self._levels[question]
+        async with level.turn:
+            if level.whole is None:
+                if level.begun or service.rounds(self.caller):
+                    schools = None
+                try:
+                    found = await read(schools)
+                except Problem as refusal:
+                    return refusal
+                level.begun = True
+                if schools is not None:
+                    return found
+                level.whole = found
+            whole: T = level.whole
+            return whole
 
     async def _market(self, keys: list[Reading]) -> list[Any]:
-        wanted: defaultdict[tuple[MarketQuestion, When, date | None], set[UUID | None]] = defaultdict(set)
-        for read, when, until, school in keys:
-            wanted[read, when, until].add(school)
-        found = {}
-        for (read, when, until), schools in wanted.items():
-            asked = await self.period(*when)
-            counted = await self._schools(asked)
-            only = None if None in schools else list(schools)
-            found[read, when, until] = await self.ask(read, asked, counted, only, until)
-        return [found[read, when, until] for read, when, until, _ in keys]
+        found = {
+            asked: await self._level(("market", *asked), schools, partial(self._market_of, *asked))
+            for asked, schools in _schools_by((one[:-1], one[-1]) for one in keys).items()
+        }
+        return [found[key[:-1]] for key in keys]
 
-    async def _schools(self, asked: service.Period) -> market_reading.Schools:
-        key = asked.on, asked.known
-        if key not in self._counted:
-            self._counted[key] = await self.ask(market_reading.basis, asked)
-        return self._counted[key]
-
-    async def _enrolled(self, keys: list[UUID]) -> list[Sequence[Row]]:
-        return _grouped(await self.ask(sql.enrolled, keys), "programme_id", keys)
+    async def _market_of(self, read: MarketQuestion, when: When, until: date | None, schools: Schools) -> Any:  # noqa: ANN401
+        asked = await self.period(*when)
+        return await self.ask(read, asked, await self.bases.load((asked.on, asked.known)), schools, until)
 
     async def _sheets(self, keys: list[Asked]) -> list[Sheet | None]:
         found = {}
@@ -174,7 +229,8 @@ class Session:
         for asked, ids in _programmes_by_period(keys).items():
             rows = await self.ask(sql.programme_targets, ids, asked.on, asked.known)
             sheets = dict(zip(ids, await self.sheets.load_many([(asked, one) for one in ids]), strict=True))
-            codes = {one["id"]: one["code"] for each in await self.strands.load_many(ids) for one in each}
+            strands = await asyncio.gather(*map(self.named.strands, ids))
+            codes = {one["id"]: one["code"] for each in strands for one in each}
             found[asked] = targets.targets(
                 rows, {key: one for key, one in sheets.items() if one}, codes, asked.on
             )
@@ -198,31 +254,21 @@ def _programmes_by_period(keys: Sequence[Asked]) -> dict[Period, list[UUID]]:
     return dict(found)
 
 
-async def _each_period(
-    keys: Sequence[Key], read: Callable[[When, Sequence[UUID] | None], Awaitable[T]]
-) -> list[T | Exception]:
-    """One table per period for all who want it. A refused one is refused for its own fields alone."""
-    found: dict[When, T | Exception] = {}
-    for when, schools in _by_period(keys).items():
-        try:
-            found[when] = await read(when, schools)
-        except Problem as refusal:
-            found[when] = refusal
-    return [found[when] for when, _ in keys]
+def _schools_by(keys: Iterable[tuple[H, UUID | None]]) -> dict[H, Schools]:
+    """The schools wanted of each question; None where all are."""
+    found: defaultdict[H, list[UUID | None]] = defaultdict(list)
+    for question, school in keys:
+        found[question].append(school)
+    return {
+        question: None if None in schools else [one for one in schools if one]
+        for question, schools in found.items()
+    }
 
 
-def _by_period(keys: Sequence[Key]) -> dict[When, list[UUID] | None]:
-    """The schools wanted of each period; None where all are."""
-    found: defaultdict[When, list[UUID]] = defaultdict(list)
-    every = {when for when, school in keys if school is None}
-    for when, school in keys:
-        if school is not None:
-            found[when].append(school)
-    return {when: None if when in every else found[when] for when, _ in keys}
+class _Level:
+    """How far a question has been read."""
 
-
-def _grouped(rows: Sequence[Row], column: str, keys: Sequence[UUID]) -> list[Sequence[Row]]:
-    found: defaultdict[UUID, list[Row]] = defaultdict(list)
-    for row in rows:
-        found[row[column]].append(row)
-    return [found[key] for key in keys]
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.begun = False
+        self.whole: Any = None

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.dashboards import service
+from app.rules.reporting import reporting_day_until
 from app.rules.school_calendar import academic_year
 from tests.encounters.test_encounters import told
 from tests.world import World
@@ -90,13 +91,14 @@ async def test_the_same_day_and_moment_answer_the_same_bytes_after_everything_ha
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "SETTLED", timedelta())
+    monkeypatch.setattr(service, "is_closing", lambda _: True)  # nothing was recorded before today
     empty = await moment(world)
     pupils = await _populate(world)
     then = await moment(world)
     questions = [
         (who, {"asAt": day, "knownAt": known, "year": year})
         for who in ("hub_a", "hub_b", "trust", "school_a", "authority", "national")
-        for day in (TODAY, TODAY - timedelta(days=7), TODAY - timedelta(days=100))
+        for day in (TODAY, *(reporting_day_until(TODAY - timedelta(days=at)) for at in (7, 100)))
         for known in (empty, then)
         for year in (None, academic_year(day))
     ]
@@ -141,7 +143,10 @@ async def test_a_past_day_has_the_memberships_and_the_minutes_of_that_day(world:
         ({"asAt": "1999-01-01"}, "/asAt", "out_of_range"),
         ({"knownAt": datetime.now(UTC) + timedelta(hours=1)}, "/knownAt", "too_recent"),
         ({"knownAt": "2026-03-31T12:00:00"}, "/knownAt", "offset_required"),
-        ({"asAt": "2024-10-01", "year": 2025}, "/academicYear", "out_of_range"),
+        ({"asAt": "2024-10-06", "year": 2025}, "/academicYear", "out_of_range"),
+        ({"asAt": "2024-10-07"}, "/asAt", "not_a_reporting_day"),
+        ({"knownAt": "2026-03-31T12:00:00Z"}, "/knownAt", "not_a_closing"),
+        ({"knownAt": "2026-04-01T00:00:00Z"}, "/knownAt", "not_a_closing"),  # one in the morning, in London
     ],
 )
 async def test_a_day_or_moment_that_cannot_be_is_refused_for_its_own_field_alone(
@@ -156,6 +161,21 @@ async def test_a_day_or_moment_that_cannot_be_is_refused_for_its_own_field_alone
     assert told_of["data"]["right"]["totalCount"] >= 1
     (error,) = told_of["errors"]
     assert [(one["pointer"], one["code"]) for one in error["extensions"]["errors"]] == [(pointer, code)]
+
+
+async def test_hubs_ask_of_reporting_days_and_those_who_hold_the_rows_of_any_day(world: World) -> None:
+    query = "query Q($d: Date, $k: DateTime) { coverage(by: SCHOOL, asAt: $d, knownAt: $k) { totalCount } }"
+    days = {"d": "2025-12-31", "k": "2026-01-01T00:00:00Z"}, {"d": "2025-12-30", "k": "2026-01-01T00:00:01Z"}
+    for who, good in (("hub_a", (True, False)), ("authority", (True, False)), ("trust", (True, True)),
+                      ("school_a", (True, True))):  # fmt: skip
+        answers = [
+            (await world.post(who, "/graphql", {"query": query, "variables": day})).json() for day in days
+        ]
+        assert [one["data"]["coverage"] is not None for one in answers] == list(good), who
+    said = (await world.post("hub_a", "/graphql", {"query": query, "variables": {"d": "2025-12-30"}})).json()
+    assert "2025-12-28" in said["errors"][0]["extensions"]["errors"][0]["detail"]
+    today = await world.post("hub_a", "/graphql", {"query": query, "variables": {"d": str(TODAY)}})
+    assert today.json()["data"]["coverage"] is not None
 
 
 async def test_a_change_of_what_is_not_kept_writes_no_version_and_two_changes_leave_no_gap(

@@ -61,7 +61,8 @@ def entitlement(week: int, total: int, cap: int = 300) -> dict[str, Any]:
 async def ash(db: Database, counted: Counted, known: datetime | None = None) -> Figures:
     async with db.read(counted.caller("ash")) as tx:
         table = await service.table(tx, service.period(tx.caller, None, None, known))
-        again = await service.table(tx, service.period(tx.caller, None, None, known), known=table)
+        schools = await service.counted(tx, TODAY, known)
+        again = await service.table(tx, service.period(tx.caller, None, None, known), known=schools)
         assert again.groups == table.groups, "with the schools known already the marks are the same"
         split = await service.by_characteristic(tx, service.period(tx.caller, None, None, known), table)
         assert split.coverage.policy == table.policy
@@ -78,7 +79,9 @@ async def lacks(db: Database, counted: Counted) -> tuple[int | None, int | None]
     """Minutes that Ash's key stage 3 lacks, and the places open to it."""
     async with db.read(counted.caller("ash")) as tx:
         asked = service.period(tx.caller, None)
-        found = await market_reading.supply(tx, asked, await market_reading.basis(tx, asked), None, None)
+        found = await market_reading.supply(
+            tx, asked, await service.counted(tx, asked.on, asked.known), None, None
+        )
     table = found.lacking.table
     line = market.narrowed(figures.whole(table, figures.everywhere(table)), KeyStage.KS3)
     assert found.capacity

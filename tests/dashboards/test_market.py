@@ -16,6 +16,7 @@ from app.dashboards import figures, market, market_reading, service
 from app.dashboards.market import By, EmployersBy, PlacesBand, ResponseBand
 from app.dashboards.market_reading import Supply
 from app.rules.coverage import FigureState
+from app.rules.reporting import reporting_day_until
 from app.rules.words import KeyStage
 from tests.market_made import booking, earn, furnish, made_long_ago, slot
 from tests.pupils_counted import STRANGERS, YEAR, Counted, build
@@ -47,7 +48,7 @@ async def read(
     only, until = more.pop("only", None), more.pop("until", None)
     async with db.read(counted.caller(who)) as tx:
         asked = service.period(tx.caller, year, more.get("as_at"), more.get("known_at"))
-        return await what(tx, asked, await market_reading.basis(tx, asked), only, until)
+        return await what(tx, asked, await service.counted(tx, asked.on, asked.known), only, until)
 
 
 async def supply(db: Database, counted: Counted, who: str, **more: Any) -> Supply:
@@ -302,9 +303,12 @@ async def test_a_school_sees_its_own_dealings_and_not_its_neighbours(db: Databas
 
 
 async def test_employers_of_a_day_gone_by_have_no_open_slots_and_as_known_nothing_offered(
-    db: Database, counted: Counted
+    db: Database, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = await read(db, counted, "hub_a", market_reading.employers, as_at=date(YEAR - 1, 10, 1))
+    monkeypatch.setattr(service, "is_closing", lambda _: True)
+    before = await read(
+        db, counted, "hub_a", market_reading.employers, as_at=reporting_day_until(date(YEAR - 1, 10, 1))
+    )
     assert (before.open, before.dealings) == (None, [])
     known = await read(
         db, counted, "hub_a", market_reading.employers, known_at=datetime.now(UTC) - A_LONG_TIME

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.core.roles import Dsns
+from app.rules.reporting import reporting_day_until
 from tests.docs.dashboard import opened
 from tests.docs.guide import DOCS
 from tests.programme_counted import add_pilot
@@ -11,7 +12,7 @@ from tests.pupils_counted import TODAY, Counted
 
 
 async def test_every_document_is_answered_as_the_page_shows(dsns: Dsns, tmp_path: Path) -> None:
-    names = {"LAST_MONTH": str(TODAY - timedelta(days=25))}
+    names = {"LAST_MONTH": str(reporting_day_until(TODAY - timedelta(days=25)))}
 
     async def prepare(counted: Counted) -> None:
         names["PROGRAMME"] = str((await add_pilot(counted)).id)

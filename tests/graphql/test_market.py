@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from app.core.db import Database
 from app.core.roles import Dsns
+from app.rules.reporting import reporting_day_until
 from tests.graphql.test_graphql import Face
 from tests.market_made import earn, furnish
 from tests.pupils_counted import STRANGERS, build
@@ -108,7 +109,7 @@ async def test_a_school_without_data_is_unknown(face: Face) -> None:
 
 
 async def test_capacity_of_a_day_gone_by_is_null_with_the_reason(face: Face) -> None:
-    day = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
+    day = str(reporting_day_until((datetime.now(UTC) - timedelta(days=30)).date()))
     found = (await face.data("hub_a", CAPACITY, {"by": "KEY_STAGE", "asAt": day}))["capacity"]["total"]
     assert (found["open"], found["openNotKnown"], found["leftMinutes"]) == (None, "ONLY_NOW", None)
     assert found["shortfall"]["state"] == "KNOWN"

@@ -1,0 +1,160 @@
+"""However a document is made, it takes a handful of statements: none for each alias, each element or each level."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from graphql import parse, validate
+
+from app.core.clock import rfc3339, wall_now
+from app.core.db import Database
+from app.core.roles import Dsns
+from app.graphql.ids import node_id
+from app.graphql.limits import RULES
+from app.graphql.schema import schema
+from app.rules.reporting import closing_until, reporting_day_until
+from tests.graphql.any_document import Documents, one_of
+from tests.graphql.test_graphql import Face
+from tests.programme_counted import Pilot, add_pilot, add_trust_pilot
+from tests.pupils_counted import ORGS, TODAY, YEAR, build
+
+OTHERS = ("fir", "hub_b", "other_trust")
+SEEN = {
+    "hub_a": ("hub_a", "ash", "beech", "cedar", "dogwood"),
+    "authority": ("hub_a", "ash", "beech", "cedar"),
+    "pilot_hub": ("pilot_hub", "oak", "pine", "rowan"),
+    "trust": ("trust", "ash", "elm", "hub_a"),
+    "pilot_trust": ("pilot_trust", "pilot_hub", "oak", "pine"),
+    "ash": ("ash", "hub_a", "trust"),
+    "vendor": ("ash", "hub_a", "trust"),
+}
+"""Who asks, and what of it may be found."""
+TRUSTS = ("trust", "pilot_trust", "other_trust")
+MOST, MOST_DATED = 30, 60
+"""Statements of a document that asks of now, and of one that asks of as many moments as it may."""
+
+
+class Asking(Face):
+    """The face, and the programmes behind it."""
+
+    pilot: Pilot
+    trusts: Pilot
+
+    async def sent(self, who: str, query: str) -> tuple[int, dict[str, Any]]:
+        before = self.db.statements
+        answer = await self.post(who, query)
+        assert answer.status_code in {200, 294}, answer.text
+        found: dict[str, Any] = answer.json()
+        return self.db.statements - before, found
+
+
+@pytest_asyncio.fixture(scope="module")
+async def face(dsns: Dsns) -> AsyncIterator[Asking]:
+    owner = await asyncpg.connect(dsns.owner)
+    db = await Database(dsns.app, pool=4).open()
+    made = Asking(await build(owner), db)
+    made.pilot = await add_pilot(made.counted)
+    made.trusts = await add_trust_pilot(made.counted, made.pilot.pupils["oak"])
+    try:
+        yield made
+    finally:
+        await made.http.aclose()
+        await db.close()
+        await owner.close()
+
+
+def _documents(face: Asking, who: str, seed: int, moments: int) -> Documents:
+    ids = face.counted.ids
+    seen = SEEN[who]
+    schools, hubs, trusts = (
+        [node_id(kind.title(), ids[name]) for name in (*seen, *OTHERS) if ORGS[name] == kind]
+        for kind in ("school", "hub", "trust")
+    )
+    programmes = [node_id("Programme", one.id) for one in (face.pilot, face.trusts)]
+    nobody = "00000000-0000-0000-0000-000000000001"
+    known = wall_now() - timedelta(minutes=5)
+    of_moments = {
+        "asAt": one_of([reporting_day_until(TODAY - timedelta(weeks=at)) for at in range(moments)]),
+        "knownAt": one_of([rfc3339(closing_until(known - timedelta(weeks=at))) for at in range(moments)]),
+        "academicYear": one_of([YEAR - at for at in range(moments)], "{}"),
+        "until": one_of([TODAY + timedelta(days=at) for at in range(moments)]),
+    }
+    return Documents(
+        schema._schema,
+        {
+            **(of_moments if moments else {}),
+            "node.id": one_of([*schools, *hubs, *trusts, *programmes]),
+            "school.id": one_of([*schools, nobody]),
+            "hub.id": one_of(hubs),
+            "trust.id": one_of(trusts),
+            "programme.id": one_of([*programmes, nobody]),
+            "first": one_of([1, 2, 3], "{}"),
+        },
+        seed,
+    )
+
+
+def _allowed(query: str) -> bool:
+    return not validate(schema._schema, parse(query), [*RULES])
+
+
+def _codes(found: dict[str, Any]) -> list[str]:
+    """Why parts of a document were refused."""
+    said = [one["extensions"] for one in found.get("errors", ())]
+    return [inner["code"] for one in said for inner in one.get("errors", [one])]
+
+
+@pytest.mark.parametrize("who", SEEN)
+async def test_documents_of_any_shape_take_a_handful_of_statements(face: Asking, who: str) -> None:
+    why: Counter[str] = Counter()
+    for seed in range(16):
+        dated = seed % 2
+        query = _documents(face, who, seed, 4 * dated).draw(roots=3 + seed % 7)
+        if _allowed(query):
+            sent, found = await face.sent(who, query)
+            why.update(_codes(found))
+            assert sent <= (MOST_DATED if dated else MOST), query
+    assert set(why) <= {"not_found", "out_of_range", "not_by_year_group", "too_many_moments"}
+    assert why["too_many_moments"], "some asked of more moments than one may"
+
+
+ABOUT = """coverage(by: KIND) { totalCount } gaps(by: SCHOOL) { totalCount } capacity(by: KEY_STAGE) { totalCount }
+  variety(by: SCHOOL) { totalCount } employers(by: SIZE) { total { employers } }"""
+FRAGMENTS = (
+    "fragment Of on School { name hub { name schools { totalCount edges { node { name } } } } "
+    "figures { figures { pupils } } "
+    + ABOUT
+    + """} fragment In on Programme { name strands { code figures { minutes } } schools { totalCount }
+  figures { minutes } progress { reached } budgets { schools } }"""
+)
+
+
+async def test_aliases_pages_and_levels_are_read_together(face: Asking) -> None:
+    """The same of one school, hub, page and programme, and of as many as aliases allow, by ids, URNs and cursors."""
+    ids = face.counted.ids
+    schools = [ids[name] for name in ("oak", "pine", "ash", "elm", "rowan", "fir")]
+    trusts = [ids[name] for name in ("pilot_trust", "trust", "other_trust")]
+    programmes = [node_id("Programme", one.id) for one in (face.pilot, face.trusts)]
+
+    def asked(most: int) -> str:
+        fields = [f'a{at}: school(id: "{one}") {{ ...Of }}' for at, one in enumerate(schools[:most])]
+        fields += [
+            f"b{at}: schools(first: {at + 1}) {{ edges {{ node {{ ...Of }} }} }}" for at in range(most)
+        ]
+        fields += [f'c{at}: node(id: "{one}") {{ ...In }}' for at, one in enumerate(programmes[:most])]
+        fields += [
+            f"d{at}: programmes(first: {at + 1}) {{ edges {{ node {{ ...In }} }} }}" for at in range(most)
+        ]
+        fields += [f'e{at}: trust(id: "{one}") {{ name }}' for at, one in enumerate(trusts[:most])]
+        return f"{{ viewer {{ organisation {{ name }} }} {ABOUT} {' '.join(fields)} }} {FRAGMENTS}"
+
+    for who in ("pilot_trust", "pilot_hub", "oak"):
+        few, found = await face.sent(who, asked(1))
+        assert set(_codes(found)) <= {"not_found"}
+        many, found = await face.sent(who, asked(6))
+        assert set(_codes(found)) <= {"not_found"}
+        assert many <= few <= MOST
