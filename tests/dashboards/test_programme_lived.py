@@ -52,6 +52,10 @@ async def test_a_booking_is_forecast_until_its_day_and_counted_after_it(world: W
         await day.at(5)
         told = await day.arrivals("employer_a", day.parts[:2], (day.parts[2],))
         assert told.status_code == 200, told.text
+        _, target = await _asked(world, "school_a", run)
+        assert (target["reached"], target["lower"], target["upper"], target["expected"]) == (0, 3, 3, 2), (
+            "on the morning of the visit it is booked still"
+        )
         await day.at(125)
         await day.attendance(
             "employer_a", [said(one, "present") for one in day.parts[:2]] + [said(day.parts[2], "no_show")]
@@ -72,3 +76,32 @@ async def test_a_booking_is_forecast_until_its_day_and_counted_after_it(world: W
         hub, target = await _asked(world, "hub_a", run)
         assert (hub["state"], hub["youngPeople"], hub["rounded"]) == ("WITHHELD", None, True)
         assert (target["reached"], target["outlook"]) == (None, "UNKNOWN")
+
+
+async def test_a_visit_of_several_days_is_forecast_whole_while_it_lasts(world: World) -> None:
+    run, strand = await _begun(world)
+    await run.made("targets", {"measure": "minutes", "value": 10_000})
+    async with visit(world, 2, sittings=3, kind="workplace_visit") as day:
+        await _part_of(world, day, run, strand)
+        for at in range(3):
+            await day.at(at * 1440 + 30)
+            ahead = await _minutes(world, run)
+            assert (ahead["reached"], ahead["lower"], ahead["upper"]) == (0, 720, 720), at
+            await day.at(at * 1440 + 125)
+            await day.all_present("employer_a", at)
+        assert await day.state() == "completed"
+        after = await _minutes(world, run)
+        assert (after["reached"], after["lower"], after["upper"]) == (720, 720, 720)
+        await day.at(1440 + 30)
+        amid = await _minutes(world, run)
+        assert (amid["reached"], amid["lower"]) == (480, 480), (
+            "of a past day, what is credited is not booked as well"
+        )
+
+
+async def _minutes(world: World, run: Pilot) -> dict[str, Any]:
+    token = world.token("school_a", frozenset({"coverage:read", "programmes:read"}))
+    body = {"query": QUERY, "variables": {"id": run.id}}
+    answer = await world.send("school_a", "POST", "/graphql", body, Authorization=f"Bearer {token}")
+    progress = answer.json()["data"]["programme"]["progress"]
+    return next(one for one in progress if one["measure"] == "MINUTES")
