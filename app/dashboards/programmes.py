@@ -70,6 +70,7 @@ class Figures:
     minutes: int | None
     days: int | None
     minutes_each: Measure
+    days_each: Measure
     bm5: Share
     bm6: Share
     no_shows: Share
@@ -156,6 +157,7 @@ def _figures(row: Row, held: frozenset[str]) -> Figures:
     known = state is _KNOWN
     people = _count(row["young_people"], exact=exact) if known else None
     minutes = _minutes(row["minutes"], exact=exact) if known else None
+    days = _count(row["days"], exact=exact) if known else None
     missed = _WITHHELD if state is _WITHHELD or _is_held(row, held, "expected") else _KNOWN
     asked = _WITHHELD if _is_held(row, held, "asked") else _KNOWN
     paid = _WITHHELD if state is _WITHHELD or _is_held(row, held, "costed") else _KNOWN
@@ -167,8 +169,9 @@ def _figures(row: Row, held: frozenset[str]) -> Figures:
         schools_unknown=row["schools_unknown"],
         young_people=people,
         minutes=minutes,
-        days=_count(row["days"], exact=exact) if known else None,
+        days=days,
         minutes_each=_minutes_each(row, state, people, minutes),
+        days_each=_days_each(row, state, people, days),
         bm5=share_of(row["bm5"], row["young_people"], state, exact=exact),
         bm6=share_of(row["bm6"], row["young_people"], state, exact=exact),
         no_shows=share_of(row["no_shows"], row["expected"], missed, exact=exact),
@@ -228,6 +231,13 @@ def _minutes_each(row: Row, state: FigureState, people: int | None, minutes: int
     if half is not None and not row["exact"]:
         half = round(half / _WIDTH_TO) * _WIDTH_TO
     return _around(mean, people, half, 1)
+
+
+def _days_each(row: Row, state: FigureState, people: int | None, days: int | None) -> Measure:
+    if state is not _KNOWN or not people or days is None:
+        return Measure(state if state is not _KNOWN else _UNKNOWN)
+    half = intervals.half_width(row["young_people"], row["days"], float(row["day_squares"]))
+    return _around(days / people, people, half, 1)
 
 
 def _cost(row: Row, spent: Sequence[int], state: FigureState) -> Measure:

@@ -359,9 +359,10 @@ def _of_programmes(function: str, *columns: str) -> Select[Any]:
 
 
 _PROGRAMME_FIGURES = _of_programmes(
-    "programme_figures", "programme_id", "grouped", "strand_id", "whole", "exact", "schools", "schools_unknown",
+    "strand_figures", "programme_id", "grouped", "strand_id", "whole", "exact", "schools", "schools_unknown",
     "young_people", "minutes", "squares", "days", "bm5", "bm6", "expected_people", "expected", "no_shows",
     "costed_people", "costed_minutes", "spent", "spent_by_programme", "lapsed", "seconds",
+    "day_squares",
 )  # fmt: skip
 _PROGRAMME_TARGETS = _of_programmes(
     "programme_targets", "programme_id", "target_id", "strand_id", "measure", "value", "characteristic", "due_on",

@@ -109,6 +109,7 @@ class ProgrammeFigures:
     minutes_per_young_person: ProgrammeMeasure = strawberry.field(
         description="The mean over the young people reached (n), with Student's t interval."
     )
+    days_per_young_person: ProgrammeMeasure = strawberry.field(description="The same of their days.")
     bm5: ProgrammeShare = strawberry.field(
         description="Of the young people reached: with a meaningful encounter with an employer in the strand (Gatsby 5)."
     )
@@ -315,6 +316,7 @@ def _figures(found: programmes.Figures, asked: Period) -> ProgrammeFigures:
         minutes=found.minutes,
         days=found.days,
         minutes_per_young_person=_measure(found.minutes_each),
+        days_per_young_person=_measure(found.days_each),
         bm5=_share(found.bm5),
         bm6=_share(found.bm6),
         no_shows=_share(found.no_shows),

@@ -209,5 +209,158 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     LEFT JOIN share s ON s.id = t.id
 $$;
 
+-- The figures of a programme as app.programme_figures has them, which stays for the release before, with the sum of the
+-- squares of everybody's days: how far their mean can be trusted.
+CREATE FUNCTION app.strand_figures(p_programmes uuid[], p_on date, p_known timestamptz)
+RETURNS TABLE (programme_id uuid, grouped text, strand_id uuid, whole boolean, exact boolean, schools integer,
+               schools_unknown integer, young_people integer, minutes bigint, squares numeric, days bigint, bm5 integer,
+               bm6 integer, expected_people integer, expected integer, no_shows integer, costed_people integer,
+               costed_minutes bigint[], spent bigint[], spent_by_programme bigint[], lapsed integer, seconds bigint[],
+               day_squares numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  WITH counted AS MATERIALIZED (SELECT * FROM app.programmes_counted(p_programmes)),
+  booking AS MATERIALIZED (SELECT * FROM app.programme_bookings(p_programmes, p_known)),
+  earned AS MATERIALIZED (SELECT * FROM app.programme_earnings(p_programmes, p_on, p_known)),
+  standing AS MATERIALIZED (SELECT * FROM app.programme_standing(p_programmes, p_on, p_known)),
+  enrolled AS MATERIALIZED (
+    SELECT * FROM app.programme_enrolled(p_programmes, p_on, p_known) e WHERE e.state = 'enrolled'
+  ),
+  groups AS (
+    SELECT s.programme_id, 'strand' AS grouped, s.id AS strand_id FROM counted c JOIN strands s ON s.programme_id = c.programme_id
+    UNION ALL SELECT c.programme_id, 'none', NULL FROM counted c
+    UNION ALL SELECT c.programme_id, 'all', NULL FROM counted c
+  ),
+  -- Every row counts in the group of its strand and in that of the whole.
+  person AS (
+    SELECT d.programme_id, d.grouped, d.strand_id, d.person_no, sum(d.minutes) AS minutes, count(*) AS days,
+           bool_or(d.bm5) AS bm5, bool_or(d.bm6) AS bm6
+      FROM (SELECT e.programme_id, g.grouped, g.strand_id, e.person_no, e.on_date, sum(e.minutes) AS minutes,
+                   bool_or(e.bm5) AS bm5, bool_or(e.bm6) AS bm6
+              FROM earned e
+             CROSS JOIN LATERAL (VALUES (CASE WHEN e.strand_id IS NULL THEN 'none' ELSE 'strand' END, e.strand_id),
+                                        ('all', NULL::uuid)) g (grouped, strand_id)
+             GROUP BY 1, 2, 3, 4, 5) d
+     GROUP BY 1, 2, 3, 4
+  ),
+  people AS (
+    SELECT p.programme_id, p.grouped, p.strand_id, count(*)::integer AS young_people, sum(p.minutes)::bigint AS minutes,
+           sum(p.minutes * p.minutes)::numeric AS squares, sum(p.days)::bigint AS days,
+           sum(p.days * p.days)::numeric AS day_squares,
+           (count(*) FILTER (WHERE p.bm5))::integer AS bm5, (count(*) FILTER (WHERE p.bm6))::integer AS bm6
+      FROM person p GROUP BY 1, 2, 3
+  ),
+  -- A school of a strand is enrolled on it, or on the programme as a whole and has asked for a booking of the strand.
+  taking AS (
+    SELECT e.programme_id, 'all' AS grouped, NULL::uuid AS strand_id, e.school_id FROM enrolled e
+     UNION
+    SELECT e.programme_id, 'strand', e.strand_id, e.school_id FROM enrolled e WHERE e.strand_id IS NOT NULL
+     UNION
+    SELECT s.programme_id, CASE WHEN s.strand_id IS NULL THEN 'none' ELSE 'strand' END, s.strand_id, s.school_id
+      FROM standing s JOIN enrolled e ON e.programme_id = s.programme_id AND e.school_id = s.school_id
+     WHERE e.strand_id IS NULL OR s.strand_id IS NULL
+  ),
+  without_data AS (
+    SELECT t.school_id FROM (SELECT DISTINCT school_id FROM taking) t
+     WHERE NOT EXISTS (SELECT 1 FROM enrolments n WHERE n.school_id = t.school_id AND n.kind = 'main'
+                          AND n.state IN ('active', 'left') AND n.starts_on <= p_on
+                          AND (p_known IS NULL OR n.created_at <= p_known))
+  ),
+  schools AS (
+    SELECT t.programme_id, t.grouped, t.strand_id, count(*)::integer AS schools, count(w.school_id)::integer AS unknown
+      FROM taking t LEFT JOIN without_data w ON w.school_id = t.school_id GROUP BY 1, 2, 3
+  ),
+  came AS (SELECT DISTINCT e.participation_id, e.on_date FROM earned e WHERE e.participation_id IS NOT NULL),
+  missed AS (
+    SELECT DISTINCT n.participation_sitting_id AS id FROM booking b JOIN no_shows n ON n.booking_id = b.id
+     WHERE (n.opened_at AT TIME ZONE 'Europe/London')::date <= p_on AND (p_known IS NULL OR n.recorded_at <= p_known)
+  ),
+  sitting AS (
+    SELECT b.programme_id, b.strand_id, s.person_no, missed.id IS NOT NULL AS missed,
+           CASE WHEN missed.id IS NOT NULL OR came.participation_id IS NOT NULL THEN true
+                ELSE EXISTS (SELECT 1 FROM attendance_reports r WHERE r.participation_sitting_id = s.id
+                                AND r.status NOT IN ('expected', 'closed', 'excused')
+                                AND (r.reported_at AT TIME ZONE 'Europe/London')::date <= p_on
+                                AND (p_known IS NULL OR r.recorded_at <= p_known)) END AS settled
+      FROM booking b JOIN participation_sittings s ON s.booking_id = b.id
+      LEFT JOIN missed ON missed.id = s.id
+      LEFT JOIN came ON came.participation_id = s.participation_id
+                    AND came.on_date = (lower(s.during) AT TIME ZONE 'Europe/London')::date
+     WHERE (lower(s.during) AT TIME ZONE 'Europe/London')::date <= p_on
+  ),
+  attended AS (
+    SELECT s.programme_id, g.grouped, g.strand_id, count(DISTINCT s.person_no)::integer AS expected_people,
+           count(*)::integer AS expected, (count(*) FILTER (WHERE s.missed))::integer AS no_shows
+      FROM sitting s
+     CROSS JOIN LATERAL (VALUES (CASE WHEN s.strand_id IS NULL THEN 'none' ELSE 'strand' END, s.strand_id),
+                                ('all', NULL::uuid)) g (grouped, strand_id)
+     WHERE s.settled
+     GROUP BY 1, 2, 3
+  ),
+  cost AS (
+    SELECT k.programme_id, g.grouped, g.strand_id, k.school_id, sum(k.amount_pence)::bigint AS spent,
+           coalesce(sum(k.amount_pence) FILTER (WHERE k.paid_by = 'programme'), 0)::bigint AS spent_by_programme
+      FROM counted c
+      JOIN costs k ON k.programme_id = c.programme_id AND k.school_id = ANY (c.schools) AND k.stage = 'spend'
+      LEFT JOIN booking b ON b.id = k.booking_id AND b.programme_id = k.programme_id
+     CROSS JOIN LATERAL (SELECT coalesce(k.strand_id, b.strand_id) AS strand_id) own
+     CROSS JOIN LATERAL (VALUES (CASE WHEN own.strand_id IS NULL THEN 'none' ELSE 'strand' END, own.strand_id),
+                                ('all', NULL::uuid)) g (grouped, strand_id)
+     WHERE k.on_date <= p_on AND CASE WHEN p_known IS NULL THEN k.removed_at IS NULL
+       ELSE k.created_at <= p_known AND (k.removed_at IS NULL OR k.removed_at > p_known) END
+     GROUP BY 1, 2, 3, 4
+  ),
+  person_at AS (
+    SELECT e.programme_id, g.grouped, g.strand_id, e.school_id, e.person_no, sum(e.minutes)::bigint AS minutes
+      FROM earned e
+     CROSS JOIN LATERAL (VALUES (CASE WHEN e.strand_id IS NULL THEN 'none' ELSE 'strand' END, e.strand_id),
+                                ('all', NULL::uuid)) g (grouped, strand_id)
+     GROUP BY 1, 2, 3, 4, 5
+  ),
+  costed AS (
+    SELECT k.programme_id, k.grouped, k.strand_id, array_agg(k.minutes ORDER BY k.school_id) AS minutes,
+           array_agg(k.spent ORDER BY k.school_id) AS spent,
+           array_agg(k.spent_by_programme ORDER BY k.school_id) AS spent_by_programme
+      FROM (SELECT c.*, coalesce(a.minutes, 0)::bigint AS minutes
+              FROM cost c
+              LEFT JOIN (SELECT programme_id, grouped, strand_id, school_id, sum(minutes) AS minutes
+                           FROM person_at GROUP BY 1, 2, 3, 4) a
+                ON a.programme_id = c.programme_id AND a.grouped = c.grouped AND a.school_id = c.school_id
+               AND a.strand_id IS NOT DISTINCT FROM c.strand_id) k
+     GROUP BY 1, 2, 3
+  ),
+  payers AS (
+    SELECT a.programme_id, a.grouped, a.strand_id, count(DISTINCT a.person_no)::integer AS people
+      FROM person_at a JOIN cost k ON k.programme_id = a.programme_id AND k.grouped = a.grouped
+       AND k.school_id = a.school_id AND k.strand_id IS NOT DISTINCT FROM a.strand_id
+     GROUP BY 1, 2, 3
+  ),
+  answered AS (
+    SELECT s.programme_id, g.grouped, g.strand_id,
+           (count(*) FILTER (WHERE s.answered_at IS NULL AND s.lapsed))::integer AS lapsed,
+           coalesce(array_agg(extract(epoch FROM s.answered_at - s.asked_at)::bigint ORDER BY s.answered_at - s.asked_at)
+                      FILTER (WHERE s.answered_at >= s.asked_at), '{}') AS seconds
+      FROM standing s
+     CROSS JOIN LATERAL (VALUES (CASE WHEN s.strand_id IS NULL THEN 'none' ELSE 'strand' END, s.strand_id),
+                                ('all', NULL::uuid)) g (grouped, strand_id)
+     WHERE s.asked_at IS NOT NULL
+     GROUP BY 1, 2, 3
+  )
+  SELECT g.programme_id, g.grouped, g.strand_id, c.whole, c.exact, coalesce(s.schools, 0), coalesce(s.unknown, 0),
+         coalesce(p.young_people, 0), coalesce(p.minutes, 0), coalesce(p.squares, 0), coalesce(p.days, 0),
+         coalesce(p.bm5, 0), coalesce(p.bm6, 0), coalesce(a.expected_people, 0), coalesce(a.expected, 0),
+         coalesce(a.no_shows, 0), coalesce(y.people, 0), coalesce(k.minutes, '{}'), coalesce(k.spent, '{}'),
+         coalesce(k.spent_by_programme, '{}'), coalesce(r.lapsed, 0), coalesce(r.seconds, '{}'),
+         coalesce(p.day_squares, 0)
+    FROM groups g JOIN counted c ON c.programme_id = g.programme_id
+    LEFT JOIN people p ON p.programme_id = g.programme_id AND p.grouped = g.grouped AND p.strand_id IS NOT DISTINCT FROM g.strand_id
+    LEFT JOIN schools s ON s.programme_id = g.programme_id AND s.grouped = g.grouped AND s.strand_id IS NOT DISTINCT FROM g.strand_id
+    LEFT JOIN attended a ON a.programme_id = g.programme_id AND a.grouped = g.grouped AND a.strand_id IS NOT DISTINCT FROM g.strand_id
+    LEFT JOIN costed k ON k.programme_id = g.programme_id AND k.grouped = g.grouped AND k.strand_id IS NOT DISTINCT FROM g.strand_id
+    LEFT JOIN payers y ON y.programme_id = g.programme_id AND y.grouped = g.grouped AND y.strand_id IS NOT DISTINCT FROM g.strand_id
+    LEFT JOIN answered r ON r.programme_id = g.programme_id AND r.grouped = g.grouped AND r.strand_id IS NOT DISTINCT FROM g.strand_id
+$$;
+
 REVOKE ALL ON FUNCTION app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], date[], date[], boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], date[], date[], boolean) TO tendays_app;
+REVOKE ALL ON FUNCTION app.strand_figures(uuid[], date, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.strand_figures(uuid[], date, timestamptz) TO tendays_app;

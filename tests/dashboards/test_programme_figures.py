@@ -93,6 +93,7 @@ async def test_a_strand_is_counted_exactly_for_who_holds_the_rows(seen: Seen) ->
     assert (tour.state, tour.part, tour.rounded, tour.schools) == (KNOWN, Part.OWN, False, 2)
     assert (tour.young_people, tour.minutes, tour.days) == (20, 12 * 120 + 8 * 180, 20)
     assert tour.minutes_each == Measure(KNOWN, 144.0, 20, 129.9, 158.1)
+    assert tour.days_each == Measure(KNOWN, 1.0, 20, 1.0, 1.0)
     assert tour.bm5 == Share(KNOWN, 16, 20, 80, 58.4, 91.9)
     assert tour.bm6 == Share(KNOWN, 0, 20, 0, 0.0, 16.1)
     assert tour.no_shows == Share(KNOWN, 1, 21, 5, 0.8, 22.7)
@@ -110,6 +111,7 @@ async def test_the_whole_counts_each_person_once(seen: Seen) -> None:
     found = await whole(seen, "pilot_trust")
     assert (found.young_people, found.minutes, found.days) == (22, 7_320, 46)
     assert found.minutes_each == Measure(KNOWN, 332.7, 22, 207.5, 458.0)
+    assert found.days_each == Measure(KNOWN, 2.1, 22, 1.8, 2.4)
     assert (found.bm5.count, found.bm6.count, found.no_shows.base) == (18, 6, 47)
 
 
@@ -187,7 +189,13 @@ async def test_a_strand_of_six_is_withheld_and_the_next_smallest_with_it(seen: S
     project, visit = await seen.strand("pilot_hub", "project"), await seen.strand("pilot_hub", "visit")
     for held in (project, visit):
         assert (held.state, held.young_people, held.minutes, held.days) == (WITHHELD, None, None, None)
-        assert {held.bm6.state, held.no_shows.state, held.cost.state, held.minutes_each.state} == {WITHHELD}
+        assert {
+            held.bm6.state,
+            held.no_shows.state,
+            held.cost.state,
+            held.minutes_each.state,
+            held.days_each.state,
+        } == {WITHHELD}
     tour = await seen.strand("pilot_hub", "tour")
     assert (tour.young_people, tour.minutes, tour.cost.value) == (20, 3_000, 840)
 
