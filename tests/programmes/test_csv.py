@@ -259,6 +259,22 @@ async def test_money_that_a_refused_row_would_have_given_back_is_not_spent(world
     assert {row["external_ref"] for row in await run.rows("costs")} == {"theirs", "ours"}
 
 
+async def test_many_references_of_another_school_refuse_the_whole_table(world: World) -> None:
+    run = await pilot(world)
+    for school in ("school_a", "school_c"):
+        await run.enrol(school)
+    urns = [await _urn(world, school) for school in ("school_c", "school_a")]
+    tables = [
+        "\n".join([HEADS["costs"], *(f",r{at},{TODAY},{urn},,,kit,spend,school,1,GBP" for at in range(60))])
+        for urn in urns
+    ]
+    assert (await run.load("costs", tables[0])).json()["created"] == 60
+    before = await world.fingerprint()
+    answer = await run.load("costs", tables[1], who="school_a")
+    await run.refused(answer, 422, "external_ref_taken", "/0/external_ref")
+    assert await world.fingerprint() == before
+
+
 async def test_the_largest_amount_goes_out_and_comes_in(world: World) -> None:
     run = await pilot(world, budget_pence=10**14)
     await run.enrol("school_a")
