@@ -259,6 +259,29 @@ async def test_money_has_its_bounds(world: World) -> None:
     await run.made("costs", cost(world, "school_a", 4_500, stage="spend"))
 
 
+async def test_money_and_targets_are_told_however_large(world: World) -> None:
+    """Over what an Int of GraphQL holds: a national programme of thirty million pounds."""
+    run = await pilot(world, "trust", budget_pence=3_000_000_000)
+    for school in ("school_a", "school_b"):
+        await run.enrol(school)
+        await run.allocate(school, 1_500_000_000)
+        await run.made("costs", cost(world, school, 1_500_000_000, stage="spend"))
+    await run.made("targets", {"measure": "minutes", "value": 10**12})
+    money = "{ allocatedPence spentPence spentByProgrammePence }"
+    asked = f"budgetPence budgets {{ budgetPence money {money} }} progress {{ target }}"
+    query = f'{{ programme(id: "{run.id}") {{ {asked} }} }}'
+    answer = await world.post("trust", "/graphql", {"query": query})
+    assert answer.status_code == 200, answer.text
+    sums = dict.fromkeys(("allocatedPence", "spentPence", "spentByProgrammePence"), 3_000_000_000)
+    assert answer.json()["data"]["programme"] == {
+        "budgetPence": 3_000_000_000,
+        "budgets": {"budgetPence": 3_000_000_000, "money": sums},
+        "progress": [{"target": 10**12}],
+    }
+    whole = (await world.get("trust", f"{run.path}/money")).json()
+    assert (whole["spent_pence"], whole["unallocated_pence"]) == (3_000_000_000, 0)
+
+
 @pytest.mark.parametrize(
     ("part", "body"),
     [
