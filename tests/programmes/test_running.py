@@ -139,10 +139,11 @@ async def test_a_school_whose_id_nobody_knows_is_invited_by_its_urn(world: World
     now_known = (await world.get("hub_a", f"/v1/organisations?urn={urn}")).json()["data"]
     assert [one["id"] for one in now_known] == [str(world["school_b"])]
     assert (await world.get("school_b", f"/v1/organisations/{world['hub_a']}")).status_code == 200
-    again = await run.add("schools", {"school_id": world["school_b"], "state": "invited"})
-    await run.refused(again, 409, "already_enrolled", None)
+    for field, said in (("school_id", world["school_b"]), ("urn", urn)):
+        again = await run.add("schools", {field: said, "state": "invited"})
+        await run.refused(again, 409, "already_enrolled", f"/{field}")
     unknown = await run.add("schools", {"urn": "999999", "state": "invited"})
-    await run.refused(unknown, 422, "unknown_school", "/school_id")
+    await run.refused(unknown, 422, "unknown_school", "/urn")
     for both_or_neither in ({}, {"urn": urn, "school_id": world["school_b"]}, {"urn": None}):
         answer = await run.add("schools", {"state": "invited", **both_or_neither})
         await run.refused(answer, 422, "one_of", "/school_id")
