@@ -12,6 +12,7 @@ from app.core.errors import Conflict, Fault, Forbidden, NotFound, Stale, invalid
 from app.core.ids import new_id
 from app.outbox import service as outbox
 from app.outbox.service import Event
+from app.programmes import parts
 from app.rules.words import Actor, BookingState
 
 ASSIGN: Final = "assign"
@@ -62,7 +63,8 @@ def _refuse(pointer: str, code: str, detail: str) -> None:
 
 
 async def assign(tx: Writer, booking_id: UUID, to: Assignment) -> Row:
-    """Make a booking part of a programme, of another, or of none; written down in its history.
+    """Make a booking part of a programme, of another, or of none; written down in its history. What it has cost follows
+    it to another strand; a programme that it leaves keeps what it has paid.
 
     NotFound, Forbidden `not_yours` for the employer, Stale, Conflict `not_from_this_state`, and as `fit`. Nothing
     happens, and nobody is told, where it is so already. Emits booking.assigned to the school's side.
@@ -80,9 +82,14 @@ async def assign(tx: Writer, booking_id: UUID, to: Assignment) -> Row:
         raise Conflict("not_from_this_state", f"A booking that is {held['state']} stays as it is.")
     if (held["programme_id"], held["strand_id"]) == (to.programme_id, to.strand_id):
         return held
+    within = to.programme_id if to.programme_id == held["programme_id"] else None
+    if within is not None:
+        await parts.hold(tx, within)
     await fit(tx, held["school_id"], to.programme_id, to.strand_id, held["starts_at"])
     row = await sql.change(tx, booking_id, {"programme_id": to.programme_id, "strand_id": to.strand_id})
     await _write_down(tx, row)
+    if within is not None:
+        await parts.follow(tx, within, booking_id, to.strand_id)
     data = {"booking_id": booking_id, "reason_code": None} | {name: row[name] for name in _TOLD}
     await outbox.emit(tx, [Event("booking.assigned", "school", row["school_id"], booking_id, data)])
     return row

@@ -11,7 +11,7 @@ from app.dashboards.market_reading import Supply
 from app.dashboards.service import Period
 from app.graphql.asked import Asked, PupilLine, Where, rest
 from app.graphql.connections import Connection
-from app.graphql.fields import answers
+from app.graphql.fields import Whole, answers
 from app.graphql.figures import Basis, Share, basis_of, share
 from app.graphql.session import Session
 from app.rules.coverage import FigureState
@@ -54,7 +54,7 @@ class Shortfall:
         return share(self.shown.below)
 
     @answers("Minutes that are missing, pupil by pupil, added up; for hubs to the nearest 300.")
-    def minutes(self) -> int | None:
+    def minutes(self) -> Whole | None:
         """Whole minutes."""
         return self.shown.minutes
 
@@ -100,7 +100,7 @@ class OpenCapacity:
         return self.room.places
 
     @answers("Minutes that these places would earn, at most the cap of a day each.")
-    def pupil_minutes(self) -> int:
+    def pupil_minutes(self) -> Whole:
         """Whole minutes."""
         return self.room.minutes
 
@@ -112,7 +112,7 @@ class OpenCapacity:
         return self.room.filling_places
 
     @answers("Of the minutes, those that fill the mark: of placements only those in person.")
-    def filling_minutes(self) -> int:
+    def filling_minutes(self) -> Whole:
         """Whole minutes."""
         return self.room.filling_minutes
 
@@ -158,7 +158,7 @@ class CapacityLine(PupilLine):
         "Minutes that would be missing still if every place were taken, band by band: what is over in one fills nothing in "
         "the other. Null where a band is not shown."
     )
-    def left_minutes(self) -> int | None:
+    def left_minutes(self) -> Whole | None:
         """What is left."""
         if self.found.capacity is None or self.lacks.minutes is None:
             return None

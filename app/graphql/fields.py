@@ -1,9 +1,15 @@
-"""A field that a method answers: strawberry's decorator, with a type that mypy can follow."""
+"""A field that a method answers: strawberry's decorator, with a type that mypy can follow; and large whole numbers."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NewType, TypeVar, cast
 
 import strawberry
+
+if TYPE_CHECKING:
+    Whole = int
+else:
+    Whole = NewType("Whole", int)
+    """Money, minutes and targets: an Int of GraphQL ends at 2,147,483,647, which is 21 million pounds in pence."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

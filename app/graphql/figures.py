@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from app.dashboards import figures
-from app.graphql.fields import answers
+from app.graphql.fields import Whole, answers
 from app.rules.coverage import Figure, FigureState
 from app.rules.words import CoverageBand, ExperienceKind, KeyStage
 
@@ -136,7 +136,7 @@ class Figures:
         "Confirmed minutes of all pupils together, after the policy's cap on a day; for hubs to the nearest "
         "300 (five hours)."
     )
-    def minutes(self) -> int | None:
+    def minutes(self) -> Whole | None:
         """Credited minutes."""
         return self.shown.minutes
 

@@ -13,7 +13,7 @@ from app.dashboards.figures import Cut, Line, Place, Table
 from app.dashboards.sql import Page
 from app.graphql.asked import Where
 from app.graphql.connections import After, Connection, First, turn
-from app.graphql.fields import answers
+from app.graphql.fields import Whole, answers
 from app.graphql.figures import AcademicYear, AsAt, Basis, By, Figures, KnownAt, basis_of
 from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import node_id
@@ -375,7 +375,7 @@ class Programme(Node):
     starts_on: date = strawberry.field(description="First day.")
     ends_on: date = strawberry.field(description="Last day.")
     funder: str | None = strawberry.field(description="Who pays; shown to the owner only.")
-    budget_pence: int | None = strawberry.field(description="GBP, in pence; shown to the owner only.")
+    budget_pence: Whole | None = strawberry.field(description="GBP, in pence; shown to the owner only.")
 
     @answers("Its strands, by code.")
     async def strands(self, info: Info) -> list[Strand]:

@@ -10,7 +10,7 @@ from app.dashboards import programmes, targets
 from app.dashboards.programmes import Measure, Part, Share
 from app.dashboards.service import Period
 from app.dashboards.targets import Budgets, Measured, Money, Outlook, OwnBudget, SchoolBudget, Target
-from app.graphql.fields import answers
+from app.graphql.fields import Whole, answers
 from app.graphql.session import Session
 from app.rules.coverage import FigureState
 
@@ -100,7 +100,7 @@ class ProgrammeFigures:
     young_people: int | None = strawberry.field(
         description="Distinct persons with credited minutes from bookings of the strand."
     )
-    minutes: int | None = strawberry.field(
+    minutes: Whole | None = strawberry.field(
         description="Minutes credited, corrections taken off, before the policy's cap on a day."
     )
     days: int | None = strawberry.field(
@@ -155,27 +155,27 @@ class ProgrammeTarget:
         description="Of a share, or of young people with it: the field group, with the value after a colon, or any value "
         "but the none."
     )
-    target: int = strawberry.field(
+    target: Whole = strawberry.field(
         description="What is to be reached: schools, young people, minutes or per cent."
     )
     due_on: date | None = strawberry.field(description="By when; null for the programme's last day.")
     part: Part = strawberry.field(description="Whose part was counted; the target is always the whole's.")
     state: FigureState = strawberry.field(description="Whether `reached` is shown.")
-    reached: int | None = strawberry.field(
+    reached: Whole | None = strawberry.field(
         description="What is reached, in the unit of the target: as the strand's figures have it."
     )
-    percent_of_target: int | None = strawberry.field(
+    percent_of_target: Whole | None = strawberry.field(
         description="Reached of the target, in per cent, rounded down."
     )
-    lower: int | None = strawberry.field(
+    lower: Whole | None = strawberry.field(
         description="Forecast, at least: with the named pupils not reached yet (of minutes: the named pupils'). Invitations "
         "do not count."
     )
-    upper: int | None = strawberry.field(
+    upper: Whole | None = strawberry.field(
         description="Forecast, at most: with every place without a name, each taken as somebody new, and every "
         "invited school. For hubs in persons rounded to 5, so that it may be up to two persons' worth too low."
     )
-    expected: int | None = strawberry.field(
+    expected: Whole | None = strawberry.field(
         description="Reached, and of all that is booked as much as the attendance so far lets expect. Null for schools, "
         "for shares and other targets about a characteristic, and without attendance so far."
     )
@@ -190,14 +190,14 @@ class ProgrammeTarget:
 class ProgrammeMoney:
     """What was allocated, committed and spent."""
 
-    allocated_pence: int | None = strawberry.field(description="Allocated to schools, as known.")
-    committed_pence: int | None = strawberry.field(
+    allocated_pence: Whole | None = strawberry.field(description="Allocated to schools, as known.")
+    committed_pence: Whole | None = strawberry.field(
         description="Committed, by whomever, on days up to the day asked of."
     )
-    spent_pence: int | None = strawberry.field(
+    spent_pence: Whole | None = strawberry.field(
         description="Spent, by whomever, on days up to the day asked of."
     )
-    spent_by_programme_pence: int | None = strawberry.field(
+    spent_by_programme_pence: Whole | None = strawberry.field(
         description="Of what was spent: by the programme."
     )
 
@@ -253,7 +253,7 @@ class ProgrammeBudgets:
         return [_school(one) for one in self.found.by(OwnBudget.NONE)]
 
     @answers("The programme's budget in whole pence (GBP); shown to the owner only, null where none was set.")
-    def budget_pence(self) -> int | None:
+    def budget_pence(self) -> Whole | None:
         """As known."""
         return self.found.budget
 

@@ -23,7 +23,7 @@ from app.dashboards.service import rounds
 from app.dashboards.sql import Page
 from app.graphql.connections import After, Connection, First, turn
 from app.graphql.executor import Executor
-from app.graphql.fields import answers
+from app.graphql.fields import Whole, answers
 from app.graphql.figures import AcademicYear, AsAt, By, KnownAt
 from app.graphql.gaps import GapConnection, GapsAsked, Groups, MaybeBy
 from app.graphql.ids import of_kind, read
@@ -257,6 +257,14 @@ _MOMENT: ScalarDefinition = strawberry.scalar(
     parse_value=datetime.fromisoformat,
 )
 
+_WHOLE: ScalarDefinition = strawberry.scalar(
+    name="Whole",
+    description="A whole number, as a JSON number: of pence, of minutes, of a target. Unlike an Int it may be over "
+    "2,147,483,647.",
+    serialize=int,
+    parse_value=int,
+)
+
 # The rules' classes are the same for every request: see limits.py.
 schema = _Schema(
     query=Query,
@@ -268,7 +276,7 @@ schema = _Schema(
         lambda: ParserCache(maxsize=CACHED),
         lambda: ValidationCache(maxsize=CACHED),
     ],
-    config=StrawberryConfig(disable_field_suggestions=False, scalar_map={datetime: _MOMENT}),
+    config=StrawberryConfig(disable_field_suggestions=False, scalar_map={datetime: _MOMENT, Whole: _WHOLE}),
 )
 
 

@@ -107,6 +107,22 @@ class Judge(ABC):
         self.seen.add(key)
         return plan
 
+    def about(self, given: Mapping[str, Any]) -> Hashable:
+        """What a row of a table is about, where it matters which rows are judged first; None: it does not."""
+        del given
+        return None
+
+    def asks_more(self, given: Mapping[str, Any]) -> bool:
+        """Whether a row takes more money than what stands. What gives money back is judged first, so that the order of
+        a table does not matter.
+        """
+        del given
+        return False
+
+    def _school(self, given: Mapping[str, Any]) -> UUID | None:
+        said: UUID | str = given["school_id"]
+        return self.urns.get(said) if isinstance(said, str) else said
+
     def _first(self, key: Hashable) -> None:
         if key in self.seen:
             raise refused("", "repeated_row", "A row before this one is about the same.")
@@ -119,10 +135,13 @@ class Judge(ABC):
         }
         return {**ours, **self.defaults}
 
-    def _passed(self, after: dict[str, Any], before: Row | None) -> Plan:
+    def _alone(self, after: Row, before: Row | None) -> None:
         twin = self.by_key.get(self.key(after))
         if twin is not None and (before is None or twin["id"] != before["id"]):
             raise refused(*self.taken)
+
+    def _passed(self, after: dict[str, Any], before: Row | None) -> Plan:
+        self._alone(after, before)
         if before is not None and all(same(after[name], before[name]) for name in after):
             return Plan("unchanged", before, before)
         self.check(after, before)

@@ -82,6 +82,8 @@ class Schools(Judge):
             raise refused("/state", "invite_only", "Not a member of yours today: invite it, and it answers.")
         if will == "enrolled":
             after["joined_on"] = after["joined_on"] or self.today
+        if will == "left" and was == "invited":
+            after["joined_on"] = None  # the day it was invited for: it never joined
         after["left_on"] = (after["left_on"] or self.today) if will == "left" else None
         if after["left_on"] and after["joined_on"] and after["left_on"] < after["joined_on"]:
             raise invalid(
@@ -128,15 +130,17 @@ class Targets(Judge):
         """All but the value."""
         return row["strand_id"], row["measure"], row["characteristic"], row["due_on"]
 
-    def check(self, after: dict[str, Any], before: Row | None) -> None:  # noqa: ARG002
-        """See the class."""
+    def check(self, after: dict[str, Any], before: Row | None) -> None:
+        """See the class. A target that has been passed may still be moved to another day."""
         if fault := problem_with_aim(after, rounds=self.rounds):
             raise fault
         if after["measure"] == "share" or after["characteristic"]:
             return
+        if before is not None and after["value"] == before["value"]:
+            return
         reached = int(self.reached[after["strand_id"]][after["measure"]])
         if after["value"] < reached:
-            about = "about " if self.rounds else ""
+            about = "about " if self.rounds and after["measure"] != "schools" else ""
             detail = f"{about}{reached} {after['measure'].replace('_', ' ')} are reached already."
             raise refused(
                 "/value", "below_reached", detail.capitalize(), reached=reached, rounded=self.rounds

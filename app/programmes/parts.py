@@ -1,6 +1,7 @@
 """Add, change, remove and keep the parts of a programme: strands, schools, targets, allocations, costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -9,12 +10,13 @@ from uuid import UUID
 from app.core.clock import school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem, Stale
+from app.core.ids import new_id
 from app.programmes import sql
 from app.programmes.held import moved_on, own, own_or_joined, refused
 from app.programmes.judge import Judge, Plan
 from app.programmes.judges import JUDGES
 
-MOST: Final = 500
+MOST: Final = 5_000
 """Rows of one import."""
 _TWICE: Final = {
     "uq_strands_code": ("/code", "code_taken"),
@@ -23,6 +25,9 @@ _TWICE: Final = {
     "uq_allocations_school": ("/school_id", "already_allocated"),
     "uq_costs_external_ref": ("/external_ref", "external_ref_taken"),
 }
+_SOUGHT: Final = 20
+"""Rows that only the database refuses: as many are looked for in one import."""
+_NOT_COPIED: Final = frozenset({"version", "created_at", "updated_at", "removed_at"})
 _WHAT: Final = {"strands": "strand", "schools": "school", "targets": "target", "allocations": "allocation"}
 
 
@@ -58,7 +63,7 @@ async def add(tx: Writer, programme_id: UUID, part: str, given: Mapping[str, Any
 
     NotFound for a programme that is not the caller's, or for what is no school. Invalid `unknown_strand`,
     `unknown_characteristic`, `characteristic_missing`, `not_counted_by_characteristic`, `hub_level_only`, `out_of_range`,
-    `unknown_booking`, `leaves_before_joining`. Conflict `code_taken`,
+    `unknown_booking`, `strand_differs`, `leaves_before_joining`. Conflict `code_taken`,
     `already_enrolled`, `invite_only`, `not_enrolled`, `target_taken`, `below_reached`, `already_allocated`,
     `over_budget`, `below_committed`, `over_allocation`, `external_ref_taken`, `programme_closed`.
     Emits programme.changed to the owner, and to the school if there is one.
@@ -131,10 +136,12 @@ async def _part(tx: Writer, part: str, programme_id: UUID, part_id: UUID) -> Row
 
 
 async def answer(tx: Writer, programme_id: UUID, enrolled_id: UUID, *, accepts: bool) -> Row:
-    """The school invited (or its trust) accepts or declines. NotFound, Forbidden for the owner's own, Conflict
-    `not_invited`. Emits programme.changed to both.
+    """The school invited (or its trust) accepts or declines. NotFound, Conflict `not_invited`, and `programme_closed`
+    for who accepts. Emits programme.changed to both.
     """
     held = await own_or_joined(tx, programme_id)
+    if accepts and held["state"] == "closed":
+        raise refused("", "programme_closed", "This programme is closed; nobody joins it any more.")
     before = await _part(tx, "schools", programme_id, enrolled_id)
     row = await sql.answer(tx, enrolled_id, accepts=accepts)
     if row is None:
@@ -144,13 +151,13 @@ async def answer(tx: Writer, programme_id: UUID, enrolled_id: UUID, *, accepts: 
 
 
 async def leave(tx: Writer, programme_id: UUID, enrolled_id: UUID, on: date | None) -> Row:
-    """A school leaves, by its own word or the owner's. NotFound, Conflict `not_enrolled`, Invalid
-    `leaves_before_joining`. Emits programme.changed to both.
+    """A school leaves, by its own word or the owner's; the owner takes an invitation back so. NotFound, Conflict
+    `not_enrolled`, Invalid `leaves_before_joining`. Emits programme.changed to both.
     """
     held = await own_or_joined(tx, programme_id)
     before = await _part(tx, "schools", programme_id, enrolled_id)
     day = on or school_day(tx.caller.now)
-    if before["joined_on"] and day < before["joined_on"]:
+    if before["state"] == "enrolled" and before["joined_on"] and day < before["joined_on"]:
         fault = Fault("/left_on", "leaves_before_joining", "A school leaves on the day it joined, or after.")
         raise Invalid("invalid", "The request is not acceptable.", [fault])
     row = await _left(tx, held, before, day)
@@ -160,11 +167,36 @@ async def leave(tx: Writer, programme_id: UUID, enrolled_id: UUID, on: date | No
 
 async def _left(tx: Writer, held: Row, before: Row, day: date) -> Row:
     if held["owner_id"] == tx.caller.org_id:
-        return await sql.change_part(tx, "schools", before["id"], {"state": "left", "left_on": day})
+        changes: dict[str, Any] = {"state": "left", "left_on": day}
+        if before["state"] == "invited":
+            changes["joined_on"] = None  # the day it was invited for: it never joined
+        return await sql.change_part(tx, "schools", before["id"], changes)
     row = await sql.leave(tx, before["id"], day)
     if row is None:
         raise refused("", "not_enrolled", "This school is invited only: decline instead.")
     return row
+
+
+# --- bookings go to another strand --------------------------------------------------------------------------------------
+
+
+async def hold(tx: Writer, programme_id: UUID) -> None:
+    """Lock a programme before a booking of it goes to another strand: no line of its costs is written meanwhile."""
+    await sql.hold(tx, programme_id)
+
+
+async def follow(tx: Writer, programme_id: UUID, booking_id: UUID, strand_id: UUID | None) -> None:
+    """The costs of a booking go where it goes, to another strand of a programme that is held. Each line is ended and
+    written anew, so that what was known before stays so. Emits programme.changed where there are any.
+    """
+    lines = await sql.lines_elsewhere(tx, programme_id, booking_id, strand_id)
+    if not lines:
+        return
+    held = await own_or_joined(tx, programme_id)
+    anew = [{name: value for name, value in line.items() if name not in _NOT_COPIED} for line in lines]
+    await sql.remove_parts(tx, "costs", [line["id"] for line in lines])
+    await sql.add_parts(tx, "costs", [{**line, "id": new_id(), "strand_id": strand_id} for line in anew])
+    await moved_on(tx, held, [line["school_id"] for line in lines])
 
 
 # --- whole tables -----------------------------------------------------------------------------------------------------
@@ -179,38 +211,78 @@ async def keep(
     not the caller's. Emits programme.changed to the owner and to each school concerned.
     """
     held = await _held(tx, programme_id, part)
-    judge = await JUDGES[part].load(tx, held, [one.given for one in sent if not one.faults])
-    plans = _judged(judge, sent)
-    if atomic:
-        _refuse_all(sent)
-    written = [plan for plan in plans.values() if plan.status != "unchanged"]
-    try:
-        async with tx.attempt():
-            await _write(tx, part, written)
-    except ConstraintBroken as broken:
-        raise _translated(broken) from broken
+    while True:
+        judge = await JUDGES[part].load(tx, held, [one.given for one in sent if not one.faults])
+        plans = _judged(judge, sent)
+        if atomic:
+            _refuse_all(sent)
+        written = [plan for plan in plans.values() if plan.status != "unchanged"]
+        try:
+            async with tx.attempt():
+                await _write(tx, part, written)
+            break
+        except ConstraintBroken as broken:
+            if not await _mark_taken(tx, part, sent, plans):
+                raise _translated(broken) from broken
     if written:
         await moved_on(tx, held, _schools(written))
     return [_answer(one, plans.get(one.index)) for one in sent]
 
 
+class _TakenBackError(Exception):
+    """Ends an attempt of which nothing is to stay."""
+
+
+async def _mark_taken(tx: Writer, part: str, sent: Sequence[Sent], plans: Mapping[int, Plan]) -> bool:
+    """Find the rows that only the database refuses, and whether there are any: a school that imports its costs does
+    not see the references of the others. Nothing stays of the search, and what is left is judged again without them;
+    with many of them the search ends, and the table is refused whole.
+    """
+    found: dict[int, Sequence[Fault]] = {}
+    with suppress(_TakenBackError):
+        async with tx.attempt():
+            await _search(tx, part, [one for one in plans.items() if one[1].status != "unchanged"], found)
+            raise _TakenBackError
+    for one in sent:
+        one.faults.extend(found.get(one.index, ()))
+    if len(found) >= _SOUGHT:
+        _refuse_all(sent)
+    return bool(found)
+
+
+async def _search(
+    tx: Writer, part: str, plans: Sequence[tuple[int, Plan]], found: dict[int, Sequence[Fault]]
+) -> None:
+    """Write the rows in the order in which they were judged, by halves where they are refused."""
+    try:
+        async with tx.attempt():
+            await _write(tx, part, [plan for _, plan in plans])
+    except ConstraintBroken as broken:
+        if len(plans) == 1:
+            found[plans[0][0]] = _translated(broken).faults
+            return
+        if len(found) >= _SOUGHT:
+            return
+        half = len(plans) // 2
+        await _search(tx, part, plans[:half], found)
+        await _search(tx, part, plans[half:], found)
+
+
 def _judged(judge: Judge, sent: Sequence[Sent]) -> dict[int, Plan]:
-    """A plan for each good row; what gives money back goes first, so that the order of a table does not matter."""
+    """A plan for each good row; what gives money back goes first, and rows about the same stay in their order."""
     plans: dict[int, Plan] = {}
-    for one in sorted((one for one in sent if not one.faults), key=lambda one: _asks_more(judge, one)):
+    turns: dict[Hashable, bool] = {}
+
+    def turn(one: Sent) -> bool:
+        about = judge.about(one.given)
+        return turns.setdefault(one.index if about is None else (about,), judge.asks_more(one.given))
+
+    for one in sorted((one for one in sent if not one.faults), key=turn):
         try:
             plans[one.index] = judge.kept(one.given)
         except Problem as problem:
             one.faults.extend(problem.faults or [_unknown(problem)])
     return plans
-
-
-def _asks_more(judge: Judge, one: Sent) -> bool:
-    if judge.part != "allocations":
-        return False
-    school = one.given["school_id"]
-    held = judge.by_key.get(judge.urns.get(school) if isinstance(school, str) else school)
-    return held is None or bool(one.given["amount_pence"] > held["amount_pence"])
 
 
 def _unknown(problem: Problem) -> Fault:

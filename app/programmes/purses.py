@@ -1,7 +1,7 @@
 """The judges of money: allocations within the budget, costs within the allocation."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 from uuid import UUID
 
 from app.core.db import Row, Writer
@@ -9,6 +9,9 @@ from app.core.errors import NotFound, invalid
 from app.programmes import sql
 from app.programmes.held import refused
 from app.programmes.judge import Judge, Plan, same
+
+_OURS: Final = frozenset({"id", "programme_id", "owner_id", "removed_at"})
+"""What a row of a table does not say."""
 
 
 class Allocations(Judge):
@@ -40,6 +43,15 @@ class Allocations(Judge):
         """The school."""
         school: UUID = row["school_id"]
         return school
+
+    def about(self, given: Mapping[str, Any]) -> Hashable:
+        """The school."""
+        return self._school(given)
+
+    def asks_more(self, given: Mapping[str, Any]) -> bool:
+        """More than the school has."""
+        held = self.by_key.get(self._school(given))
+        return held is None or bool(given["amount_pence"] > held["amount_pence"])
 
     def check(self, after: dict[str, Any], before: Row | None) -> None:
         """See the class."""
@@ -114,10 +126,27 @@ class Costs(Judge):
         key: Hashable = row.get("external_ref") or row["id"]
         return key
 
+    def _line(self, given: Mapping[str, Any]) -> Row | None:
+        """The line that a row of a table is about: of its id, else of its reference."""
+        return self.by_id.get(given["id"]) if given.get("id") else self.by_key.get(given.get("external_ref"))
+
+    def about(self, given: Mapping[str, Any]) -> Hashable:
+        """The line, or the reference of a new one."""
+        line = self._line(given)
+        key: Hashable = line["id"] if line else given.get("external_ref")
+        return key
+
+    def asks_more(self, given: Mapping[str, Any]) -> bool:
+        """More of its school's allocation than the line that it takes the place of."""
+        asked = given["amount_pence"] if given["paid_by"] == "programme" else 0
+        line = self._line(given)
+        had = line is not None and line["paid_by"] == "programme" and line["school_id"] == self._school(given)
+        return bool(asked > (line["amount_pence"] if line and had else 0))
+
     def kept(self, given: Mapping[str, Any]) -> Plan:
         """A line of a table: a new one, the same, or one in place of the line of its id or reference."""
         row = {name: value for name, value in self.resolved(given).items() if name != "id"}
-        before = self.by_id.get(given["id"]) if given.get("id") else self.by_key.get(row.get("external_ref"))
+        before = self._line({**row, "id": given.get("id")})
         if before is None and given.get("id"):
             raise refused("/id", "unknown_cost", "This programme has no such line.")
         self._first(key := before["id"] if before else row.get("external_ref"))
@@ -126,15 +155,21 @@ class Costs(Judge):
         return plan
 
     def _in_place_of(self, before: Row, row: Mapping[str, Any]) -> Plan:
-        if all(same(value, before[name]) for name, value in row.items()):
+        row = {**self._fresh(), **row}
+        if row["booking_id"] and row["booking_id"] == before["booking_id"] and row["strand_id"] is None:
+            # a blank strand is the booking's: the same table again says the same
+            row["strand_id"] = self.bookings.get(row["booking_id"], before)["strand_id"]
+        if all(same(value, before[name]) for name, value in row.items() if name not in _OURS):
             return Plan("unchanged", before, before)
         self.forget(before)
         try:
-            plan = self._passed({**self._fresh(), **row}, None)
+            self._alone(row, None)
+            self.check(row, before)
         except Exception:
             self.remember(before)
             raise
-        return Plan("replaced", plan.after, before)
+        self.by_key[self.key(row)] = row
+        return Plan("replaced", row, before)
 
     def forget(self, line: Row) -> None:
         """As if the line were not there."""
@@ -151,20 +186,15 @@ class Costs(Judge):
             school = line["school_id"]
             self.used[school] = self.used.get(school, 0) + sign * line["amount_pence"]
 
-    def check(self, after: dict[str, Any], before: Row | None) -> None:  # noqa: ARG002  (a line is never changed)
-        """See the class."""
+    def check(self, after: dict[str, Any], before: Row | None) -> None:
+        """See the class. `before` is the line whose place it takes: a line may keep the booking it was written for."""
         school = after["school_id"]
         if school not in self.schools:
             raise NotFound("school")
         if school not in self.joined:
             raise refused("/school_id", "not_enrolled", "This school does not take part in the programme.")
         if after["booking_id"] is not None:
-            booking = self.bookings.get(after["booking_id"])
-            if booking is None or booking["school_id"] != school:
-                raise invalid(
-                    "/booking_id", "unknown_booking", "This school has no such booking in the programme."
-                )
-            after["strand_id"] = after["strand_id"] or booking["strand_id"]
+            self._of_its_booking(after, before)
         if after["paid_by"] == "programme":
             aside, used = self.aside.get(school, 0), self.used.get(school, 0)
             if used + after["amount_pence"] > aside:
@@ -172,3 +202,16 @@ class Costs(Judge):
                 figures = {"allocated_pence": aside, "committed_pence": used}
                 raise refused("/amount_pence", "over_allocation", detail, **figures)
         self._count(after, 1)
+
+    def _of_its_booking(self, after: dict[str, Any], before: Row | None) -> None:
+        booking = self.bookings.get(after["booking_id"])
+        if booking is None and before is not None and before["booking_id"] == after["booking_id"]:
+            # the booking is part of another programme now; what it has cost this one may still be put right
+            booking = before
+        if booking is None or booking["school_id"] != after["school_id"]:
+            raise invalid(
+                "/booking_id", "unknown_booking", "This school has no such booking in the programme."
+            )
+        after["strand_id"] = after["strand_id"] or booking["strand_id"]
+        if booking["strand_id"] not in {None, after["strand_id"]}:
+            raise invalid("/strand_id", "strand_differs", "The booking is part of another strand.")

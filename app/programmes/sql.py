@@ -162,7 +162,7 @@ async def ever_enrolled(tx: Door, programme_id: UUID) -> Sequence[Row]:
     """The schools that take part or once did, but not who is only invited: a cost may come after a school has left."""
     table = programme_schools
     mine = (table.c.programme_id == programme_id) & (
-        (table.c.state == "enrolled") | table.c.joined_on.is_not(None)
+        (table.c.state == "enrolled") | ((table.c.state == "left") & table.c.joined_on.is_not(None))
     )
     return await tx.rows(select(table.c.school_id).where(mine))
 
@@ -174,6 +174,15 @@ async def lines_like(tx: Door, programme_id: UUID, ids: Sequence[UUID], refs: Se
     )
     stmt = select(costs).where(costs.c.programme_id == programme_id, _stands(costs), named)
     return await tx.rows(stmt, {"ids": list(ids), "refs": list(refs)})
+
+
+async def lines_elsewhere(
+    tx: Door, programme_id: UUID, booking_id: UUID, strand_id: UUID | None
+) -> Sequence[Row]:
+    """The lines of costs of a booking that stand and are of another strand."""
+    mine = (costs.c.programme_id == programme_id) & (costs.c.booking_id == booking_id)
+    other = costs.c.strand_id.is_distinct_from(strand_id)
+    return await tx.rows(select(costs).where(mine, _stands(costs), other).order_by(costs.c.id))
 
 
 async def strand_paid_for(tx: Door, strand_id: UUID) -> bool:

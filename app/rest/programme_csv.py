@@ -67,8 +67,9 @@ async def import_(
     part: Part = "schools",
     atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
 ) -> Response:
-    """Up to 500 rows, added or changed by what they are about, answered row by row; no row is removed for being left
-    out. 422 `wrong_header` names what is missing and what is unknown. At most 16 statements, however many rows.
+    """Up to 5,000 rows, added or changed by what they are about, answered row by row; no row is removed for being left
+    out. 422 `wrong_header` names what is missing and what is unknown. At most 16 statements, however many rows, unless
+    a school gives references that others have used: then it takes some more to find them.
     """
     await seen(tx, programme_id)
     known(part, tuple(COLUMNS), "?part")

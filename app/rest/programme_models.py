@@ -296,7 +296,7 @@ class AllocationIn(MoneyBody):
 
     model_config = _example(school_id=_SCHOOL, amount_pence=500_00)
 
-    school_id: UUID = Field(description="A school that takes part.")
+    school_id: UUID = Field(description="A school that takes part or is invited.")
     amount_pence: Pence
 
 

@@ -1,5 +1,6 @@
 """`/v1/programmes/{programme_id}/...`: strands, schools that take part, and targets, each with its way in and out."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from app.core.db import Door, Row, Writer
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Problem
 from app.programmes import parts, sql
 from app.rest.frame import IfMatch, Paged, Read, Turn, Write, framed, known, needs, one_answer, page_of
 from app.rest.models import Body, Out
@@ -185,7 +186,14 @@ async def schools(
 @needs("programmes:write")
 async def add_school(programme_id: UUID, body: EnrolledIn, tx: Write) -> Response:
     """Enrol a member of yours, or invite any school: it is told, and accepts or declines."""
-    return await added(tx, "schools", programme_id, body, EnrolledOut)
+    try:
+        return await added(tx, "schools", programme_id, body, EnrolledOut)
+    except Problem as problem:
+        if body.school_id is None and body.urn is not None:  # the field that was sent
+            problem.faults = tuple(
+                replace(one, pointer="/urn") if one.pointer == "/school_id" else one for one in problem.faults
+            )
+        raise
 
 
 @router.get(

@@ -21,9 +21,11 @@ from app.rest.programme_money_models import CostKind, Payer, Stage
 
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 _HELD_BACK: Final = re.compile(r"'+[=+\-@\t\r]")
-_POUNDS: Final = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?")
+_POUNDS: Final = re.compile(r"(\d{1,13})(?:\.(\d{1,2}))?")
 _DECIMALS: Final = re.compile(r"\d+\.\d{3,}")
 _LARGEST: Final = 10**12
+_MOST_PENCE: Final = 10**14
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class CellError(Exception):
@@ -77,7 +79,7 @@ def _one_of(words: Any) -> Callable[[str], str]:  # noqa: ANN401  (a Literal)
 
 def _day(cell: str) -> date:
     try:
-        return date.fromisoformat(cell) if len(cell) == len("2026-09-01") else _no_day()
+        return date.fromisoformat(cell) if _DAY.fullmatch(cell) else _no_day()
     except ValueError:
         return _no_day()
 
@@ -100,7 +102,10 @@ def _pence(cell: str) -> int:
     found = _POUNDS.fullmatch(cell) if cell.isascii() else None
     if found is None:
         raise CellError("not_an_amount", "Pounds without sign or separators, as 1250.50.")
-    return int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
+    pence = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
+    if pence > _MOST_PENCE:
+        raise CellError("out_of_range", f"At most {_MOST_PENCE // 100} pounds.")
+    return pence
 
 
 def _sterling(cell: str) -> str:
@@ -192,17 +197,20 @@ def read(part: str, body: bytes) -> Table:
 def _records(body: bytes) -> list[tuple[int, list[str]]]:
     try:
         text = body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise refusal(400, "not_utf8", "The body is not UTF-8.") from None
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise refusal(400, "not_utf8", f"The body is not UTF-8: line {line} cannot be read.") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     found, line = [], 1
     try:
         for cells in reader:
-            if cells:
+            # a spreadsheet leaves `,,` behind where a row was emptied
+            if any(cell.strip() for cell in cells):
                 found.append((line, cells))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise refusal(400, "bad_csv", f"Line {reader.line_num}: {error}.") from None
+        # where the row begins: a quotation mark that is not closed runs to the end of the file
+        raise refusal(400, "bad_csv", f"The row that begins on line {line}: {error}.") from None
     return found
 
 
@@ -212,7 +220,9 @@ def _refuse_header(said: Sequence[str], wanted: Sequence[str]) -> None:
     missing = [name for name in wanted if name not in said]
     unknown = [name[:60] for name in dict.fromkeys(said) if name not in wanted]
     parts = [f"missing: {', '.join(missing)}"] if missing else []
-    parts += [f"unknown: {', '.join(unknown)}"] if unknown else []
+    parts += [f"unknown: {', '.join(name or '(no name)' for name in unknown)}"] if unknown else []
+    if len(said) == 1 and len(wanted) > 1 and re.search(r"[;\t]", said[0]):
+        parts.append("cells are separated by commas")
     detail = f"The header is `{','.join(wanted)}`; {'; '.join(parts) or 'each once, in this order'}."
     raise Invalid(
         "wrong_header",

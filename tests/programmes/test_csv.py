@@ -174,6 +174,118 @@ async def test_money_moves_between_schools_in_one_table_whatever_its_order(world
     assert over.json()["data"][0]["errors"][0]["code"] == "over_budget"
 
 
+async def test_a_school_that_is_named_twice_is_refused_where_it_is_named_again(world: World) -> None:
+    run = await pilot(world)
+    await run.enrol("school_a")
+    await run.allocate("school_a", 10_000)
+    urn = await _urn(world, "school_a")
+    done = await run.load("allocations", f"{HEADS['allocations']}\n{urn},200,GBP\n{urn},50,GBP\n")
+    assert [(row["line"], row["status"]) for row in done.json()["data"]] == [(2, "updated"), (3, "refused")]
+    assert done.json()["data"][1]["errors"][0]["code"] == "repeated_row"
+
+
+async def test_costs_change_in_one_table_whatever_its_order(world: World) -> None:
+    run = await pilot(world)
+    await run.enrol("school_a")
+    await run.allocate("school_a", 5_000)
+    for ref, pence in (("one", 4_000), ("two", 1_000)):
+        await run.made("costs", cost(world, "school_a", pence, external_ref=ref))
+    rest = f"{TODAY},{await _urn(world, 'school_a')},,,coach,commitment"
+    rows = [f",new,{rest},programme,5,GBP", f",two,{rest},programme,30,GBP", f",one,{rest},programme,15,GBP"]
+    done = await run.load("costs", "\n".join([HEADS["costs"], *rows]), query="&atomic=true")
+    assert (done.status_code, done.json()["updated"], done.json()["created"]) == (200, 2, 1), done.text
+    rows = [f",two,{rest},programme,45,GBP", f",one,{rest},school,15,GBP"]  # who pays another pays less
+    assert (await run.load("costs", "\n".join([HEADS["costs"], *rows]))).json()["updated"] == 2
+
+
+async def test_a_blank_strand_is_the_bookings_and_the_same_table_again_changes_nothing(world: World) -> None:
+    run = await pilot(world)
+    strand = await run.strand("tours")
+    await run.enrol("school_a")
+    await run.allocate("school_a", 1_000)
+    asked = {"school_id": world["school_a"], "slot_id": await world.slot(), "places": 2}
+    asked |= {"programme_id": run.id, "strand_id": strand}
+    booking = (await world.post("school_a", "/v1/bookings", asked)).json()["id"]
+    row = f",inv,{TODAY},{await _urn(world, 'school_a')},,{booking},coach,spend,programme,2.50,GBP"
+    for status in ("created", "unchanged", "unchanged"):
+        done = await run.load("costs", f"{HEADS['costs']}\n{row}\n")
+        assert done.json()["data"][0]["status"] == status, done.text
+    (line,) = await run.rows("costs")
+    assert line["strand_id"] == strand
+    await run.strand("projects")
+    wrong = await run.load(
+        "costs", f"{HEADS['costs']}\n{row.replace(f',,{booking}', f',projects,{booking}')}\n"
+    )
+    (fault,) = wrong.json()["data"][0]["errors"]
+    assert (fault["field"], fault["code"]) == ("strand", "strand_differs")
+
+
+async def test_a_reference_of_another_school_is_refused_in_its_row_and_the_others_stand(world: World) -> None:
+    run = await pilot(world)
+    for school in ("school_a", "school_c"):
+        await run.enrol(school)
+    await run.allocate("school_a", 1_000)
+    await run.made("costs", cost(world, "school_c", 5, paid_by="school", external_ref="theirs"))
+    await run.made("costs", cost(world, "school_a", 900, external_ref="ours"))
+    rest = f"{TODAY},{await _urn(world, 'school_a')},,,coach,spend,programme"
+    rows = [f",new,{rest},5.00,GBP", f",theirs,{rest},1.00,GBP", f",ours,{rest},4.00,GBP"]
+    table = "\n".join([HEADS["costs"], *rows])
+    before = await world.fingerprint()
+    whole = await run.load("costs", table, who="school_a", query="&atomic=true")
+    await run.refused(whole, 422, "external_ref_taken", "/1/external_ref")
+    assert whole.json()["errors"][0]["detail"].startswith("Line 3: ")
+    assert await world.fingerprint() == before
+    done = await run.load("costs", table, who="school_a")
+    said = done.json()["data"]
+    assert [row["status"] for row in said] == ["created", "refused", "updated"], done.text
+    assert (said[1]["line"], said[1]["errors"][0]["field"]) == (3, "external_ref")
+    lines = {row["external_ref"]: row["amount_pence"] for row in await run.rows("costs")}
+    assert lines == {"theirs": 5, "new": 500, "ours": 400}
+
+
+async def test_money_that_a_refused_row_would_have_given_back_is_not_spent(world: World) -> None:
+    """A line is to take another school's reference and less money: it is refused, so what it has is not free."""
+    run = await pilot(world)
+    for school in ("school_a", "school_c"):
+        await run.enrol(school)
+    await run.allocate("school_a", 1_000)
+    await run.made("costs", cost(world, "school_c", 5, paid_by="school", external_ref="theirs"))
+    held = await run.made("costs", cost(world, "school_a", 900, external_ref="ours"))
+    rest = f"{TODAY},{await _urn(world, 'school_a')},,,coach,spend,programme"
+    rows = [f",new,{rest},5.00,GBP", f"{held['id']},theirs,{rest},1.00,GBP"]
+    done = await run.load("costs", "\n".join([HEADS["costs"], *rows]), who="school_a")
+    faults = [row["errors"][0]["code"] for row in done.json()["data"]]
+    assert faults == ["over_allocation", "external_ref_taken"], done.text
+    assert {row["external_ref"] for row in await run.rows("costs")} == {"theirs", "ours"}
+
+
+async def test_many_references_of_another_school_refuse_the_whole_table(world: World) -> None:
+    run = await pilot(world)
+    for school in ("school_a", "school_c"):
+        await run.enrol(school)
+    urns = [await _urn(world, school) for school in ("school_c", "school_a")]
+    tables = [
+        "\n".join([HEADS["costs"], *(f",r{at},{TODAY},{urn},,,kit,spend,school,1,GBP" for at in range(60))])
+        for urn in urns
+    ]
+    assert (await run.load("costs", tables[0])).json()["created"] == 60
+    before = await world.fingerprint()
+    answer = await run.load("costs", tables[1], who="school_a")
+    await run.refused(answer, 422, "external_ref_taken", "/0/external_ref")
+    assert await world.fingerprint() == before
+
+
+async def test_the_largest_amount_goes_out_and_comes_in(world: World) -> None:
+    run = await pilot(world, budget_pence=10**14)
+    await run.enrol("school_a")
+    await run.allocate("school_a", 10**14)
+    table = await run.export("allocations")
+    assert "1000000000000.00" in table
+    assert (await run.load("allocations", table)).json()["unchanged"] == 1
+    more = await run.load("allocations", table.replace("000.00", "000.01"))
+    assert more.json()["data"][0]["errors"][0]["code"] == "out_of_range"
+
+
 async def test_a_line_of_costs_that_differs_takes_the_place_of_the_old_one(world: World) -> None:
     run = await _filled(world)
     table = await run.export("costs")
@@ -247,6 +359,30 @@ async def test_what_is_no_table_is_refused_whole(
     answer = await run.load("strands", body, media=media)
     await run.refused(answer, status, code, None)
     assert await world.fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"code,name,model\na,b,c\n\xa35,b,c\n", "line 3 "),
+        (b'code,name,model\na,b,c\nd,"e,f\ng,h,i\nj,k,l\n', "begins on line 3:"),
+        (b"code,name,model,,\na,b,c,,\n", "unknown: (no name)"),
+        (b"code;name;model\na;b;c\n", "separated by commas"),
+        (b"code\tname\tmodel\n", "separated by commas"),
+    ],
+)
+async def test_a_broken_table_is_refused_with_where_it_breaks(world: World, body: bytes, words: str) -> None:
+    answer = await (await pilot(world)).load("strands", body)
+    assert answer.status_code in {400, 422}
+    assert words in answer.json()["detail"], answer.text
+
+
+async def test_a_row_that_was_emptied_is_no_row_and_a_day_has_one_form(world: World) -> None:
+    run = await pilot(world)
+    table = "strand,measure,characteristic,value,due_on\n,,,,\n,schools,,9,2026-W40-1\n ,,,,\n,schools,,9,2026-10-01\n"
+    said = (await run.load("targets", table)).json()["data"]
+    assert [(row["line"], row["status"]) for row in said] == [(3, "refused"), (5, "created")]
+    assert said[0]["errors"][0]["field"] == "due_on"
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])

@@ -139,10 +139,11 @@ async def test_a_school_whose_id_nobody_knows_is_invited_by_its_urn(world: World
     now_known = (await world.get("hub_a", f"/v1/organisations?urn={urn}")).json()["data"]
     assert [one["id"] for one in now_known] == [str(world["school_b"])]
     assert (await world.get("school_b", f"/v1/organisations/{world['hub_a']}")).status_code == 200
-    again = await run.add("schools", {"school_id": world["school_b"], "state": "invited"})
-    await run.refused(again, 409, "already_enrolled", None)
+    for field, said in (("school_id", world["school_b"]), ("urn", urn)):
+        again = await run.add("schools", {field: said, "state": "invited"})
+        await run.refused(again, 409, "already_enrolled", f"/{field}")
     unknown = await run.add("schools", {"urn": "999999", "state": "invited"})
-    await run.refused(unknown, 422, "unknown_school", "/school_id")
+    await run.refused(unknown, 422, "unknown_school", "/urn")
     for both_or_neither in ({}, {"urn": urn, "school_id": world["school_b"]}, {"urn": None}):
         answer = await run.add("schools", {"state": "invited", **both_or_neither})
         await run.refused(answer, 422, "one_of", "/school_id")
@@ -177,6 +178,42 @@ async def test_a_school_is_enrolled_once_on_a_strand_and_once_on_the_whole(world
         before = await world.fingerprint()
         await run.refused(await run.add("schools", body), 409, "already_enrolled", "/school_id")
         assert await world.fingerprint() == before
+
+
+async def test_an_invitation_that_is_taken_back_never_was_a_part(world: World) -> None:
+    """The day an invitation is for is no day on which the school joined: no costs, and nothing counted."""
+    run = await pilot(world)
+    day = TODAY - timedelta(days=10)
+    part = await run.enrol("school_b", state="invited", joined_on=day)
+    for who in ("hub_a", "school_b"):
+        answer = await run.add("costs", cost(world, "school_b", 1, paid_by="school"), who=who)
+        await run.refused(answer, 409, "not_enrolled", "/school_id")
+    gone = await world.post("hub_a", f"{run.path}/schools/{part['id']}/leave")
+    assert (gone.json()["state"], gone.json()["joined_on"]) == ("left", None), gone.text
+    answer = await run.add("costs", cost(world, "school_b", 1, paid_by="school"))
+    await run.refused(answer, 409, "not_enrolled", "/school_id")
+    ahead = await run.enrol("school_b", state="invited", joined_on=TODAY + timedelta(days=10))
+    assert (await world.post("hub_a", f"{run.path}/schools/{ahead['id']}/leave")).status_code == 200
+    await run.enrol("school_b", state="invited", joined_on=day)
+    table = f"school,strand,state,joined_on,own_budget\n{world['school_b']},,left,,unknown\n"
+    assert (await run.load("schools", table)).json()["updated"] == 1
+    assert {row["joined_on"] for row in await run.rows("schools")} == {None}
+    again = await run.enrol("school_b", state="invited", joined_on=day)
+    joined = await world.post("school_b", f"{run.path}/schools/{again['id']}/accept")
+    assert joined.json()["joined_on"] == day.isoformat()
+
+
+async def test_nobody_joins_a_closed_programme_but_may_decline_or_leave(world: World) -> None:
+    run = await pilot(world)
+    part, other = await run.enrol("school_b", state="invited"), await run.enrol("school_a")
+    version = (await world.get("hub_a", run.path)).headers["etag"]
+    await world.send("hub_a", "PATCH", run.path, {"state": "closed"}, If_Match=version)
+    before = await world.fingerprint()
+    answer = await world.post("school_b", f"{run.path}/schools/{part['id']}/accept")
+    await run.refused(answer, 409, "programme_closed", None)
+    assert await world.fingerprint() == before
+    assert (await world.post("school_b", f"{run.path}/schools/{part['id']}/decline")).status_code == 200
+    assert (await world.post("school_a", f"{run.path}/schools/{other['id']}/leave")).status_code == 200
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------
@@ -221,6 +258,29 @@ async def test_money_has_its_bounds(world: World) -> None:
     await run.made("costs", cost(world, "school_a", 99_999, paid_by="employer"))  # not the programme's money
     assert (await world.send("school_a", "DELETE", f"{run.path}/costs/{line['id']}")).status_code == 204
     await run.made("costs", cost(world, "school_a", 4_500, stage="spend"))
+
+
+async def test_money_and_targets_are_told_however_large(world: World) -> None:
+    """Over what an Int of GraphQL holds: a national programme of thirty million pounds."""
+    run = await pilot(world, "trust", budget_pence=3_000_000_000)
+    for school in ("school_a", "school_b"):
+        await run.enrol(school)
+        await run.allocate(school, 1_500_000_000)
+        await run.made("costs", cost(world, school, 1_500_000_000, stage="spend"))
+    await run.made("targets", {"measure": "minutes", "value": 10**12})
+    money = "{ allocatedPence spentPence spentByProgrammePence }"
+    asked = f"budgetPence budgets {{ budgetPence money {money} }} progress {{ target }}"
+    query = f'{{ programme(id: "{run.id}") {{ {asked} }} }}'
+    answer = await world.post("trust", "/graphql", {"query": query})
+    assert answer.status_code == 200, answer.text
+    sums = dict.fromkeys(("allocatedPence", "spentPence", "spentByProgrammePence"), 3_000_000_000)
+    assert answer.json()["data"]["programme"] == {
+        "budgetPence": 3_000_000_000,
+        "budgets": {"budgetPence": 3_000_000_000, "money": sums},
+        "progress": [{"target": 10**12}],
+    }
+    whole = (await world.get("trust", f"{run.path}/money")).json()
+    assert (whole["spent_pence"], whole["unallocated_pence"]) == (3_000_000_000, 0)
 
 
 @pytest.mark.parametrize(
@@ -315,6 +375,19 @@ async def test_a_target_below_what_is_reached_is_refused_and_a_hub_is_told_a_rou
         for measure, value in (("young_people", told), ("minutes", minutes), ("schools", 1)):
             await run.made("targets", {"measure": measure, "value": value, "due_on": TODAY})
         await run.made("targets", {"measure": "young_people", "value": 0, "characteristic": "sen"})
+
+
+async def test_a_target_that_has_been_passed_is_moved_to_another_day(world: World) -> None:
+    run = await pilot(world)
+    await run.enrol("school_a")
+    target = await run.made("targets", {"measure": "schools", "value": 1})
+    await run.enrol("school_c")
+    path = f"{run.path}/targets/{target['id']}"
+    moved = await world.send("hub_a", "PATCH", path, {"due_on": TODAY}, If_Match='"v1"')
+    assert (moved.status_code, moved.json()["due_on"]) == (200, TODAY.isoformat()), moved.text
+    same = await world.send("hub_a", "PATCH", path, {"value": 0, "due_on": None}, If_Match='"v2"')
+    await _refused_whole(run, same, "below_reached", "/value", reached=2)
+    assert same.json()["detail"] == "2 schools are reached already."
 
 
 UNKNOWN = ("unknown_characteristic", "/characteristic")
@@ -420,6 +493,60 @@ async def test_a_cost_is_of_a_booking_of_the_same_programme_and_school(world: Wo
         found = (await world.get("hub_a", f"{run.path}/costs{query}")).json()["data"]
         assert [one["amount_pence"] for one in found] == amounts, query
     assert (await world.get("hub_a", f"/v1/bookings/{booking}")).status_code in {403, 404}
+
+
+async def test_what_a_booking_has_cost_follows_it_to_another_strand(world: World) -> None:
+    run, other = await pilot(world), await pilot(world)
+    tours, projects = await run.strand("tours"), await run.strand("projects")
+    for programme in (run, other):
+        await programme.enrol("school_a")
+    await run.allocate("school_a", 1_000)
+    asked = {"school_id": world["school_a"], "slot_id": await world.slot(), "places": 2}
+    asked |= {"programme_id": run.id, "strand_id": tours}
+    booking = (await world.post("school_a", "/v1/bookings", asked)).json()["id"]
+    await run.made("costs", cost(world, "school_a", 700, booking_id=booking, external_ref="PO-1"))
+    wrong = await run.add("costs", cost(world, "school_a", 1, booking_id=booking, strand_id=projects))
+    await run.refused(wrong, 422, "strand_differs", "/strand_id")
+
+    async def assign(programme: Pilot | None, strand: str | None) -> None:
+        body = {"programme_id": programme and programme.id, "strand_id": strand}
+        assert (await world.post("school_a", f"/v1/bookings/{booking}/assign", body)).status_code == 200
+
+    async def line() -> tuple[Any, ...]:
+        (found,) = await run.rows("costs")
+        return found["strand_id"], found["amount_pence"], found["external_ref"], found["booking_id"]
+
+    await assign(run, projects)
+    assert await line() == (projects, 700, "PO-1", booking)
+    assert (await world.send("hub_a", "DELETE", f"{run.path}/strands/{tours}")).status_code == 204
+    assert (await run.rows("changes", "school_a"))[-1]["client_id"] == str(world.clients["school_a"])
+    history = [one for one in await run.rows("changes") if one["part"] == "cost"]
+    assert [(one["change"], one["now"]["strand_id"]) for one in history] == [
+        ("added", tours), ("removed", tours), ("added", projects),
+    ]  # fmt: skip
+    await assign(other, None)  # what the first has paid it has paid
+    assert (await line(), await other.rows("costs")) == ((projects, 700, "PO-1", booking), [])
+    table = (await run.export("costs")).replace("7.00", "8.00")  # and may still put right
+    assert (await run.load("costs", table)).json()["updated"] == 1
+    assert await line() == (projects, 800, "PO-1", booking)
+
+
+async def test_costs_and_a_booking_that_goes_to_another_strand_meet(world: World) -> None:
+    """Recorded at the very moment at which the booking goes: every line ends up on the strand of the booking."""
+    run = await pilot(world)
+    await run.enrol("school_a")
+    strands = [await run.strand("tours"), await run.strand("projects")]
+    asked = {"school_id": world["school_a"], "slot_id": await world.slot(), "places": 2}
+    asked |= {"programme_id": run.id, "strand_id": strands[0]}
+    booking = (await world.post("school_a", "/v1/bookings", asked)).json()["id"]
+    line = cost(world, "school_a", 1, booking_id=booking, paid_by="school")
+    for turn in range(6):
+        to = {"programme_id": run.id, "strand_id": strands[(turn + 1) % 2]}
+        path = f"/v1/bookings/{booking}/assign"
+        writes = [run.add("costs", line, who=who) for who in ("hub_a", "school_a", "hub_a")]
+        answers = await asyncio.gather(writes[0], world.post("school_a", path, to), *writes[1:])
+        assert [one.status_code for one in answers] == [201, 200, 201, 201]
+        assert {row["strand_id"] for row in await run.rows("costs")} == {to["strand_id"]}
 
 
 async def test_a_school_records_its_own_costs_and_reads_no_others(world: World) -> None:
