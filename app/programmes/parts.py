@@ -15,6 +15,7 @@ from app.programmes import sql
 from app.programmes.held import moved_on, own, own_or_joined, refused
 from app.programmes.judge import Judge, Plan
 from app.programmes.judges import JUDGES
+from app.programmes.purses import refuse_owners_line
 
 MOST: Final = 5_000
 """Rows of one import."""
@@ -99,9 +100,13 @@ async def change(
 
 
 async def remove(tx: Writer, programme_id: UUID, part: str, part_id: UUID) -> None:
-    """End a part; it stays in the history. Conflict `strand_in_use` or `below_committed` while something stands on it."""
+    """End a part; it stays in the history. Conflict `strand_in_use` or `below_committed` while something stands on it;
+    Forbidden `not_yours` for a line of costs that the owner has recorded about a school.
+    """
     held = await _held(tx, programme_id, part)
     row = await _part(tx, part, programme_id, part_id)
+    if part == "costs":
+        refuse_owners_line(row, tx.caller.org_id)
     if part == "strands":
         await _refuse_used_strand(tx, programme_id, part_id)
     if part == "allocations" and (spent := (await sql.used(tx, programme_id)).get(row["school_id"], 0)):

@@ -5,13 +5,21 @@ from typing import Any, ClassVar, Final, Self
 from uuid import UUID
 
 from app.core.db import Row, Writer
-from app.core.errors import NotFound, invalid
+from app.core.errors import Forbidden, NotFound, invalid
 from app.programmes import sql
 from app.programmes.held import refused
 from app.programmes.judge import Judge, Plan, same
 
-_OURS: Final = frozenset({"id", "programme_id", "owner_id", "removed_at"})
+_OURS: Final = frozenset({"id", "programme_id", "owner_id", "removed_at", "recorded_by"})
 """What a row of a table does not say."""
+
+
+def refuse_owners_line(line: Row, caller: UUID) -> None:
+    """Forbidden `not_yours` for whoever ends a line of costs that the owner of the programme has recorded, but the owner:
+    it would free the programme's money.
+    """
+    if line["recorded_by"] == line["owner_id"] != caller:
+        raise Forbidden("not_yours", "The owner of the programme has recorded this line; it removes it.")
 
 
 class Allocations(Judge):
@@ -94,12 +102,13 @@ class Costs(Judge):
         aside: Mapping[UUID, int],
         used: Mapping[UUID, int],
         bookings: Mapping[UUID, Row],
+        caller: UUID,
     ) -> None:
         """`aside`: the allocation of each school; `bookings`: those of the programme among the ones named."""
         super().__init__(programme, lines)
         self.by_id = {row["id"]: row for row in self.by_key.values()}
         self.joined, self.aside, self.used = frozenset(joined), aside, dict(used)
-        self.bookings = bookings
+        self.bookings, self.caller = bookings, caller
 
     @classmethod
     async def load(cls, tx: Writer, programme: Row, given: Sequence[Mapping[str, Any]]) -> Self:
@@ -117,6 +126,7 @@ class Costs(Judge):
             },
             used=await sql.used(tx, key),
             bookings=await sql.bookings_of(tx, key, named),
+            caller=tx.caller.org_id,
         )
         await made.know(tx, given)
         return made
@@ -129,6 +139,9 @@ class Costs(Judge):
     def _line(self, given: Mapping[str, Any]) -> Row | None:
         """The line that a row of a table is about: of its id, else of its reference."""
         return self.by_id.get(given["id"]) if given.get("id") else self.by_key.get(given.get("external_ref"))
+
+    def _fresh(self) -> dict[str, Any]:
+        return {**super()._fresh(), "recorded_by": self.caller}
 
     def about(self, given: Mapping[str, Any]) -> Hashable:
         """The line, or the reference of a new one."""
@@ -161,6 +174,7 @@ class Costs(Judge):
             row["strand_id"] = self.bookings.get(row["booking_id"], before)["strand_id"]
         if all(same(value, before[name]) for name, value in row.items() if name not in _OURS):
             return Plan("unchanged", before, before)
+        refuse_owners_line(before, self.caller)
         self.forget(before)
         try:
             self._alone(row, None)

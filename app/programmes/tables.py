@@ -122,6 +122,7 @@ costs = Table(
     uid("strand_id", "strands.id", null=True),
     words("external_ref", null=True, longest=200),
     when("removed_at", null=True),
+    uid("recorded_by", null=True),
     Index("ix_costs_programme_id", "programme_id", "school_id"),
     Index("ix_costs_booking_id", "booking_id"),
     Index("uq_costs_external_ref", "programme_id", "external_ref", unique=True, postgresql_where=_STANDS),
@@ -141,6 +142,7 @@ programme_changes = Table(
     Column("now", JSONB, nullable=False),
     uid("client_id", null=True),
     when("recorded_at", now=True),
+    uid("org_id", null=True),
     Index("ix_programme_changes_programme_id", "programme_id", "id"),
     Index("ix_programme_changes_part_id", "part_id", "id"),
 )

@@ -51,7 +51,7 @@ class CostOut(Out):
     model_config = _example(
         id=_ID, programme_id=_PROGRAMME, school_id=_SCHOOL, booking_id=None, strand_id=None, kind="coach",
         stage="commitment", paid_by="programme", amount_pence=240_00, currency="GBP", on_date="2026-11-20",
-        external_ref=None, created_at="2026-11-22T09:30:00Z",
+        external_ref=None, recorded_by="01a2013a-0000-7000-8000-00000000000f", created_at="2026-11-22T09:30:00Z",
     )  # fmt: skip
 
     id: UUID
@@ -66,6 +66,9 @@ class CostOut(Out):
     currency: Literal["GBP"]
     on_date: date
     external_ref: str | None
+    recorded_by: UUID | None = Field(
+        description="The organisation that recorded it; null where that was not kept yet."
+    )
     created_at: datetime
 
 
@@ -124,7 +127,7 @@ class ChangeOut(Out):
     model_config = _example(
         id=_ID, programme_id=_PROGRAMME, part="allocation", part_id=_ID, change="changed", school_id=_SCHOOL,
         now={"school_id": _SCHOOL, "amount_pence": 500_00}, client_id="01a2013a-0000-7000-8000-00000000000e",
-        recorded_at="2026-11-22T09:30:00Z",
+        org_id="01a2013a-0000-7000-8000-00000000000f", recorded_at="2026-11-22T09:30:00Z",
     )  # fmt: skip
 
     id: UUID
@@ -137,6 +140,7 @@ class ChangeOut(Out):
     client_id: UUID | None = Field(
         description="Who did it; null for what was there before histories were kept."
     )
+    org_id: UUID | None = Field(description="The organisation whose client it is; null with it.")
     recorded_at: datetime
 
 

@@ -226,7 +226,7 @@ async def test_a_reference_of_another_school_is_refused_in_its_row_and_the_other
         await run.enrol(school)
     await run.allocate("school_a", 1_000)
     await run.made("costs", cost(world, "school_c", 5, paid_by="school", external_ref="theirs"))
-    await run.made("costs", cost(world, "school_a", 900, external_ref="ours"))
+    await run.add("costs", cost(world, "school_a", 900, external_ref="ours"), who="school_a")
     rest = f"{TODAY},{await _urn(world, 'school_a')},,,coach,spend,programme"
     rows = [f",new,{rest},5.00,GBP", f",theirs,{rest},1.00,GBP", f",ours,{rest},4.00,GBP"]
     table = "\n".join([HEADS["costs"], *rows])
@@ -250,7 +250,7 @@ async def test_money_that_a_refused_row_would_have_given_back_is_not_spent(world
         await run.enrol(school)
     await run.allocate("school_a", 1_000)
     await run.made("costs", cost(world, "school_c", 5, paid_by="school", external_ref="theirs"))
-    held = await run.made("costs", cost(world, "school_a", 900, external_ref="ours"))
+    held = (await run.add("costs", cost(world, "school_a", 900, external_ref="ours"), who="school_a")).json()
     rest = f"{TODAY},{await _urn(world, 'school_a')},,,coach,spend,programme"
     rows = [f",new,{rest},5.00,GBP", f"{held['id']},theirs,{rest},1.00,GBP"]
     done = await run.load("costs", "\n".join([HEADS["costs"], *rows]), who="school_a")

@@ -256,7 +256,7 @@ async def test_money_has_its_bounds(world: World) -> None:
     await _refused_whole(run, await run.add("costs", cost(world, "school_c", 1)), "over_allocation", None)
     assert await world.fingerprint() == before
     await run.made("costs", cost(world, "school_a", 99_999, paid_by="employer"))  # not the programme's money
-    assert (await world.send("school_a", "DELETE", f"{run.path}/costs/{line['id']}")).status_code == 204
+    assert (await world.send("hub_a", "DELETE", f"{run.path}/costs/{line['id']}")).status_code == 204
     await run.made("costs", cost(world, "school_a", 4_500, stage="spend"))
 
 
@@ -529,6 +529,34 @@ async def test_what_a_booking_has_cost_follows_it_to_another_strand(world: World
     table = (await run.export("costs")).replace("7.00", "8.00")  # and may still put right
     assert (await run.load("costs", table)).json()["updated"] == 1
     assert await line() == (projects, 800, "PO-1", booking)
+
+
+async def test_a_school_ends_its_own_lines_of_costs_and_not_the_owners(world: World) -> None:
+    """It would free money that the owner has said is spent. The owner ends either; the history says who did what."""
+    run = await pilot(world)
+    await run.enrol("school_a")
+    await run.allocate("school_a", 1_000)
+    theirs = await run.made("costs", cost(world, "school_a", 700, external_ref="INV-1"))
+    own = [
+        (await run.add("costs", cost(world, "school_a", 100), who=who)).json()
+        for who in ("school_a", "trust", "school_a")
+    ]
+    said = [one["recorded_by"] for one in (theirs, *own)]
+    assert said == [str(world[who]) for who in ("hub_a", "school_a", "trust", "school_a")]
+    before = await world.fingerprint()
+    for who in ("school_a", "trust"):
+        answer = await world.send(who, "DELETE", f"{run.path}/costs/{theirs['id']}")
+        await run.refused(answer, 403, "not_yours", None)
+    assert await world.fingerprint() == before
+    exported = (await run.export("costs")).splitlines()
+    table = "\n".join([exported[0], *(one.replace("7.00", "1.00") for one in exported if "INV-1" in one)])
+    done = await run.load("costs", table, who="school_a")
+    assert [row["errors"][0]["code"] for row in done.json()["data"]] == ["not_yours"]
+    assert (await run.export("costs")).splitlines() == exported
+    for who, line in (("school_a", own[0]), ("school_a", own[1]), ("hub_a", own[2]), ("hub_a", theirs)):
+        assert (await world.send(who, "DELETE", f"{run.path}/costs/{line['id']}")).status_code == 204
+    history = [one["org_id"] for one in await run.rows("changes") if one["change"] == "removed"]
+    assert history == [str(world[who]) for who in ("school_a", "school_a", "hub_a", "hub_a")]
 
 
 async def test_costs_and_a_booking_that_goes_to_another_strand_meet(world: World) -> None:

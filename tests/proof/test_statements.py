@@ -35,7 +35,7 @@ STATEMENTS = {
     "read the feed": 2,
     "coverage of a hub by school": 4,
     "request a booking of a programme": 9,
-    "assign a booking": 9,
+    "assign a booking": 11,
     "begin a programme": 5,
     "add a strand": 8,
     "enrol a school": 10,

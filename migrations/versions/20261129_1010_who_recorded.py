@@ -1,13 +1,13 @@
-"""Figures are reckoned by the law of the day that is kept as dated data.
+"""The organisation that recorded a line of costs, and whose client made a change to a programme.
 
-Revises targets of some; written 2026-11-29 09:35 UTC.
+Revises targets of some; written 2026-11-29 10:10 UTC.
 """
 
 from alembic import op
 
 from migrations.sql import run_script
 
-revision = "20261129_0935"
+revision = "20261129_1010"
 down_revision = "20261129_0840"
 branch_labels = None
 depends_on = None
@@ -15,7 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Go forward. We never go back in place: a mistake is mended by the next migration."""
-    run_script(op, "20261129_0935_law_of_the_day")
+    run_script(op, "20261129_1010_who_recorded")
 
 
 def downgrade() -> None:
