@@ -18,7 +18,8 @@ def row(grouped: str, strand: int | None, people: int, costed: int, requests: in
         "programme_id": PROGRAMME, "grouped": grouped, "strand_id": UUID(int=strand) if strand else None, "whole": True,
         "exact": False, "schools": 3, "schools_unknown": 0, "young_people": people, "minutes": 120 * people,
         "squares": 14_400 * people, "days": people, "day_squares": people, "bm5": people, "bm6": 0,
-        "expected_people": people, "expected": people, "no_shows": 0, "costed_people": costed, "costed_minutes": [120 * costed], "lapsed": 0,
+        "expected_people": people, "expected": people, "no_shows": 0, "costed_people": costed,
+        "costed_minutes": [120 * costed], "lapsed": 0,
         "spent": [1_000] if costed else [], "spent_by_programme": [0] if costed else [], "seconds": [3_600] * requests,
     }  # fmt: skip
 
