@@ -40,7 +40,7 @@ HUB: Final = Pilot(
     "hub",
     "Experience of Workplace pilot",
     "The Careers & Enterprise Company",
-    8_000_000,
+    10_000_000,
     {
         "tours": ("Group workplace tours", "A two-hour tour for a group, who talk to several employees."),
         "projects": (

@@ -6,6 +6,7 @@ import pytest
 
 from app.demo import hub_pilot, trust_pilot
 from app.demo.data import ACADEMIES, MAINTAINED, SCHOOLS, sizes
+from app.demo.pilots import HUB, TRUST, allocations
 from app.demo.pupils import Pupil, roll
 from app.demo.stage import term_days
 from app.demo.terms import is_term_day, monday_of, term_of
@@ -67,6 +68,13 @@ def test_on_whatever_day_the_trusts_pupils_are_on_their_way_to_ten_days(today: d
         minutes[own.pupil.upn] = minutes.get(own.pupil.upn, 0) + 300 * len(own.days)
     assert sum(each >= 3000 for each in minutes.values()) > 50
     assert 3000 - len(minutes) > 100
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_on_whatever_day_what_is_set_aside_is_within_the_budget(today: date) -> None:
+    for pilot, schools, told in ((HUB, MAINTAINED, hub_pilot), (TRUST, ACADEMIES, trust_pilot)):
+        aside = sum(allocations(told.history(rolls(schools, today), today)).values())
+        assert 0 < aside <= pilot.budget_pence, (pilot.name, aside)
 
 
 def _over(told: History) -> list:  # type: ignore[type-arg]  # visits
