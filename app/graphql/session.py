@@ -41,6 +41,8 @@ Basis = tuple[date, datetime | None]
 Schools = Sequence[UUID] | None
 """Some schools, or all that the caller may count."""
 
+FEW: Final = 200
+"""Schools that are read together in no time: a large trust's."""
 MOST_MOMENTS: Final = 4
 """Of how many periods a document may ask: each has statements of its own. A year's formal dates and today are four."""
 
@@ -175,26 +177,26 @@ class Session:
     ) -> list[T | Exception]:
         """One table per period for all who want it."""
         found = {
-            when: await self._level((read, when), schools, partial(read, when))
+            when: await self._level((read, when), when, schools, partial(read, when))
             for when, schools in _schools_by(keys).items()
         }
         return [found[when] for when, _ in keys]
 
     async def _level(
-        self, question: Hashable, schools: Schools, read: Callable[[Schools], Awaitable[T]]
+        self, question: Hashable, when: When, schools: Schools, read: Callable[[Schools], Awaitable[T]]
     ) -> T | Exception:
         """Read a question of some schools, or take what is known of all; what is refused is refused to its own fields.
 
         What stands deeper in a document is asked later. So that it is not read level by level, a question that is asked
-        again is read of all schools, once and for the rest. Where figures are rounded it is at once: what is withheld
-        depends on the whole.
+        again is read of all schools, once and for the rest: of those who count more than FEW, who would wait for it, of
+        the schools asked for each time. Where figures are rounded it is at once: what is withheld depends on the whole.
         """
         level = self._levels[question]
         async with level.turn:
             if level.whole is None:
-                if level.begun or service.rounds(self.caller):
-                    schools = None
                 try:
+                    if service.rounds(self.caller) or (level.begun and await self._counts_few(when)):
+                        schools = None
                     found = await read(schools)
                 except Problem as refusal:
                     return refusal
@@ -205,9 +207,13 @@ class Session:
             whole: T = level.whole
             return whole
 
+    async def _counts_few(self, when: When) -> bool:
+        asked = await self.period(*when)
+        return len(await self.bases.load((asked.on, asked.known))) <= FEW
+
     async def _market(self, keys: list[Reading]) -> list[Any]:
         found = {
-            asked: await self._level(("market", *asked), schools, partial(self._market_of, *asked))
+            asked: await self._level(("market", *asked), asked[1], schools, partial(self._market_of, *asked))
             for asked, schools in _schools_by((one[:-1], one[-1]) for one in keys).items()
         }
         return [found[key[:-1]] for key in keys]
