@@ -360,6 +360,38 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     LEFT JOIN answered r ON r.programme_id = g.programme_id AND r.grouped = g.grouped AND r.strand_id IS NOT DISTINCT FROM g.strand_id
 $$;
 
+-- What was earned in a year X is banded by the date of birth: where that is put right, the balance is banded anew. The
+-- balance is locked first: a credit under way ends before its years are read, and one that comes later reads the new date.
+CREATE FUNCTION app.band_anew() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE v_band jsonb; v_virtual integer := 750;
+BEGIN
+  PERFORM 1 FROM balances b WHERE b.enrolment_id = NEW.id FOR UPDATE;
+  IF NOT FOUND OR NOT EXISTS (SELECT 1 FROM yearly_balances y WHERE y.enrolment_id = NEW.id AND y.nc_year = 'X') THEN
+    RETURN NULL;
+  END IF;
+  SELECT x INTO v_band FROM dated_policies d, jsonb_array_elements(d.body->'bands') x
+   WHERE d.topic = 'entitlement' AND x->>'band' = 'years_7_9' AND d.starts_on <= greatest(app.today(), DATE '2025-09-01')
+   ORDER BY d.starts_on DESC LIMIT 1;
+  IF FOUND THEN
+    v_virtual := floor((v_band->>'minutes')::numeric * split_part(v_band->>'virtual_share', '/', 1)::numeric
+      / coalesce(nullif(split_part(v_band->>'virtual_share', '/', 2), ''), '1')::numeric);
+  END IF;
+  UPDATE balances b
+     SET activity_minutes = a.here + least(a.there, v_virtual), placement_minutes = a.placement, updated_at = now()
+    FROM (SELECT coalesce(sum(y.minutes - y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS here,
+                 coalesce(sum(y.virtual_minutes) FILTER (WHERE y.band_year IN ('7', '8', '9')), 0) AS there,
+                 coalesce(sum(y.minutes - y.virtual_minutes)
+                   FILTER (WHERE y.band_year IN ('10', '11') AND y.kind = 'placement'), 0) AS placement
+            FROM (SELECT b.*, app.settled_year(b.nc_year, NEW.date_of_birth, b.academic_year) AS band_year
+                    FROM yearly_balances b WHERE b.enrolment_id = NEW.id) y) a
+   WHERE b.enrolment_id = NEW.id;
+  RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION app.band_anew() FROM PUBLIC;
+CREATE TRIGGER enrolments_banded AFTER UPDATE ON enrolments FOR EACH ROW
+  WHEN (OLD.date_of_birth IS DISTINCT FROM NEW.date_of_birth) EXECUTE FUNCTION app.band_anew();
+
 REVOKE ALL ON FUNCTION app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], date[], date[], boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.market_open(uuid[], integer[], timestamptz, integer, integer, text[], text[], bigint[], date[], date[], boolean) TO tendays_app;
 REVOKE ALL ON FUNCTION app.strand_figures(uuid[], date, timestamptz) FROM PUBLIC;

@@ -104,7 +104,17 @@ class History:
         school, pupil = self.chance.choice(self.pupils)
         path = f"/v1/schools/{self.world[school]}/pupils/{pupil}"
         one = await self.world.get(school, path)
-        body = {"nc_year": self.chance.choice(("7", "8", "9", "10", "11", "X"))}
+        body = {"nc_year": self.chance.choice(("7", "8", "9", "10", "11", "X", "X", "X"))}
+        changed = await self.world.send(school, "PATCH", path, body, If_Match=one.headers["etag"])
+        assert changed.status_code == 200, changed.text
+
+    async def born(self) -> None:
+        """A date of birth is put right: what was earned in a year X may be of another band."""
+        school, pupil = self.chance.choice(self.pupils)
+        path = f"/v1/schools/{self.world[school]}/pupils/{pupil}"
+        one = await self.world.get(school, path)
+        was = date.fromisoformat(one.json()["date_of_birth"])
+        body = {"date_of_birth": was.replace(year=(await self.today()).year - self.chance.randint(12, 15))}
         changed = await self.world.send(school, "PATCH", path, body, If_Match=one.headers["etag"])
         assert changed.status_code == 200, changed.text
 
@@ -187,8 +197,8 @@ class History:
 
     async def step(self) -> None:
         acts = (
-            (self.encounter, 20), (self.correction, 5), (self.nc_year, 3), (self.registered_twice, 1), (self.accepted, 1),
-            (self.moves, 2), (self.membership, 2), (self.told, 6), (self.keep, 3),
+            (self.encounter, 20), (self.correction, 5), (self.nc_year, 3), (self.born, 4), (self.registered_twice, 1),
+            (self.accepted, 1), (self.moves, 2), (self.membership, 2), (self.told, 6), (self.keep, 3),
         )  # fmt: skip
         act = self.chance.choices([one for one, _ in acts], [weight for _, weight in acts])[0]
         if self.chance.random() < 0.5:

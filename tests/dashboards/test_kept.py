@@ -324,6 +324,32 @@ async def test_a_rebuild_restores_balances_summaries_and_kept_figures_from_the_l
     assert await kept_is_used(world)
 
 
+@pytest.mark.parametrize(("age", "activity", "placement"), [(13, 300 + 750, 0), (15, 0, 300), (10, 0, 0)])
+async def test_a_date_of_birth_that_is_put_right_bands_the_year_x_anew(
+    world: World, db: Database, age: int, activity: int, placement: int
+) -> None:
+    pupil = await world.pupil("school_a", "8", born=date(YEAR - 18, 10, 1))
+    no = await world.owner.fetchval("SELECT person_no FROM enrolments WHERE id = $1", pupil)
+    earned = [
+        Credit(
+            world["school_a"], pupil, no, new_id(), TODAY - timedelta(days=at), "X", ExperienceKind.PLACEMENT, mode,
+            here, there, london_midnight(TODAY),
+        )
+        for at, (mode, here, there) in enumerate([(Mode.IN_PERSON, 300, 0), *[(Mode.VIRTUAL, 0, 300)] * 3], 1)
+    ]  # fmt: skip
+    async with db.write(caller(world)) as tx:
+        await ledger.credit(tx, earned)
+    banded = "SELECT activity_minutes, placement_minutes FROM balances WHERE enrolment_id = $1"
+    assert tuple(await world.owner.fetchrow(banded, pupil)) == (0, 0)
+    path = f"/v1/schools/{world['school_a']}/pupils/{pupil}"
+    etag = (await world.get("school_a", path)).headers["etag"]
+    body = {"date_of_birth": date(YEAR - age, 10, 1)}
+    assert (await world.send("school_a", "PATCH", path, body, If_Match=etag)).status_code == 200
+    assert tuple(await world.owner.fetchrow(banded, pupil)) == (activity, placement)
+    await rebuild(Settings(env="test", owner_database_url=world.dsns.owner))
+    assert tuple(await world.owner.fetchrow(banded, pupil)) == (activity, placement)
+
+
 async def test_nobody_but_the_worker_keeps_and_nobody_reads_what_is_kept(world: World) -> None:
     app = await asyncpg.connect(world.dsns.app)
     try:
