@@ -162,7 +162,8 @@ class ProgrammeTarget:
     part: Part = strawberry.field(description="Whose part was counted; the target is always the whole's.")
     state: FigureState = strawberry.field(description="Whether `reached` is shown.")
     reached: Whole | None = strawberry.field(
-        description="What is reached, in the unit of the target: as the strand's figures have it."
+        description="What is reached, in the unit of the target, by the day asked of: as the strand's figures have it. "
+        "Once `dueOn` is over, ask `asAt` that day for what it was then."
     )
     percent_of_target: Whole | None = strawberry.field(
         description="Reached of the target, in per cent, rounded down."
