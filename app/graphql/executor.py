@@ -155,11 +155,13 @@ def _itself(value: Any) -> Any:  # noqa: ANN401
 
 
 def _leaf(get: Read, kind: GraphQLLeafType, nullable: bool) -> Read:  # noqa: FBT001
-    same, coerce = _SAME.get(kind), kind.coerce_output_value
+    coerce = kind.coerce_output_value
+    same = int if coerce is int else _SAME.get(kind)
+    bounded = kind is GraphQLInt
 
     def read(source: Any) -> Any:  # noqa: ANN401
         value = get(source)
-        if value.__class__ is same and (same is not int or _LEAST <= value <= _MOST):
+        if value.__class__ is same and (not bounded or _LEAST <= value <= _MOST):
             return value
         if value is None and nullable:
             return None

@@ -17,7 +17,7 @@ from app.core.clock import school_day
 from app.core.db import Database, Door, Reader
 from app.core.errors import Forbidden, Problem, invalid
 from app.core.paging import Cursors
-from app.dashboards import gaps, market_reading, programmes, service, sql, targets
+from app.dashboards import figures, gaps, programmes, service, sql, targets
 from app.dashboards.figures import Table, merged
 from app.dashboards.programmes import Sheet
 from app.dashboards.service import Period
@@ -36,8 +36,6 @@ Asked = tuple[Period, UUID]
 MarketQuestion = Callable[..., Awaitable[Any]]
 Reading = tuple[MarketQuestion, When, date | None, UUID | None]
 """A question of `dashboards/market_reading`, what it is asked of, until when slots are asked for, and a school or all."""
-Basis = tuple[date, datetime | None]
-"""The day and the moment of knowledge of which schools are counted."""
 Schools = Sequence[UUID] | None
 """Some schools, or all that the caller may count."""
 
@@ -65,7 +63,6 @@ class Session:
         self._moments: set[tuple[Period, date | None]] = set()
         self._levels: defaultdict[Hashable, _Level] = defaultdict(_Level)
         self.named = Named(self.ask, self.today)
-        self.bases: DataLoader[Basis, market_reading.Schools] = DataLoader(self._bases)
         self.tables: DataLoader[Key, Table] = DataLoader(self._tables)
         self.kinds: DataLoader[Key, Table] = DataLoader(self._tables_with_kinds)
         self.gaps: DataLoader[Key, gaps.Table] = DataLoader(self._gaps)
@@ -128,7 +125,6 @@ class Session:
         await self._stack.aclose()
         self._levels.clear()
         self.named.clear()
-        self.bases.clear_all()
         self.market.clear_all()
         for loader in (self.tables, self.kinds, self.gaps):
             loader.clear_all()
@@ -140,16 +136,21 @@ class Session:
             self._reader = await self._stack.enter_async_context(self._db.read(self.caller))
         return self._reader
 
-    async def _bases(self, keys: list[Basis]) -> list[market_reading.Schools]:
-        return [await self.ask(service.counted, day, known) for day, known in keys]
+    async def _counted(self, asked: Period) -> figures.Schools:
+        """The schools counted: one statement for all that is asked of a day and a moment of knowledge."""
+        level = self._levels["counted", asked.on, asked.known]
+        async with level.turn:
+            if level.whole is None:
+                level.whole = await self.ask(service.counted, asked.on, asked.known)
+            counted: figures.Schools = level.whole
+            return counted
 
     async def _tables(self, keys: list[Key]) -> list[Table | Exception]:
         return await self._each_period(keys, self._table)
 
     async def _table(self, when: When, schools: Schools) -> Table:
         asked = await self.period(*when)
-        counted = await self.bases.load((asked.on, asked.known))
-        return await self.ask(service.table, asked, schools, known=counted)
+        return await self.ask(service.table, asked, schools, known=await self._counted(asked))
 
     async def _tables_with_kinds(self, keys: list[Key]) -> list[Table | Exception]:
         return await self._each_period(keys, self._table_with_kinds)
@@ -208,8 +209,7 @@ class Session:
             return whole
 
     async def _counts_few(self, when: When) -> bool:
-        asked = await self.period(*when)
-        return len(await self.bases.load((asked.on, asked.known))) <= FEW
+        return len(await self._counted(await self.period(*when))) <= FEW
 
     async def _market(self, keys: list[Reading]) -> list[Any]:
         found = {
@@ -220,7 +220,7 @@ class Session:
 
     async def _market_of(self, read: MarketQuestion, when: When, until: date | None, schools: Schools) -> Any:  # noqa: ANN401
         asked = await self.period(*when)
-        return await self.ask(read, asked, await self.bases.load((asked.on, asked.known)), schools, until)
+        return await self.ask(read, asked, await self._counted(asked), schools, until)
 
     async def _sheets(self, keys: list[Asked]) -> list[Sheet | None]:
         found = {}
