@@ -7,7 +7,7 @@ part is asked for, so that no figure follows from two answers.
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -219,12 +219,6 @@ def kinds_of(rows: Iterable[Row]) -> dict[UUID, dict[ExperienceKind, Counts]]:
             reached=row["reached"], minutes=row["minutes"], days=row["days"], bm5=row["bm5"], bm6=row["bm6"]
         )
     return found
-
-
-def merged(tables: Sequence[Table]) -> Table:
-    """Tables of the same period, read for different schools, as one. What is withheld is the same in each."""
-    first = tables[0]
-    return replace(first, groups={key: found for one in tables for key, found in one.groups.items()})
 
 
 # --- what is withheld ---------------------------------------------------------------------------------

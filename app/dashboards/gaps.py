@@ -8,7 +8,7 @@ nothing is told is on neither side. Schools and trusts see exact figures in ever
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -161,16 +161,6 @@ def _held(coverage: figures.Table, traits: Mapping[UUID, Sequence[Trait]]) -> fr
     ]  # fmt: skip
     by_value = sorted(told, key=lambda one: (*one[:3], one.value or "", one.pupils))
     return withheld(tuple(sorted(rolls)), tuple(by_value), coverage.hidden)
-
-
-def merged(tables: Sequence[Table]) -> Table:
-    """Tables of the same period, read for different schools, as one."""
-    coverage = figures.merged([one.coverage for one in tables])
-    return replace(
-        tables[0],
-        coverage=coverage,
-        traits={name: found for one in tables for name, found in one.traits.items()},
-    )
 
 
 def published(

@@ -40,8 +40,8 @@ class Asked:
         session.require(COVERAGE)
         when = (self.year, self.as_at, self.known_at)
         school = None if rounds(session.caller) else self.school  # what is withheld depends on the whole
-        asked = await session.period(*when, self.until)
-        return await session.market.load((what, when, self.until, school)), asked
+        found = await session.market.load((what, when, self.until, school))
+        return found, await session.period(*when)
 
     def turn(self, session: Session, *scope: object) -> Turn:
         """The page; its cursors are good for the same question only."""

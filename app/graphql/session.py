@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AsyncExitStack
 from datetime import date, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from app.core.db import Database, Door, Reader
 from app.core.errors import Forbidden, Problem, invalid
 from app.core.paging import Cursors
 from app.dashboards import figures, gaps, programmes, service, sql, targets
-from app.dashboards.figures import Table, merged
+from app.dashboards.figures import Table
 from app.dashboards.programmes import Sheet
 from app.dashboards.service import Period
 from app.dashboards.targets import Budgets, Target
@@ -26,7 +26,7 @@ from app.graphql.named import Named
 
 P = ParamSpec("P")
 T = TypeVar("T")
-H = TypeVar("H", bound=Hashable)
+U = TypeVar("U", bound=Hashable)
 When = tuple[int | None, date | None, datetime | None]
 """An academic year (None: all of them), the day as at which (None: today), and the moment of knowledge (None: now)."""
 Key = tuple[When, UUID | None]
@@ -148,45 +148,61 @@ class Session:
     async def _tables(self, keys: list[Key]) -> list[Table | Exception]:
         return await self._each_period(keys, self._table)
 
-    async def _table(self, when: When, schools: Schools) -> Table:
-        asked = await self.period(*when)
+    async def _table(self, asked: Period, schools: Schools) -> Table:
         return await self.ask(service.table, asked, schools, known=await self._counted(asked))
 
     async def _tables_with_kinds(self, keys: list[Key]) -> list[Table | Exception]:
         return await self._each_period(keys, self._table_with_kinds)
 
-    async def _table_with_kinds(self, when: When, schools: Schools) -> Table:
-        return await self.ask(
-            service.with_kinds, await self.period(*when), await self._counts(when, schools), schools
-        )
+    async def _table_with_kinds(self, asked: Period, schools: Schools) -> Table:
+        return await self.ask(service.with_kinds, asked, await self._counts(asked, schools), schools)
 
     async def _gaps(self, keys: list[Key]) -> list[gaps.Table | Exception]:
         return await self._each_period(keys, self._gap_table)
 
-    async def _gap_table(self, when: When, schools: Schools) -> gaps.Table:
-        return await self.ask(
-            service.by_characteristic, await self.period(*when), await self._counts(when, schools), schools
-        )
+    async def _gap_table(self, asked: Period, schools: Schools) -> gaps.Table:
+        return await self.ask(service.by_characteristic, asked, await self._counts(asked, schools), schools)
 
-    async def _counts(self, when: When, schools: Schools) -> Table:
-        return merged(
-            await self.tables.load_many([(when, one) for one in schools] if schools else [(when, None)])
-        )
+    async def _counts(self, asked: Period, schools: Schools) -> Table:
+        return await self._level((self._table, asked), asked, schools, partial(self._table, asked))
 
     async def _each_period(
-        self, keys: Sequence[Key], read: Callable[[When, Schools], Awaitable[T]]
+        self, keys: Sequence[Key], read: Callable[[Period, Schools], Awaitable[T]]
     ) -> list[T | Exception]:
-        """One table per period for all who want it."""
+        """One table per period for all who want it, in whatever words they ask of it."""
+
+        async def level(asked: Period, _: None, schools: Schools) -> T:
+            return await self._level((read, asked), asked, schools, partial(read, asked))
+
+        return await self._each([(when, None, school) for when, school in keys], level)
+
+    async def _each(
+        self,
+        keys: Sequence[tuple[When, U, UUID | None]],
+        read: Callable[[Period, U, Schools], Awaitable[T]],
+    ) -> list[T | Exception]:
+        """What is read of each period and whatever else is said, once for all schools that are wanted of it; what is
+        refused is refused to its own fields alone.
+        """
+        asked = {(when, more): await _or_refusal(self.period(*when, _until(more))) for when, more, _ in keys}
+        wanted: defaultdict[tuple[Period, U], list[UUID | None]] = defaultdict(list)
+        for when, more, school in keys:
+            period = asked[when, more]
+            if isinstance(period, Period):
+                wanted[period, more].append(school)
         found = {
-            when: await self._level((read, when), when, schools, partial(read, when))
-            for when, schools in _schools_by(keys).items()
+            (period, more): await _or_refusal(read(period, more, _all_or_some(schools)))
+            for (period, more), schools in wanted.items()
         }
-        return [found[when] for when, _ in keys]
+        return [
+            found[period, more] if isinstance(period := asked[when, more], Period) else period
+            for when, more, _ in keys
+        ]
 
     async def _level(
-        self, question: Hashable, when: When, schools: Schools, read: Callable[[Schools], Awaitable[T]]
-    ) -> T | Exception:
-        """Read a question of some schools, or take what is known of all; what is refused is refused to its own fields.
+        self, question: Hashable, asked: Period, schools: Schools, read: Callable[[Schools], Awaitable[T]]
+    ) -> T:
+        """Read a question of some schools, or take what is known of them.
 
         What stands deeper in a document is asked later. So that it is not read level by level, a question that is asked
         again is read of all schools, once and for the rest: of those who count more than FEW, who would wait for it, of
@@ -194,32 +210,24 @@ class Session:
         """
         level = self._levels[question]
         async with level.turn:
-            if level.whole is None:
-                try:
-                    if service.rounds(self.caller) or (level.begun and await self._counts_few(when)):
-                        schools = None
-                    found = await read(schools)
-                except Problem as refusal:
-                    return refusal
-                level.begun = True
-                if schools is not None:
-                    return found
-                level.whole = found
-            whole: T = level.whole
-            return whole
-
-    async def _counts_few(self, when: When) -> bool:
-        return len(await self._counted(await self.period(*when))) <= FEW
+            known: T | None = level.of(schools)
+            if known is not None:
+                return known
+            if service.rounds(self.caller) or (level.parts and len(await self._counted(asked)) <= FEW):
+                schools = None
+            found = await read(schools)
+            level.keep(schools, found)
+            return found
 
     async def _market(self, keys: list[Reading]) -> list[Any]:
-        found = {
-            asked: await self._level(("market", *asked), asked[1], schools, partial(self._market_of, *asked))
-            for asked, schools in _schools_by((one[:-1], one[-1]) for one in keys).items()
-        }
-        return [found[key[:-1]] for key in keys]
+        async def level(asked: Period, more: tuple[MarketQuestion, date | None], schools: Schools) -> Any:  # noqa: ANN401
+            return await self._level((asked, *more), asked, schools, partial(self._market_of, asked, *more))
 
-    async def _market_of(self, read: MarketQuestion, when: When, until: date | None, schools: Schools) -> Any:  # noqa: ANN401
-        asked = await self.period(*when)
+        return await self._each([(when, (read, until), school) for read, when, until, school in keys], level)
+
+    async def _market_of(
+        self, asked: Period, read: MarketQuestion, until: date | None, schools: Schools
+    ) -> Any:  # noqa: ANN401
         return await self.ask(read, asked, await self._counted(asked), schools, until)
 
     async def _sheets(self, keys: list[Asked]) -> list[Sheet | None]:
@@ -260,21 +268,40 @@ def _programmes_by_period(keys: Sequence[Asked]) -> dict[Period, list[UUID]]:
     return dict(found)
 
 
-def _schools_by(keys: Iterable[tuple[H, UUID | None]]) -> dict[H, Schools]:
-    """The schools wanted of each question; None where all are."""
-    found: defaultdict[H, list[UUID | None]] = defaultdict(list)
-    for question, school in keys:
-        found[question].append(school)
-    return {
-        question: None if None in schools else [one for one in schools if one]
-        for question, schools in found.items()
-    }
+def _all_or_some(schools: Sequence[UUID | None]) -> Schools:
+    """The schools that are wanted; None where all are."""
+    return None if None in schools else [one for one in schools if one]
+
+
+def _until(more: object) -> date | None:
+    """Until when slots are asked for, where they are."""
+    return more[1] if isinstance(more, tuple) else None
+
+
+async def _or_refusal(reading: Awaitable[T]) -> T | Problem:
+    try:
+        return await reading
+    except Problem as refusal:
+        return refusal
 
 
 class _Level:
-    """How far a question has been read."""
+    """How far a question has been read: of all schools, or of some and of others."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
-        self.begun = False
         self.whole: Any = None
+        self.parts: list[tuple[frozenset[UUID], Any]] = []
+
+    def of(self, schools: Schools) -> Any:  # noqa: ANN401
+        """What has been read with all of these schools in it, or None."""
+        if self.whole is not None or schools is None:
+            return self.whole
+        return next((found for known, found in self.parts if known.issuperset(schools)), None)
+
+    def keep(self, schools: Schools, found: Any) -> None:  # noqa: ANN401
+        """Remember what was read."""
+        if schools is None:
+            self.whole = found
+        else:
+            self.parts.append((frozenset(schools), found))

@@ -167,3 +167,20 @@ async def test_who_counts_many_schools_has_the_same_answer_school_by_school(
     many, again = await face.sent("pilot_trust", query)
     assert again == found
     assert few <= many <= 2 * MOST
+
+
+async def test_a_moment_in_other_words_is_read_once(face: Asking) -> None:
+    """An academic year that is over ends with its last day, whatever later day is asked of."""
+    days = [TODAY - timedelta(days=at) for at in range(8)]
+    fields = [
+        f'{what}(academicYear: {YEAR - 2}, asAt: "{day}", by: SCHOOL) {{ totalCount }}'
+        for day in days
+        for what in ("coverage", "gaps", "variety")
+    ]
+    sent = []
+    for count in (3, len(fields)):
+        query = " ".join(f"a{at}: {one}" for at, one in enumerate(fields[:count]))
+        number, found = await face.sent("pilot_trust", f"{{ {query} }}")
+        assert not _codes(found)
+        sent.append(number)
+    assert sent[0] == sent[1]
