@@ -85,8 +85,7 @@ class Session:
 
     async def today(self) -> date:
         """The school day of the domain clock."""
-        async with self._lock:
-            return school_day((await self._open()).caller.now)
+        return school_day((await self._begun()).now)
 
     async def period(
         self,
@@ -99,8 +98,7 @@ class Session:
 
         Of one with another `until` there is more to read. Invalid: more than MOST_MOMENTS of them in one document.
         """
-        async with self._lock:
-            found = service.period((await self._open()).caller, year, as_at, known_at)
+        found = service.period(await self._begun(), year, as_at, known_at)
         moment = found, until
         if moment not in self._moments and (until or all(one != found for one, _ in self._moments)):
             if len(self._moments) == MOST_MOMENTS:
@@ -130,6 +128,15 @@ class Session:
             loader.clear_all()
         for of_programmes in (self.sheets, self.targets, self.budgets):
             of_programmes.clear_all()
+
+    async def _begun(self) -> Caller:
+        """The caller with the transaction's domain time. Nobody waits for it but at the beginning: fields that did, behind
+        a reading, would go on one by one and have each its own turn of the loaders.
+        """
+        if self._reader is None:
+            async with self._lock:
+                return (await self._open()).caller
+        return self._reader.caller
 
     async def _open(self) -> Reader:
         if self._reader is None:

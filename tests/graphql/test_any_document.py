@@ -20,7 +20,7 @@ from app.graphql.schema import schema
 from app.rules.reporting import closing_until, reporting_day_until
 from tests.graphql.any_document import Documents, one_of
 from tests.graphql.test_graphql import Face
-from tests.programme_counted import Pilot, add_pilot, add_trust_pilot
+from tests.programme_counted import Pilot, add_pilot, add_trust_pilot, begin
 from tests.pupils_counted import ORGS, TODAY, YEAR, build
 
 OTHERS = ("fir", "hub_b", "other_trust")
@@ -184,3 +184,18 @@ async def test_a_moment_in_other_words_is_read_once(face: Asking) -> None:
         assert not _codes(found)
         sent.append(number)
     assert sent[0] == sent[1]
+
+
+async def test_what_waits_behind_another_reading_is_still_read_together(face: Asking) -> None:
+    for at in range(12):
+        await begin(face.counted, "hub_b", f"Programme {at:02}")
+
+    def asked(programmes: int) -> str:
+        of = "figures { minutes } strands { figures { days } } progress { reached } budgets { schools }"
+        return f"{{ {ABOUT} programmes(first: {programmes}) {{ edges {{ node {{ {of} }} }} }} }}"
+
+    one, found = await face.sent("hub_b", asked(1))
+    assert not _codes(found)
+    twelve, found = await face.sent("hub_b", asked(50))
+    assert len(found["data"]["programmes"]["edges"]) == 12
+    assert twelve == one
