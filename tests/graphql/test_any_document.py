@@ -5,13 +5,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from graphql import parse, validate
 
 from app.core.clock import rfc3339, wall_now
-from app.core.db import Database
 from app.core.roles import Dsns
 from app.graphql import session
 from app.graphql.ids import node_id
@@ -19,9 +17,9 @@ from app.graphql.limits import RULES
 from app.graphql.schema import schema
 from app.rules.reporting import closing_until, reporting_day_until
 from tests.graphql.any_document import Documents, one_of
-from tests.graphql.test_graphql import Face
-from tests.programme_counted import Pilot, add_pilot, add_trust_pilot, begin
-from tests.pupils_counted import ORGS, TODAY, YEAR, build
+from tests.graphql.test_programmes import Programmes, opened
+from tests.programme_counted import begin
+from tests.pupils_counted import ORGS, TODAY, YEAR
 
 OTHERS = ("fir", "hub_b", "other_trust")
 SEEN = {
@@ -39,36 +37,13 @@ MOST, MOST_DATED = 30, 60
 """Statements of a document that asks of now, and of one that asks of as many moments as it may."""
 
 
-class Asking(Face):
-    """The face, and the programmes behind it."""
-
-    pilot: Pilot
-    trusts: Pilot
-
-    async def sent(self, who: str, query: str) -> tuple[int, dict[str, Any]]:
-        before = self.db.statements
-        answer = await self.post(who, query)
-        assert answer.status_code in {200, 294}, answer.text
-        found: dict[str, Any] = answer.json()
-        return self.db.statements - before, found
-
-
 @pytest_asyncio.fixture(scope="module")
-async def face(dsns: Dsns) -> AsyncIterator[Asking]:
-    owner = await asyncpg.connect(dsns.owner)
-    db = await Database(dsns.app, pool=4).open()
-    made = Asking(await build(owner), db)
-    made.pilot = await add_pilot(made.counted)
-    made.trusts = await add_trust_pilot(made.counted, made.pilot.pupils["oak"])
-    try:
+async def face(dsns: Dsns) -> AsyncIterator[Programmes]:
+    async with opened(dsns) as made:
         yield made
-    finally:
-        await made.http.aclose()
-        await db.close()
-        await owner.close()
 
 
-def _documents(face: Asking, who: str, seed: int, moments: int) -> Documents:
+def _documents(face: Programmes, who: str, seed: int, moments: int) -> Documents:
     ids = face.counted.ids
     seen = SEEN[who]
     schools, hubs, trusts = (
@@ -110,7 +85,7 @@ def _codes(found: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("who", SEEN)
-async def test_documents_of_any_shape_take_a_handful_of_statements(face: Asking, who: str) -> None:
+async def test_documents_of_any_shape_take_a_handful_of_statements(face: Programmes, who: str) -> None:
     why: Counter[str] = Counter()
     for seed in range(16):
         dated = seed % 2
@@ -134,7 +109,7 @@ FRAGMENTS = (
 )
 
 
-def _all(face: Asking, most: int) -> str:
+def _all(face: Programmes, most: int) -> str:
     """Every question there is, of the whole and of so many schools, pages, programmes and trusts."""
     ids = face.counted.ids
     schools = [ids[name] for name in ("oak", "pine", "ash", "elm", "rowan", "fir")]
@@ -148,7 +123,7 @@ def _all(face: Asking, most: int) -> str:
     return f"{{ viewer {{ organisation {{ name }} }} {ABOUT} {' '.join(fields)} }} {FRAGMENTS}"
 
 
-async def test_aliases_pages_and_levels_are_read_together(face: Asking) -> None:
+async def test_aliases_pages_and_levels_are_read_together(face: Programmes) -> None:
     """The same of one school, page and programme, and of as many as aliases allow."""
     for who in ("pilot_trust", "pilot_hub", "oak"):
         few, found = await face.sent(who, _all(face, 1))
@@ -159,7 +134,7 @@ async def test_aliases_pages_and_levels_are_read_together(face: Asking) -> None:
 
 
 async def test_who_counts_many_schools_has_the_same_answer_school_by_school(
-    face: Asking, monkeypatch: pytest.MonkeyPatch
+    face: Programmes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = _all(face, 6).replace(ABOUT, "", 1)  # nothing of the whole, which would be known to all
     few, found = await face.sent("pilot_trust", query)
@@ -169,7 +144,7 @@ async def test_who_counts_many_schools_has_the_same_answer_school_by_school(
     assert few <= many <= 2 * MOST
 
 
-async def test_a_moment_in_other_words_is_read_once(face: Asking) -> None:
+async def test_a_moment_in_other_words_is_read_once(face: Programmes) -> None:
     """An academic year that is over ends with its last day, whatever later day is asked of."""
     days = [TODAY - timedelta(days=at) for at in range(8)]
     fields = [
@@ -186,7 +161,7 @@ async def test_a_moment_in_other_words_is_read_once(face: Asking) -> None:
     assert sent[0] == sent[1]
 
 
-async def test_what_waits_behind_another_reading_is_still_read_together(face: Asking) -> None:
+async def test_what_waits_behind_another_reading_is_still_read_together(face: Programmes) -> None:
     for at in range(12):
         await begin(face.counted, "hub_b", f"Programme {at:02}")
 

@@ -1,6 +1,7 @@
 """Programmes over GraphQL: strands side by side, targets and budgets, to whom, and in how many statements."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -44,9 +45,18 @@ class Programmes(Face):
         found: dict[str, Any] = (await self.data(who, ONE, {"id": str(self.pilot.id), **asked}))["programme"]
         return found
 
+    async def sent(self, who: str, query: str) -> tuple[int, dict[str, Any]]:
+        """How many statements a document takes, and its answer."""
+        before = self.db.statements
+        answer = await self.post(who, query)
+        assert answer.status_code in {200, 294}, answer.text
+        told: dict[str, Any] = answer.json()
+        return self.db.statements - before, told
 
-@pytest_asyncio.fixture(scope="module")
-async def face(dsns: Dsns) -> AsyncIterator[Programmes]:
+
+@asynccontextmanager
+async def opened(dsns: Dsns) -> AsyncIterator[Programmes]:
+    """The face on a counted world with a hub's programme and a trust's."""
     owner = await asyncpg.connect(dsns.owner)
     db = await Database(dsns.app, pool=4).open()
     made = Programmes(await build(owner), db)
@@ -58,6 +68,12 @@ async def face(dsns: Dsns) -> AsyncIterator[Programmes]:
         await made.http.aclose()
         await db.close()
         await owner.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def face(dsns: Dsns) -> AsyncIterator[Programmes]:
+    async with opened(dsns) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
