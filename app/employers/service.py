@@ -176,16 +176,20 @@ async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Giv
     return await sql.change_contact(tx, contact_id, changed) if changed else row
 
 
-async def drop_contact(tx: Writer, contact_id: UUID) -> None:
-    """Delete one of the caller's contacts. Raises NotFound; Conflict `contact_in_use` while an offer names it."""
+async def drop_contact(tx: Writer, contact_id: UUID, expected: int | None = None) -> None:
+    """Delete one of the caller's contacts. Raises NotFound; Stale if `expected` is given and is not its version; Conflict
+    `contact_in_use` while an offer names it.
+    """
     try:
         async with tx.attempt():
-            dropped = await sql.drop_contact(tx, the_employer(tx.caller), contact_id)
+            version = await sql.drop_contact(tx, the_employer(tx.caller), contact_id)
+            if version is not None and expected not in {None, version}:
+                raise Stale
     except ConstraintBroken:
         raise Conflict(
             "contact_in_use", "An offer names this contact. Name another one there first."
         ) from None
-    if not dropped:
+    if version is None:
         raise NotFound("contact")
 
 

@@ -155,11 +155,11 @@ async def change_contact(tx: Writer, contact_id: UUID, values: Values) -> Row:
     return await _change(tx, contacts, contact_id, values)
 
 
-async def drop_contact(tx: Writer, employer_id: UUID, contact_id: UUID) -> int:
-    """Delete a contact: a person who has left is not kept."""
-    return await tx.run(
-        delete(contacts).where(contacts.c.id == contact_id, contacts.c.employer_id == employer_id)
-    )
+async def drop_contact(tx: Writer, employer_id: UUID, contact_id: UUID) -> int | None:
+    """Delete a contact, as a person who has left is not kept; gives the version it had, or None."""
+    mine = (contacts.c.id == contact_id) & (contacts.c.employer_id == employer_id)
+    version: int | None = await tx.value(delete(contacts).where(mine).returning(contacts.c.version))
+    return version
 
 
 async def contacts_page(

@@ -99,12 +99,17 @@ async def change(
     return row
 
 
-async def remove(tx: Writer, programme_id: UUID, part: str, part_id: UUID) -> None:
+async def remove(
+    tx: Writer, programme_id: UUID, part: str, part_id: UUID, expected: int | None = None
+) -> None:
     """End a part; it stays in the history. Conflict `strand_in_use` or `below_committed` while something stands on it;
-    Forbidden `not_yours` for a line of costs that the owner has recorded about a school.
+    Forbidden `not_yours` for a line of costs that the owner has recorded about a school; Stale if `expected` is given and
+    is not its version.
     """
     held = await _held(tx, programme_id, part)
     row = await _part(tx, part, programme_id, part_id)
+    if expected not in {None, row["version"]}:
+        raise Stale
     if part == "costs":
         refuse_owners_line(row, tx.caller.org_id)
     if part == "strands":

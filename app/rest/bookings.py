@@ -5,12 +5,12 @@ from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Header, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from app.bookings import naming, programmes, service, sql
 from app.core.db import Row
-from app.core.errors import Forbidden, NotFound, Stale, invalid
+from app.core.errors import Forbidden, NotFound, invalid
 from app.rest.booking_models import (
     AssignIn,
     BookingIn,
@@ -26,7 +26,19 @@ from app.rest.booking_models import (
     RescheduleIn,
     WithdrawIn,
 )
-from app.rest.frame import Paged, Read, Write, framed, json_answer, known, needs, one_answer, page_of
+from app.rest.frame import (
+    Match,
+    Paged,
+    Read,
+    Write,
+    framed,
+    json_answer,
+    known,
+    needs,
+    one_answer,
+    page_of,
+    version_of,
+)
 from app.rules import booking as law
 from app.rules.words import Actor, BookingAction, BookingReason, BookingState, ParentalAgreement, values
 
@@ -37,9 +49,6 @@ _SHOWN = (
     "version",
 )  # fmt: skip
 _MOVE = ("no", "action", "actor", "from_state", "to_state", "from_slot_id", "to_slot_id", "places", "at")
-Match = Annotated[
-    str | None, Header(alias="If-Match", description="The ETag you read; optional: 412 if it is old.")
-]
 
 
 def shown(row: Row, side: str) -> dict[str, Any]:
@@ -68,15 +77,6 @@ def _reason(code: str | None, who: str | None, state: str, *, school: bool) -> s
     else:
         told = law.reason_told_to_employer(actor, reason)
     return told.value if told else None
-
-
-def _version(match: str | None) -> int | None:
-    if match is None:
-        return None
-    number = match.strip().removeprefix("W/").strip('"').removeprefix("v")
-    if not number.isdigit():
-        raise Stale
-    return int(number)
 
 
 def _answer(row: Row, side: str, *, status: int = 200) -> Response:
@@ -202,7 +202,7 @@ async def confirm_booking(
     """
     said = body or ConfirmIn()
     step = service.Step(
-        BookingAction.CONFIRM, note=said.note, expected=_version(match), external_ref=said.external_ref
+        BookingAction.CONFIRM, note=said.note, expected=version_of(match), external_ref=said.external_ref
     )
     return await _step(tx, booking_id, step)
 
@@ -216,7 +216,7 @@ async def confirm_booking(
 @needs("bookings:write")
 async def decline_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Match = None) -> Response:
     """The employer declines a request, or the school a counter-proposal. The places are free again."""
-    step = service.Step(BookingAction.DECLINE, body.reason_code, body.note, expected=_version(match))
+    step = service.Step(BookingAction.DECLINE, body.reason_code, body.note, expected=version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -229,7 +229,7 @@ async def decline_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Ma
 @needs("bookings:write")
 async def cancel_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Match = None) -> Response:
     """Either side cancels. On the day itself the news takes the safety lane."""
-    step = service.Step(BookingAction.CANCEL, body.reason_code, body.note, expected=_version(match))
+    step = service.Step(BookingAction.CANCEL, body.reason_code, body.note, expected=version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -242,7 +242,7 @@ async def cancel_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Mat
 @needs("bookings:write")
 async def counter_booking(booking_id: UUID, body: CounterIn, tx: Write, match: Match = None) -> Response:
     """The employer proposes another slot of its own; the school accepts or declines."""
-    step = service.Step(BookingAction.COUNTER, body.reason_code, body.note, body.slot_id, _version(match))
+    step = service.Step(BookingAction.COUNTER, body.reason_code, body.note, body.slot_id, version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -258,7 +258,7 @@ async def accept_counter(
 ) -> Response:
     """The school accepts what the employer proposed: the booking is confirmed in that slot."""
     step = service.Step(
-        BookingAction.ACCEPT_COUNTER, note=body.note if body else None, expected=_version(match)
+        BookingAction.ACCEPT_COUNTER, note=body.note if body else None, expected=version_of(match)
     )
     return await _step(tx, booking_id, step)
 
@@ -274,7 +274,9 @@ async def reschedule_booking(
     booking_id: UUID, body: RescheduleIn, tx: Write, match: Match = None
 ) -> Response:
     """Move to another slot of the same employer: a request again if the school asks, countered if the employer does."""
-    step = service.Step(BookingAction.RESCHEDULE, body.reason_code, body.note, body.slot_id, _version(match))
+    step = service.Step(
+        BookingAction.RESCHEDULE, body.reason_code, body.note, body.slot_id, version_of(match)
+    )
     return await _step(tx, booking_id, step)
 
 
@@ -290,7 +292,7 @@ async def assign_booking(booking_id: UUID, body: AssignIn, tx: Write, match: Mat
 
     409 `not_enrolled`, `outside_programme`. The history has a line of it; the employer is told nothing.
     """
-    to = programmes.Assignment(body.programme_id, body.strand_id, _version(match))
+    to = programmes.Assignment(body.programme_id, body.strand_id, version_of(match))
     return _answer(await programmes.assign(tx, booking_id, to), tx.caller.side)
 
 

@@ -10,7 +10,7 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.employers import service, sql
 from app.rest.employers_models import ContactIn, ContactOut, ContactPage, ContactPatch
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import IfMatch, Match, Paged, Read, Write, framed, needs, one_answer, page_of, version_of
 from app.rest.patches import changes
 from app.rest.sites import whose
 
@@ -87,7 +87,7 @@ async def change_contact(contact_id: UUID, body: ContactPatch, tx: Write, expect
     "/contacts/{contact_id}", status_code=204, summary="Delete a contact", operation_id="delete_contact"
 )
 @needs("sites:write")
-async def delete_contact(contact_id: UUID, tx: Write) -> Response:
+async def delete_contact(contact_id: UUID, tx: Write, match: Match = None) -> Response:
     """Delete a contact for good. 409 `contact_in_use` while an offer names it."""
-    await service.drop_contact(tx, contact_id)
+    await service.drop_contact(tx, contact_id, version_of(match))
     return Response(status_code=204)

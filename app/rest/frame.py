@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
@@ -344,6 +344,22 @@ Write = Annotated[Writer, Depends(_writing)]
 InHouse = Annotated[House, Depends(_house)]
 IfMatch = Annotated[int, Depends(_if_match)]
 """The version that If-Match names; 428 without the header. The service raises Stale if it is not the present one."""
+
+
+Match = Annotated[
+    str | None, Header(alias="If-Match", description="The ETag you read; optional: 412 if it is old.")
+]
+"""Where If-Match may be left out; `version_of` reads it."""
+
+
+def version_of(match: str | None) -> int | None:
+    """The version that an If-Match names which may be left out, None for any; Stale for what is none of ours."""
+    if match is None or match.strip() == "*":
+        return None
+    number = match.strip().removeprefix("W/").strip('"').removeprefix("v")
+    if not number.isdigit():
+        raise Stale
+    return int(number)
 
 
 @dataclass(frozen=True, slots=True)

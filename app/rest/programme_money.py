@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from app.core.db import Row
 from app.programmes import sql
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, known, needs, page_of
+from app.rest.frame import IfMatch, Match, Paged, Read, Write, framed, json_answer, known, needs, page_of
 from app.rest.models import Out
 from app.rest.programme_models import (
     AllocationChange,
@@ -102,9 +102,11 @@ async def change_allocation(
     operation_id="remove_programme_allocation",
 )
 @needs("programmes:write")
-async def remove_allocation(programme_id: UUID, allocation_id: UUID, tx: Write) -> Response:
+async def remove_allocation(
+    programme_id: UUID, allocation_id: UUID, tx: Write, match: Match = None
+) -> Response:
     """409 `below_committed` while the school has committed or spent any of it."""
-    return await removed(tx, "allocations", programme_id, allocation_id)
+    return await removed(tx, "allocations", programme_id, allocation_id, match)
 
 
 # --- costs ------------------------------------------------------------------------------------------------------------

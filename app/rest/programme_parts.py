@@ -11,7 +11,20 @@ from fastapi.responses import Response
 from app.core.db import Door, Row, Writer
 from app.core.errors import NotFound, Problem
 from app.programmes import parts, sql
-from app.rest.frame import IfMatch, Paged, Read, Turn, Write, framed, known, needs, one_answer, page_of
+from app.rest.frame import (
+    IfMatch,
+    Match,
+    Paged,
+    Read,
+    Turn,
+    Write,
+    framed,
+    known,
+    needs,
+    one_answer,
+    page_of,
+    version_of,
+)
 from app.rest.models import Body, Out
 from app.rest.programme_models import (
     EnrolledChange,
@@ -84,9 +97,11 @@ async def changed(
     return one_answer(shown(row, out), version=row["version"])
 
 
-async def removed(tx: Writer, part: str, programme_id: UUID, part_id: UUID) -> Response:
+async def removed(
+    tx: Writer, part: str, programme_id: UUID, part_id: UUID, match: str | None = None
+) -> Response:
     """One row less; the history keeps it."""
-    await parts.remove(tx, programme_id, part, part_id)
+    await parts.remove(tx, programme_id, part, part_id, version_of(match))
     return Response(status_code=204)
 
 
@@ -148,9 +163,9 @@ async def change_strand(
     "/strands/{strand_id}", status_code=204, summary="Remove a strand", operation_id="remove_programme_strand"
 )
 @needs("programmes:write")
-async def remove_strand(programme_id: UUID, strand_id: UUID, tx: Write) -> Response:
+async def remove_strand(programme_id: UUID, strand_id: UUID, tx: Write, match: Match = None) -> Response:
     """409 `strand_in_use` while bookings, schools, targets or costs use it."""
-    return await removed(tx, "strands", programme_id, strand_id)
+    return await removed(tx, "strands", programme_id, strand_id, match)
 
 
 # --- schools ----------------------------------------------------------------------------------------------------------
@@ -321,6 +336,6 @@ async def change_target(
     "/targets/{target_id}", status_code=204, summary="Remove a target", operation_id="remove_programme_target"
 )
 @needs("programmes:write")
-async def remove_target(programme_id: UUID, target_id: UUID, tx: Write) -> Response:
+async def remove_target(programme_id: UUID, target_id: UUID, tx: Write, match: Match = None) -> Response:
     """The history keeps it."""
-    return await removed(tx, "targets", programme_id, target_id)
+    return await removed(tx, "targets", programme_id, target_id, match)

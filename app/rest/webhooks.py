@@ -13,6 +13,7 @@ from app.outbox import service as outbox
 from app.rest.frame import (
     IfMatch,
     InHouse,
+    Match,
     Paged,
     Read,
     Write,
@@ -22,6 +23,7 @@ from app.rest.frame import (
     needs,
     one_answer,
     page_of,
+    version_of,
 )
 from app.rest.webhook_models import (
     AttemptsOut,
@@ -200,9 +202,9 @@ async def send_test_event(endpoint_id: UUID, tx: Write, body: Nothing | None = N
     operation_id="remove_endpoint",
 )
 @needs("webhooks:write")
-async def remove_endpoint(endpoint_id: UUID, tx: Write) -> Response:
+async def remove_endpoint(endpoint_id: UUID, tx: Write, match: Match = None) -> Response:
     """Remove it. What was still to be sent is cancelled; the feed still has it."""
-    await service.delete(tx, tx.caller, endpoint_id)
+    await service.delete(tx, tx.caller, endpoint_id, version=version_of(match))
     return Response(status_code=204)
 
 
