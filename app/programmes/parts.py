@@ -1,7 +1,6 @@
 """Add, change, remove and keep the parts of a programme: strands, schools, targets, allocations, costs."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -26,8 +25,6 @@ _TWICE: Final = {
     "uq_allocations_school": ("/school_id", "already_allocated"),
     "uq_costs_external_ref": ("/external_ref", "external_ref_taken"),
 }
-_SOUGHT: Final = 20
-"""Rows that only the database refuses: as many are looked for in one import."""
 _NOT_COPIED: Final = frozenset({"version", "created_at", "updated_at", "removed_at"})
 _WHAT: Final = {"strands": "strand", "schools": "school", "targets": "target", "allocations": "allocation"}
 
@@ -221,61 +218,19 @@ async def keep(
     not the caller's. Emits programme.changed to the owner and to each school concerned.
     """
     held = await _held(tx, programme_id, part)
-    while True:
-        judge = await JUDGES[part].load(tx, held, [one.given for one in sent if not one.faults])
-        plans = _judged(judge, sent)
-        if atomic:
-            _refuse_all(sent)
-        written = [plan for plan in plans.values() if plan.status != "unchanged"]
-        try:
-            async with tx.attempt():
-                await _write(tx, part, written)
-            break
-        except ConstraintBroken as broken:
-            if not await _mark_taken(tx, part, sent, plans):
-                raise _translated(broken) from broken
+    judge = await JUDGES[part].load(tx, held, [one.given for one in sent if not one.faults])
+    plans = _judged(judge, sent)
+    if atomic:
+        _refuse_all(sent)
+    written = [plan for plan in plans.values() if plan.status != "unchanged"]
+    try:
+        async with tx.attempt():
+            await _write(tx, part, written)
+    except ConstraintBroken as broken:
+        raise _translated(broken) from broken
     if written:
         await moved_on(tx, held, _schools(written))
     return [_answer(one, plans.get(one.index)) for one in sent]
-
-
-class _TakenBackError(Exception):
-    """Ends an attempt of which nothing is to stay."""
-
-
-async def _mark_taken(tx: Writer, part: str, sent: Sequence[Sent], plans: Mapping[int, Plan]) -> bool:
-    """Find the rows that only the database refuses, and whether there are any: a school that imports its costs does
-    not see the references of the others. Nothing stays of the search, and what is left is judged again without them;
-    with many of them the search ends, and the table is refused whole.
-    """
-    found: dict[int, Sequence[Fault]] = {}
-    with suppress(_TakenBackError):
-        async with tx.attempt():
-            await _search(tx, part, [one for one in plans.items() if one[1].status != "unchanged"], found)
-            raise _TakenBackError
-    for one in sent:
-        one.faults.extend(found.get(one.index, ()))
-    if len(found) >= _SOUGHT:
-        _refuse_all(sent)
-    return bool(found)
-
-
-async def _search(
-    tx: Writer, part: str, plans: Sequence[tuple[int, Plan]], found: dict[int, Sequence[Fault]]
-) -> None:
-    """Write the rows in the order in which they were judged, by halves where they are refused."""
-    try:
-        async with tx.attempt():
-            await _write(tx, part, [plan for _, plan in plans])
-    except ConstraintBroken as broken:
-        if len(plans) == 1:
-            found[plans[0][0]] = _translated(broken).faults
-            return
-        if len(found) >= _SOUGHT:
-            return
-        half = len(plans) // 2
-        await _search(tx, part, plans[:half], found)
-        await _search(tx, part, plans[half:], found)
 
 
 def _judged(judge: Judge, sent: Sequence[Sent]) -> dict[int, Plan]:

@@ -103,16 +103,19 @@ class Costs(Judge):
         used: Mapping[UUID, int],
         bookings: Mapping[UUID, Row],
         caller: UUID,
+        hidden: Iterable[str],
     ) -> None:
-        """`aside`: the allocation of each school; `bookings`: those of the programme among the ones named."""
+        """`aside`: the allocation of each school; `bookings`: those of the programme among the ones named; `hidden`:
+        references that are taken by lines which the caller does not see.
+        """
         super().__init__(programme, lines)
         self.by_id = {row["id"]: row for row in self.by_key.values()}
         self.joined, self.aside, self.used = frozenset(joined), aside, dict(used)
-        self.bookings, self.caller = bookings, caller
+        self.bookings, self.caller, self.hidden = bookings, caller, frozenset(hidden)
 
     @classmethod
     async def load(cls, tx: Writer, programme: Row, given: Sequence[Mapping[str, Any]]) -> Self:
-        """Seven statements."""
+        """Seven statements; one more for references of who sees its own lines only."""
         key = programme["id"]
         ids = [row["id"] for row in given if row.get("id")]
         refs = [row["external_ref"] for row in given if row.get("external_ref")]
@@ -127,6 +130,9 @@ class Costs(Judge):
             used=await sql.used(tx, key),
             bookings=await sql.bookings_of(tx, key, named),
             caller=tx.caller.org_id,
+            hidden=await sql.references_taken(tx, key, refs)
+            if refs and programme["owner_id"] != tx.caller.org_id
+            else (),
         )
         await made.know(tx, given)
         return made
@@ -139,6 +145,11 @@ class Costs(Judge):
     def _line(self, given: Mapping[str, Any]) -> Row | None:
         """The line that a row of a table is about: of its id, else of its reference."""
         return self.by_id.get(given["id"]) if given.get("id") else self.by_key.get(given.get("external_ref"))
+
+    def _alone(self, after: Row, before: Row | None) -> None:
+        if after["external_ref"] in self.hidden:
+            raise refused(*self.taken)
+        super()._alone(after, before)
 
     def _fresh(self) -> dict[str, Any]:
         return {**super()._fresh(), "recorded_by": self.caller}

@@ -176,6 +176,15 @@ async def lines_like(tx: Door, programme_id: UUID, ids: Sequence[UUID], refs: Se
     return await tx.rows(stmt, {"ids": list(ids), "refs": list(refs)})
 
 
+async def references_taken(tx: Door, programme_id: UUID, refs: Sequence[str]) -> Sequence[str]:
+    """Those of these references of costs that are taken by lines which the caller does not see."""
+    asked = cast(bindparam("refs"), ARRAY(costs.c.external_ref.type))
+    found = await tx.rows(
+        select(func.app.cost_references_taken(programme_id, asked).label("taken")), {"refs": list(refs)}
+    )
+    return [row["taken"] for row in found]
+
+
 async def lines_elsewhere(
     tx: Door, programme_id: UUID, booking_id: UUID, strand_id: UUID | None
 ) -> Sequence[Row]:

@@ -329,7 +329,11 @@ async def _if_match(request: Request) -> int:
     header = request.headers.get("if-match", "").strip()
     if not header:
         raise Missing("if_match_required", "Send If-Match with the ETag you read.")
-    found = re.fullmatch(r'(?:W/)?"v(\d+)(?:\.\d+)?"', header)
+    return _named(header)
+
+
+def _named(etag: str) -> int:
+    found = re.fullmatch(r'(?:W/)?"v(\d+)(?:\.\d+)?"', etag)
     if not found:
         raise Stale
     return int(found[1])
@@ -354,12 +358,7 @@ Match = Annotated[
 
 def version_of(match: str | None) -> int | None:
     """The version that an If-Match names which may be left out, None for any; Stale for what is none of ours."""
-    if match is None or match.strip() == "*":
-        return None
-    number = match.strip().removeprefix("W/").strip('"').removeprefix("v")
-    if not number.isdigit():
-        raise Stale
-    return int(number)
+    return None if match is None or match.strip() == "*" else _named(match.strip())
 
 
 @dataclass(frozen=True, slots=True)

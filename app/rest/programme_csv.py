@@ -68,8 +68,7 @@ async def import_(
     atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
 ) -> Response:
     """Up to 5,000 rows, added or changed by what they are about, answered row by row; no row is removed for being left
-    out. 422 `wrong_header` names what is missing and what is unknown. At most 16 statements, however many rows, unless
-    a school gives references that others have used: then it takes some more to find them.
+    out. 422 `wrong_header` names what is missing and what is unknown. At most 16 statements, however many rows.
     """
     await seen(tx, programme_id)
     known(part, tuple(COLUMNS), "?part")

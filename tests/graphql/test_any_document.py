@@ -29,7 +29,7 @@ SEEN = {
     "trust": ("trust", "ash", "elm", "hub_a"),
     "pilot_trust": ("pilot_trust", "pilot_hub", "oak", "pine"),
     "ash": ("ash", "hub_a", "trust"),
-    "vendor": ("ash", "hub_a", "trust"),
+    "vendor": ("beech", "hub_a"),
 }
 """Who asks, and what of it may be found."""
 TRUSTS = ("trust", "pilot_trust", "other_trust")
@@ -174,3 +174,41 @@ async def test_what_waits_behind_another_reading_is_still_read_together(face: Pr
     twelve, found = await face.sent("hub_b", asked(50))
     assert len(found["data"]["programmes"]["edges"]) == 12
     assert twelve == one
+
+
+@pytest.mark.parametrize(
+    "who", ["ash", "trust", "hub_a", "vendor", "stranger_vendor", "other_trust", "employer"]
+)
+async def test_what_is_read_together_is_told_to_whom_it_belongs(face: Programmes, who: str) -> None:
+    """Ids of one's own beside those of others, in one document: each answers as it does alone."""
+    ids = face.counted.ids
+    urns = {
+        row["urn"] for row in await face.counted.owner.fetch("SELECT urn FROM organisations WHERE urn <> ''")
+    }
+    asked = [f'school(id: "{ids[name]}") {{ name hub {{ name }} figures {{ figures {{ pupils }} }} }}'
+             for name in ("ash", "beech", "elm", "oak", "fir", "dogwood")]  # fmt: skip
+    asked += [f'school(urn: "{one}") {{ name }}' for one in sorted(urns)[:6]]
+    asked += [
+        f'hub(id: "{ids[name]}") {{ name schools {{ totalCount }} }}'
+        for name in ("hub_a", "hub_b", "pilot_hub")
+    ]
+    asked += [
+        f'trust(id: "{ids[name]}") {{ name schools {{ totalCount }} }}' for name in ("trust", "other_trust")
+    ]
+    asked += [
+        f'programme(id: "{one.id}") {{ name figures {{ minutes }} }}' for one in (face.pilot, face.trusts)
+    ]
+    _, together = await face.sent(
+        who, "{ " + " ".join(f"a{at}: {one}" for at, one in enumerate(asked)) + " }"
+    )
+    for at, one in enumerate(asked):
+        _, alone = await face.sent(who, f"{{ a{at}: {one} }}")
+        assert together["data"][f"a{at}"] == alone["data"][f"a{at}"], one
+    seen = {one["name"] for one in list(together["data"].values())[:6] if one}
+    mine = {
+        "ash": {"Ash"},
+        "trust": {"Ash", "Elm"},
+        "hub_a": {"Ash", "Beech", "Dogwood"},
+        "vendor": {"Beech"},
+    }
+    assert seen == mine.get(who, set())

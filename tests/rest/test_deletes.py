@@ -8,6 +8,7 @@ from tests.programmes.pilot import pilot
 from tests.world import World
 
 Made = Callable[[World], Awaitable[tuple[str, str]]]
+STRANGERS = ("hub_b", "school_b", "school_c", "employer_b", "stranger_vendor")
 
 
 async def _strand(world: World) -> tuple[str, str]:
@@ -51,6 +52,10 @@ async def test_a_version_that_is_not_the_present_one_deletes_nothing(world: Worl
     for old in ('"v9"', 'W/"v9"', '"no version"'):
         answer = await world.send(who, "DELETE", path, If_Match=old)
         assert (answer.status_code, answer.json()["code"]) == (412, "stale_etag"), answer.text
+    for stranger in STRANGERS:
+        for named in (etag, '"v9"'):
+            answer = await world.send(stranger, "DELETE", path, If_Match=named)
+            assert answer.status_code in {403, 404}, f"{stranger}: {answer.text}"
     assert await world.fingerprint() == before
     assert (await world.send(who, "DELETE", path, If_Match=etag)).status_code == 204
     assert (await world.get(who, path)).status_code == 404
