@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from app.core.clock import as_date
 from app.core.db import Row
 from app.rules.eligibility import Approval, BookingFacts, Cover, PupilFacts, covered
 from app.rules.hours import Sitting
@@ -41,11 +42,6 @@ def moment(value: datetime | str) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def day(value: date | str | None) -> date | None:
-    """A date as Postgres put it in JSON."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
 def booking_facts(slot: Row, *, places: int, year_groups: Iterable[str], holds_places: bool) -> BookingFacts:
     """The facts of a booking before names. `holds_places`: it has its places already."""
     return BookingFacts(
@@ -72,8 +68,8 @@ def cover_rules(kept: Iterable[Row]) -> tuple[CoverRule, ...]:
             kind=ExperienceKind(row["body"]["kind"]),
             liability=Liability(row["body"]["liability"]),
             minimum_pounds=int(row["body"]["minimum_pounds"]),
-            valid_from=day(row["starts_on"]) or date.min,
-            valid_until=day(row["ends_on"]),
+            valid_from=as_date(row["starts_on"]) or date.min,
+            valid_until=as_date(row["ends_on"]),
         )
         for row in kept
         if row["topic"] == "cover"
@@ -87,8 +83,8 @@ def prohibitions(kept: Iterable[Row]) -> tuple[AgeProhibition, ...]:
             hazard=Hazard(row["body"]["hazard"]),
             minimum_age=int(row["body"]["minimum_age"]),
             source=row["source"] or row["name"],
-            valid_from=day(row["starts_on"]) or date.min,
-            valid_until=day(row["ends_on"]),
+            valid_from=as_date(row["starts_on"]) or date.min,
+            valid_until=as_date(row["ends_on"]),
         )
         for row in kept
         if row["topic"] == "age_prohibition"
@@ -100,8 +96,8 @@ def _approval(row: Row) -> Approval:
         kind=ExperienceKind(row["kind"]),
         activity_band=ActivityBand(row["activity_band"]),
         accepted=bool(row["accepted"]),
-        valid_from=day(row["approved_on"]) or date.min,
-        expires_on=day(row["expires_on"]),
+        valid_from=as_date(row["approved_on"]) or date.min,
+        expires_on=as_date(row["expires_on"]),
         state=ApprovalState(row["state"]),
     )
 
@@ -112,9 +108,9 @@ def _cover(row: Row) -> Cover:
         kind=CoverKind(row["kind"]),
         liability=Liability(row["liability"]),
         limit_pounds=None if pence is None else int(pence) // 100,
-        valid_from=day(row["starts_on"]),
-        expires_on=day(row["expires_on"]),
-        attested_on=day(row["attested_on"]),
+        valid_from=as_date(row["starts_on"]),
+        expires_on=as_date(row["expires_on"]),
+        attested_on=as_date(row["attested_on"]),
     )
 
 

@@ -354,14 +354,11 @@ _TO_HOLD = text(
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
 
 # As rules/eligibility has it: does some cover of the employer's satisfy the rule of the booking's kind to its last day?
+# Of several rules it is the one that came into force last.
 # `:rules` are those of rules/statutes, with what is kept as dated data.
 _COVERED = """
-       (o.mode = 'virtual' OR NOT EXISTS (
-          SELECT 1 FROM jsonb_to_recordset(:rules) AS r (kind text, liability text, minimum_pence bigint,
-                                                         valid_from date, valid_until date)
-           WHERE r.kind = b.kind AND r.valid_from <= (b.ends_at AT TIME ZONE 'Europe/London')::date
-             AND (r.valid_until IS NULL OR (b.ends_at AT TIME ZONE 'Europe/London')::date < r.valid_until)
-             AND NOT EXISTS (
+       (o.mode = 'virtual' OR coalesce((
+          SELECT EXISTS (
                SELECT 1 FROM covers c
                 WHERE c.employer_id = b.employer_id AND c.liability = r.liability AND c.withdrawn_at IS NULL
                   AND (c.site_id IS NULL OR c.site_id = b.site_id)
@@ -370,7 +367,12 @@ _COVERED = """
                       WHEN 'policy' THEN c.limit_pence >= r.minimum_pence
                         AND c.starts_on <= (b.starts_at AT TIME ZONE 'Europe/London')::date
                         AND c.expires_on >= (b.ends_at AT TIME ZONE 'Europe/London')::date
-                      ELSE c.attested_on <= (b.ends_at AT TIME ZONE 'Europe/London')::date END)))
+                      ELSE c.attested_on <= (b.ends_at AT TIME ZONE 'Europe/London')::date END)
+            FROM jsonb_to_recordset(:rules) AS r (kind text, liability text, minimum_pence bigint, valid_from date,
+                                                  valid_until date)
+           WHERE r.kind = b.kind AND r.valid_from <= (b.ends_at AT TIME ZONE 'Europe/London')::date
+             AND (r.valid_until IS NULL OR (b.ends_at AT TIME ZONE 'Europe/London')::date < r.valid_until)
+           ORDER BY r.valid_from DESC LIMIT 1), true))
 """
 
 # A booking is confirmed under cover that reaches to its last day, and a cover is not changed: only one that is withdrawn

@@ -16,6 +16,11 @@ def school_day(moment: datetime) -> date:
     return moment.astimezone(LONDON).date()
 
 
+def as_date(value: date | str | None) -> date | None:
+    """A date as Postgres put it in JSON."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
 def rfc3339(moment: datetime) -> str:
     """UTC with milliseconds and `Z`, as every face writes a time."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

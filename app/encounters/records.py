@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from app.bookings.facts import day as as_date
+from app.core.clock import as_date
 from app.core.db import Row
 from app.core.ids import new_id
 from app.encounters.standings import minutes_of

@@ -7,8 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.bookings import sql as bookings
-from app.bookings.facts import day as as_date
-from app.core.clock import school_day
+from app.core.clock import as_date, school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, Fault, Invalid, NotFound, Stale
 from app.core.ids import new_id

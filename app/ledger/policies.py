@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from fractions import Fraction
 
+from app.core.clock import as_date
 from app.core.db import Door, Row
 from app.ledger import sql
 from app.rules.entitlement import BandRule, Policy, policies_with, policy_on
@@ -24,17 +25,13 @@ def _policy(row: Row) -> Policy:
     body = row["body"]
     return Policy(
         code=body["code"],
-        valid_from=_day(row["starts_on"]) or date.min,
-        valid_until=_day(row["ends_on"]),
+        valid_from=as_date(row["starts_on"]) or date.min,
+        valid_until=as_date(row["ends_on"]),
         bands=tuple(_band(one) for one in body["bands"]),
         total_minutes=body["total_minutes"],
         day_minutes=body["day_minutes"],
         daily_cap=body["daily_cap"],
     )
-
-
-def _day(value: date | str | None) -> date | None:
-    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _band(body: Row) -> BandRule:

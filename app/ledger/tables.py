@@ -19,6 +19,7 @@ dated_policies = Table(
     Column("body", JSONB, nullable=False),
     words("source", null=True, longest=1000),
     when("recorded_at", now=True),
+    CheckConstraint("app.policy_is_whole(topic, body)", name="body_whole"),
     Index("ix_dated_policies_topic", "topic", "starts_on"),
 )
 

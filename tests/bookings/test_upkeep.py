@@ -1,8 +1,9 @@
 """What the house does by itself with bookings, as the worker's role."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -86,8 +87,19 @@ async def test_withdrawn_cover_holds_the_coming_bookings_and_a_new_one_releases_
     )
     covers = (await world.get("employer_a", "/v1/cover")).json()["data"]
     mine = [one["id"] for one in covers if one["liability"] == "public_liability" and one["id"] != str(other)]
+    rules = [
+        await world.insert("dated_policies", topic="cover", name="Tours", starts_on=begins, body=orjson.dumps(
+            {"kind": "workplace_tour", "liability": "public_liability", "minimum_pounds": pounds}).decode())
+        for begins, pounds in ((date(2020, 1, 1), 900_000_000), (date(2021, 1, 1), 1))
+    ]  # fmt: skip
+    spare = await world.insert(
+        "covers", employer_id=world["employer_a"], kind="public_body_exempt", liability="public_liability",
+        attested_on=date(2026, 1, 5), starts_on=date(2026, 1, 5),
+    )  # fmt: skip
+    assert (await world.post("employer_a", f"/v1/cover/{spare}/withdraw")).status_code == 200
     await upkeep.hold_and_release(db)
-    assert await _state(world, booking) == "confirmed"
+    assert await _state(world, booking) == "confirmed", "the rule that came last asks for little"
+    await world.owner.execute("DELETE FROM dated_policies WHERE id = ANY ($1)", rules)
     for one in mine:
         assert (await world.post("employer_a", f"/v1/cover/{one}/withdraw")).status_code == 200
     await upkeep.hold_and_release(db)
