@@ -5,14 +5,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+FAST   := tests/rules tests/core tests/access tests/idempotency tests/students tests/offers tests/employers tests/organisations
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run story test check format bench torture contract reset lock seal
+.PHONY: help run story test test-fast test-slow test-calendar check format bench torture contract reset lock seal
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
 	@printf 'TenDays: an open API for modern work experience\n\n'
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 	@printf '\nSettings are TENDAYS_* variables (app/settings.py); ARGS="..." goes to the command itself.\n'
 
 run: $(STAMP) ## everything: database, API, worker; the story at first start; Ctrl-C stops it
@@ -21,8 +25,14 @@ run: $(STAMP) ## everything: database, API, worker; the story at first start; Ct
 story: $(STAMP) ## play the story against what `make run` started
 	@exec $(BIN)/tendays story $(ARGS)
 
-test: $(STAMP) ## the test suite (TENDAYS_PG_BIN=... for another Postgres)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## the test suite, in two processes (TENDAYS_PG_BIN=... for another Postgres, WORKERS=0 for one process)
+	@$(PYTEST) $(SHARED) -m 'not slow_suite' $(ARGS)
+
+test-fast: $(STAMP) ## the rules, and what needs no big load: under a minute
+	@$(PYTEST) $(SHARED) -m 'not slow_suite' $(FAST) $(ARGS)
+
+test-slow: $(STAMP) ## the rest: kill -9, a browser, the story, the README, the pilots loaded twice
+	@$(PYTEST) -m slow_suite $(ARGS)
 
 check: $(STAMP) ## style, types, import contracts, published contract, lock file
 	@$(BIN)/ruff check --quiet .

@@ -29,7 +29,7 @@ from app.running import answers
 from app.settings import Settings
 from tests.demonstration import Demonstration
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 GREEN = 24
 UNTIL_NAMED = 14
 

@@ -19,7 +19,7 @@ from tests.docs.guide import ROOT, blocks
 
 README = ROOT / "README.md"
 STANDARD = {"base64", "hmac", "http.server", "json", "sys", "time"}
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -22,7 +22,7 @@ import pytest_asyncio
 from app.core.embedded import free_port, living, running_dsns
 from app.running import answers
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 START_SECONDS = 90.0
 BACK_SECONDS = 45.0
 STORY_SECONDS = 120.0

@@ -19,7 +19,7 @@ from bench.torture.check import faults
 from bench.torture.history import History
 from bench.torture.run import torture
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 FOLDER = "tendays-torture-"
 SECONDS = float(os.environ.get("TENDAYS_TORTURE_SECONDS", "10"))
 SEED = int(os.environ.get("TENDAYS_TORTURE_SEED") or secrets.randbelow(1_000_000))
