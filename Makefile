@@ -16,7 +16,7 @@ MAKEFLAGS += --no-print-directory
 
 help: ## this list
 	@printf 'TenDays: an open API for modern work experience\n\n'
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 	@printf '\nSettings are TENDAYS_* variables (app/settings.py); ARGS="..." goes to the command itself.\n'
 
 run: $(STAMP) ## everything: database, API, worker; the story at first start; Ctrl-C stops it
@@ -33,6 +33,9 @@ test-fast: $(STAMP) ## the rules, and what needs no big load: under a minute
 
 test-slow: $(STAMP) ## the rest: kill -9, a browser, the story, the README, the pilots loaded twice
 	@$(PYTEST) -m slow_suite $(ARGS)
+
+test-calendar: $(STAMP) ## the tests that read the calendar, on other days than today (needs faketime)
+	@$(BIN)/python -m tests.other_days $(SHARED) -m 'calendar and not slow_suite' $(ARGS)
 
 check: $(STAMP) ## style, types, import contracts, published contract, lock file
 	@$(BIN)/ruff check --quiet .

@@ -25,7 +25,8 @@ class Answer:
 class Act:
     """One thing a client wanted, once, under one Idempotency-Key, which it also gave as the note of the move.
 
-    An impatient client asks twice at the same time under the same key: then there are two answers.
+    An impatient client asks twice at the same time under the same key: then there are two answers. Each client asks once more
+    for its first success: then there is one more.
     """
 
     key: str

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from tests.today import TODAY
 from tests.world import World
 
 
@@ -209,10 +210,9 @@ async def test_what_is_confirmed_is_judged_anew(world: World) -> None:
 
 
 async def _approved(world: World, site: UUID, *, approver: str = "hub_a") -> UUID:
-    today = datetime.now(UTC).date()
     return await world.insert(
         "approvals", approver_id=world[approver], employer_id=world["employer_a"], site_id=site, kind="workplace_tour",
-        activity_band="low", approved_on=today, expires_on=today + timedelta(days=300),
+        activity_band="low", approved_on=TODAY, expires_on=TODAY + timedelta(days=300),
     )  # fmt: skip
 
 
@@ -227,12 +227,11 @@ async def test_a_change_of_the_law_is_a_row_of_dated_data(world: World) -> None:
     path = f"/v1/bookings/{booking['id']}/participants"
     young = await world.post("school_a", path, pupil)
     assert [one["code"] for one in young.json()["errors"]] == ["too_young"]
-    today = datetime.now(UTC).date()
     lifted = await world.insert(
         "dated_policies",
         topic="age_prohibition",
         name="Ships",
-        starts_on=today,
+        starts_on=TODAY,
         source="An Act of next year",
         body='{"hazard": "ships", "minimum_age": 12}',
     )
@@ -240,7 +239,7 @@ async def test_a_change_of_the_law_is_a_row_of_dated_data(world: World) -> None:
         "dated_policies",
         topic="cover",
         name="Tours",
-        starts_on=today,
+        starts_on=TODAY,
         body='{"kind": "workplace_tour", "liability": "public_liability", "minimum_pounds": 900000000}',
     )
     try:

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from app.bookings import upkeep
 from app.core.db import Database
+from tests.today import date_in
 from tests.world import World
 
 
@@ -82,8 +83,8 @@ async def test_withdrawn_cover_holds_the_coming_bookings_and_a_new_one_releases_
         insurer="Mutual",
         policy_number="P-2",
         limit_pence=1_000_000_000,
-        starts_on=datetime.now(UTC).date() - timedelta(days=9),
-        expires_on=datetime.now(UTC).date() + timedelta(days=9),  # ends before the visit
+        starts_on=date_in(-9),
+        expires_on=date_in(9),  # ends before the visit
     )
     covers = (await world.get("employer_a", "/v1/cover")).json()["data"]
     mine = [one["id"] for one in covers if one["liability"] == "public_liability" and one["id"] != str(other)]
@@ -123,7 +124,7 @@ async def test_withdrawn_cover_holds_the_coming_bookings_and_a_new_one_releases_
         "insurer": "Mutual",
         "policy_number": "P-3",
         "limit_pence": 500_000_000,
-        "expires_on": (datetime.now(UTC).date() + timedelta(days=400)).isoformat(),
+        "expires_on": date_in(400).isoformat(),
     }
     assert (await world.post("employer_a", "/v1/cover", cover)).status_code == 201
     await upkeep.hold_and_release(db)

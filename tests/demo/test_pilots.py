@@ -12,7 +12,6 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from app.core.clock import school_day, wall_now
 from app.demo.businesses import BY_KEY
 from app.demo.data import ACADEMIES
 from app.demo.hub_pilot import KS3
@@ -21,6 +20,7 @@ from app.demo.terms import monday_of, term_of
 from app.graphql.schema import print_sdl
 from app.main import create_app
 from tests.demonstration import Demonstration
+from tests.today import TODAY
 
 TEN_DAYS, DAY = 3000, 300
 TOUR = 120
@@ -324,7 +324,7 @@ async def test_characteristics_go_together_as_they_do_in_england(loaded: Loaded)
 async def test_a_year_lies_behind_and_open_slots_of_every_kind_ahead_for_key_stage_3_too(
     loaded: Loaded,
 ) -> None:
-    monday = monday_of(school_day(wall_now()))
+    monday = monday_of(TODAY)
     row = await loaded.owner.fetchrow(
         "SELECT min(starts_at) AS first, max(starts_at) AS last FROM bookings WHERE state = 'completed'"
     )

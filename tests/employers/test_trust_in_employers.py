@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.employers.service import problems_with_cover
+from tests.today import date_in
 from tests.world import World
 
 TODAY = date(2026, 11, 22)
@@ -25,7 +26,7 @@ EXEMPT = {
     "attested_on": TODAY,
     "attested_by": "Head of Legal",
 }
-IN_A_YEAR = date.today() + timedelta(days=365)  # noqa: DTZ011
+IN_A_YEAR = date_in(365)
 
 
 async def told(world: World, kind: str) -> list[tuple[str, Any]]:

@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 
 from app.core.ids import new_id
+from tests.today import time_in
 from tests.world import World
 
 
@@ -70,7 +71,7 @@ async def visit(
     world: World, pupils: int = 2, *, sittings: int = 1, kind: str = "workplace_tour", nc_year: str = "8"
 ) -> AsyncIterator[Visit]:
     """A visit three weeks ahead, two hours a sitting, one sitting a day. Afterwards the clock is put back."""
-    starts = (datetime.now(UTC) + timedelta(days=21)).replace(hour=10, minute=0, second=0, microsecond=0)
+    starts = time_in(21)
     slot = await world.slot(
         starts=starts, capacity=max(pupils, 1), kind=kind, years=("7", "8", "9", "10", "11")
     )

@@ -383,7 +383,7 @@ async def test_a_broken_table_is_refused_with_where_it_breaks(world: World, body
 
 async def test_a_row_that_was_emptied_is_no_row_and_a_day_has_one_form(world: World) -> None:
     run = await pilot(world)
-    table = "strand,measure,characteristic,value,due_on\n,,,,\n,schools,,9,2026-W40-1\n ,,,,\n,schools,,9,2026-10-01\n"
+    table = f"strand,measure,characteristic,value,due_on\n,,,,\n,schools,,9,{TODAY:%G-W%V-%u}\n ,,,,\n,schools,,9,{TODAY}\n"
     said = (await run.load("targets", table)).json()["data"]
     assert [(row["line"], row["status"]) for row in said] == [(3, "refused"), (5, "created")]
     assert said[0]["errors"][0]["field"] == "due_on"

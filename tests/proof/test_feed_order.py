@@ -24,11 +24,12 @@ from app.outbox import service, sql
 from app.outbox.catalogue import TYPES
 from app.outbox.service import Event
 from app.webhooks.sql.queue import Queue
+from tests.today import TODAY
 from tests.world import KINDS, World
 
 WRITERS, EACH, KEYS = 16, 30, 24
 KIND = "slot.changed"
-_SAMPLES = {"uuid": UUID(int=7), "date-time": wall_now(), "date": wall_now().date()}
+_SAMPLES = {"uuid": UUID(int=7), "date-time": wall_now(), "date": TODAY}
 
 
 class _ChangedItsMindError(Exception):

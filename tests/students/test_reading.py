@@ -1,17 +1,17 @@
 """The roll read back: under grant and scope only, every look from outside written down, strangers find nothing."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tests.today import TODAY
 from tests.world import World
 
 Make = Callable[..., dict[str, Any]]
 Send = Callable[..., Any]
-TODAY = date.today()  # noqa: DTZ011
 
 
 def roll(world: World, school: str, rest: str = "") -> str:
