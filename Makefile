@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
-FAST   := tests/rules tests/core tests/access tests/idempotency tests/students tests/offers tests/employers tests/organisations
+FAST   := tests/rules tests/students tests/offers tests/employers tests/organisations tests/idempotency tests/torture/test_checker.py
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help

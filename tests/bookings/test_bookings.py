@@ -9,6 +9,8 @@ import pytest
 from tests.today import TODAY
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 async def test_a_school_asks_and_an_employer_confirms(world: World) -> None:
     slot = await world.slot(capacity=30)

@@ -12,6 +12,8 @@ from app.core.db import Database
 from tests.today import date_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 @pytest_asyncio.fixture(scope="module")
 async def db(world: World) -> AsyncIterator[Database]:

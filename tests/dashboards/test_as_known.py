@@ -13,6 +13,8 @@ from tests.encounters.test_encounters import told
 from tests.today import TODAY
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 QUERY = """query Q($asAt: Date, $knownAt: DateTime, $year: Int) {
   schools: coverage(by: SCHOOL, asAt: $asAt, knownAt: $knownAt, academicYear: $year) { ...lines }
   years: coverage(by: YEAR_GROUP, asAt: $asAt, knownAt: $knownAt, academicYear: $year) { ...lines }

@@ -27,6 +27,8 @@ from app.students.tables import enrolments
 from tests.today import TODAY, YEAR, end_of
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 @pytest_asyncio.fixture(scope="module")
 async def db(world: World) -> AsyncIterator[Database]:

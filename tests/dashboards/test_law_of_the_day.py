@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from app.core.db import Database
@@ -17,6 +18,8 @@ from app.rules.entitlement import DEFAULT_POLICY, Policy, policies_with, policy_
 from app.rules.words import KeyStage
 from tests.market_made import AHEAD, TODAY, furnish, reading
 from tests.pupils_counted import LONG_AGO, Counted, build
+
+pytestmark = pytest.mark.calendar
 
 
 @pytest_asyncio.fixture(scope="module")

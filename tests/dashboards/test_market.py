@@ -21,6 +21,8 @@ from app.rules.words import KeyStage
 from tests.market_made import TODAY, booking, earn, furnish, made_long_ago, reading, slot
 from tests.pupils_counted import STRANGERS, YEAR, Counted, build
 
+pytestmark = pytest.mark.calendar
+
 A_LONG_TIME = timedelta(hours=3)
 
 

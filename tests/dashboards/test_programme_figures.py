@@ -18,6 +18,8 @@ from app.rules.coverage import FigureState
 from tests.programme_counted import Pilot, add_pilot, add_trust_pilot
 from tests.pupils_counted import TODAY, Counted, build
 
+pytestmark = pytest.mark.calendar
+
 KNOWN, WITHHELD, UNKNOWN = FigureState.KNOWN, FigureState.WITHHELD, FigureState.UNKNOWN
 STRANGERS = (
     "hub_a",

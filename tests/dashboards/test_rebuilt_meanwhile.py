@@ -26,6 +26,8 @@ from tests.dashboards import recount
 from tests.today import TODAY, YEAR
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 SCHOOLS = ("school_a", "school_b")
 
 

@@ -28,6 +28,8 @@ from app.rules.school_calendar import academic_year, last_day, usual_nc_year
 from app.rules.words import EntitlementBand, ExperienceKind, Mode
 from tests.today import TODAY, YEAR
 
+pytestmark = pytest.mark.calendar
+
 KINDS = (ExperienceKind.PLACEMENT, ExperienceKind.WORKPLACE_TOUR, ExperienceKind.VIRTUAL_EXPERIENCE)
 YEARS = ("6", "8", "9", "10", "11", "X")
 WANTED = ("minutes", "days", "activity", "placement", "bm5", "bm6")

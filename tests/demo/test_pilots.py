@@ -22,6 +22,8 @@ from app.main import create_app
 from tests.demonstration import Demonstration
 from tests.today import TODAY
 
+pytestmark = pytest.mark.calendar
+
 TEN_DAYS, DAY = 3000, 300
 TOUR = 120
 LARGEST = 200

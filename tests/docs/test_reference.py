@@ -29,6 +29,8 @@ from tests.docs.guide import DOCS, ROOT, blocks
 from tests.docs.tables import TABLES, with_table
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md"), ROOT / "openapi" / "CHANGELOG.md"])
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([a-z][a-z0-9_]+)`")

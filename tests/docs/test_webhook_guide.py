@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from app.core.db import Database
@@ -14,6 +15,8 @@ from app.webhooks.certifier import Certifier
 from app.worker import Chore, keep_house
 from tests.docs.conftest import Desk
 from tests.docs.guide import DOCS, ROOT, Values, blocks
+
+pytestmark = pytest.mark.calendar
 
 GUIDE = DOCS / "webhooks.md"
 SECTION = "## A message"

@@ -9,6 +9,8 @@ from app.employers.service import problems_with_cover
 from tests.today import date_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 TODAY = date(2026, 11, 22)
 POLICY = {
     "kind": "policy",

@@ -9,6 +9,8 @@ import pytest
 from tests.encounters.day import said, visit
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 async def test_a_missing_pupil_is_told_at_once_and_stays_open_until_the_school_resolves_it(
     world: World,

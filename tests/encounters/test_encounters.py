@@ -9,6 +9,8 @@ from tests.encounters.day import visit
 from tests.today import date_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 BM5 = ["clear_shared_purpose", "learning_outcomes", "two_way_interaction", "reflection"]
 BM6 = [
     "clear_shared_purpose",

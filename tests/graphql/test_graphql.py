@@ -27,6 +27,8 @@ from app.graphql.schema import CACHED, print_sdl, schema
 from app.rest import problems
 from tests.pupils_counted import SCOPES, STRANGERS, YEAR, Counted, build
 
+pytestmark = pytest.mark.calendar
+
 OURS = "application/graphql-response+json"
 SDL = Path(__file__).parents[2] / "openapi" / "schema.graphql"
 

@@ -14,6 +14,8 @@ from tests.market_made import BACK, earn, furnish, reading
 from tests.pupils_counted import STRANGERS, build
 from tests.today import date_in
 
+pytestmark = pytest.mark.calendar
+
 CAPACITY = """query Capacity($by: PupilsBy!, $stage: KeyStage, $first: Int = 50, $after: String, $asAt: Date, $until: Date) {
   capacity(by: $by, keyStage: $stage, first: $first, after: $after, asAt: $asAt, until: $until) { totalCount
     pageInfo { hasNextPage endCursor }

@@ -8,6 +8,8 @@ import pytest
 from tests.today import time_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 SOON = time_in(30)
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.today import TODAY
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 AGREEMENT = {
     "agreement_version": "2026-1",
     "signed_on": "2026-09-01",

@@ -8,6 +8,8 @@ import pytest
 from tests.today import TODAY
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 NEXT_YEAR = TODAY + timedelta(days=365)
 
 

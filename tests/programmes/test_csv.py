@@ -15,6 +15,8 @@ from app.rest.programme_sheets import COLUMNS, read, write
 from tests.programmes.pilot import TODAY, Pilot, cost, pilot
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 HEADS = {part: ",".join(column.name for column in columns) for part, columns in COLUMNS.items()}
 
 

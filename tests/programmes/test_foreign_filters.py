@@ -5,6 +5,8 @@ import pytest
 from tests.today import date_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 @pytest.mark.parametrize(
     ("owner", "foreign", "expected"), [("trust", "school_c", (404, None)), ("hub_b", "school_a", (200, []))]

@@ -7,6 +7,8 @@ import pytest
 from tests.today import date_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 BODY = {
     "external_ref": "ks3", "name": "Key Stage 3 pilot", "funder": "Hub", "starts_on": date_in(-60),
     "ends_on": date_in(300), "budget_pence": 2_500_000,

@@ -10,8 +10,8 @@ TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 ALLOWED = {TESTS / "today.py", TESTS / "other_days.py"}
 FILES = sorted(set(TESTS.rglob("*.py")) - ALLOWED)
-SPREADS = {"tests.world", "tests.demonstration"}
-"""Nearly every test has a world, whose own dates are months from any edge; the demonstration is judged by its own tests."""
+SPREADS = {"tests.world", "tests.demonstration", "tests.proof.rows"}
+"""Nearly every test has a world, whose own dates are weeks from any edge and follow from today; so have its rows."""
 RUNS_ELSEWHERE = {"calendar", "slow_suite"}
 
 

@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +25,11 @@ from app.outbox import service, sql
 from app.outbox.catalogue import TYPES
 from app.outbox.service import Event
 from app.webhooks.sql.queue import Queue
-from tests.today import TODAY
 from tests.world import KINDS, World
 
 WRITERS, EACH, KEYS = 16, 30, 24
 KIND = "slot.changed"
-_SAMPLES = {"uuid": UUID(int=7), "date-time": wall_now(), "date": TODAY}
+_SAMPLES = {"uuid": UUID(int=7), "date-time": wall_now(), "date": date(2026, 11, 30)}
 
 
 class _ChangedItsMindError(Exception):

@@ -19,6 +19,8 @@ from tests.programmes.pilot import ENDS, STARTS, cost
 from tests.today import TODAY, date_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 STATEMENTS = {
     "request a booking": 8,
     "confirm": 9,

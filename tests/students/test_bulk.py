@@ -11,6 +11,8 @@ import pytest
 from tests.today import TODAY, YEAR
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 Make = Callable[..., dict[str, Any]]
 Send = Callable[..., Any]
 BAD_LETTER = "B801200005002"

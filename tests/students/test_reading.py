@@ -10,6 +10,8 @@ import pytest
 from tests.today import TODAY
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 Make = Callable[..., dict[str, Any]]
 Send = Callable[..., Any]
 
