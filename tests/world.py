@@ -23,7 +23,7 @@ from app.access.scopes import allowed_for
 from app.core.ids import new_id
 from app.core.roles import Dsns
 from app.main import create_app
-from app.outbox.catalogue import TYPES, data_schema
+from app.outbox.catalogue import TYPES, data_schema, side_of
 from app.settings import Settings
 from tests.today import YEAR, YEAR_AGO, date_in, time_in
 
@@ -338,7 +338,10 @@ async def problems_with_events(owner: asyncpg.Connection) -> list[str]:
 
     Rows that a test has put there by hand are not judged: their bodies do not speak of them.
     """
-    rows = await owner.fetch("SELECT id, type, audience, audience_id, order_key, sequence, body FROM events")
+    rows = await owner.fetch(
+        "SELECT e.id, type, audience, audience_id, order_key, sequence, body, o.kind"
+        " FROM events e LEFT JOIN organisations o ON o.id = e.audience_id"
+    )
     announced = [row for row in rows if str(row["id"]).encode() in row["body"] and b'"type"' in row["body"]]
     return [problem for row in announced for problem in _problems_with_event(row)]
 
@@ -351,3 +354,5 @@ def _problems_with_event(row: asyncpg.Record) -> Iterator[str]:
     side = {"side": row["audience"], "id": str(row["audience_id"])}
     if said != (row["type"], side, str(row["order_key"]), row["sequence"]):
         yield f"{row['type']}: the row and the body differ"
+    if row["kind"] is not None and row["audience"] != side_of(row["kind"]):
+        yield f"{row['type']}: told to a {row['kind']} as to the side {row['audience']}"

@@ -16,6 +16,7 @@ from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Invali
 from app.core.ids import new_id
 from app.employers import sql
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.outbox.service import Event
 from app.rules.answers import Refusal
 from app.rules.identifiers import postcode
@@ -312,8 +313,7 @@ async def withdraw_approval(tx: Writer, approval_id: UUID) -> Row:
 async def _tell_of_approval(tx: Writer, row: Row) -> None:
     data = {name: row[name] for name in ("site_id", "kind", "activity_band", "state")}
     data["approval_id"] = row["id"]
-    side = "school" if tx.caller.org_kind == "school" else "hub"
-    theirs = Event("approval.changed", side, row["approver_id"], row["id"], data)
+    theirs = Event("approval.changed", side_of(tx.caller.org_kind), row["approver_id"], row["id"], data)
     await outbox.emit(tx, [_to_employer("approval.changed", row, data), theirs])
 
 

@@ -21,6 +21,7 @@ from app.core.errors import (
 from app.core.ids import new_id
 from app.organisations import sql
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.outbox.service import Event
 from app.rules import identifiers
 from app.rules.answers import Refusal
@@ -207,8 +208,7 @@ async def let_go(tx: Writer, membership_id: UUID, ends_on: date) -> Row:
 def _told(row: Row, member_kind: str) -> list[Event]:
     data = {name: row[name] for name in ("member_id", "parent_id", "kind", "starts_on", "ends_on")}
     data["membership_id"] = row["id"]
-    side = "school" if member_kind == Kind.SCHOOL else "hub"
     return [
-        Event("membership.changed", side, row["member_id"], row["id"], data),
+        Event("membership.changed", side_of(member_kind), row["member_id"], row["id"], data),
         Event("membership.changed", "hub", row["parent_id"], row["id"], data),
     ]

@@ -57,6 +57,15 @@ _BOOKING: Final[Mapping[str, Mapping[str, Any]]] = {
     "reason_code": maybe(WORD),
 }
 _BOTH = ("school", "employer")
+SIDES: Final = ("school", "employer", "hub", "vendor")
+"""Every `audience.side` there is."""
+
+
+def side_of(org_kind: str) -> str:
+    """The `audience.side` of an organisation's own events: its kind, or `hub` for all that oversee."""
+    return str(org_kind) if org_kind in SIDES else "hub"
+
+
 _ONE_PUPIL: Final[Mapping[str, Mapping[str, Any]]] = {
     "booking_id": UUID,
     "participation_id": UUID,
@@ -290,7 +299,7 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "grant.recorded",
-            ("school", "hub"),
+            ("school", "hub", "vendor"),
             "A controller granted field groups to another organisation.",
             grant_id=UUID,
             grantor_id=UUID,
@@ -299,7 +308,7 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "grant.revoked",
-            ("school", "hub"),
+            ("school", "hub", "vendor"),
             "A grant was revoked, at once.",
             grant_id=UUID,
             grantor_id=UUID,
@@ -332,34 +341,34 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "webhook.test",
-            ("school", "employer", "hub"),
+            SIDES,
             "A test event, asked for by the endpoint's owner.",
             endpoint_id=UUID,
         ),
         EventType(
             "endpoint.failing",
-            ("school", "employer", "hub"),
+            SIDES,
             "endpoint",
             "A webhook endpoint has only failed since `failing_since`; at a `share` of 100 % it is switched off.",
             {"endpoint_id": UUID, "failing_since": TIME, "share": COUNT},
         ),
         EventType(
             "endpoint.switched_off",
-            ("school", "employer", "hub"),
+            SIDES,
             "endpoint",
             "A webhook endpoint was switched off: `failing` for five days, or `gone`. Resume it; nothing is missed.",
             {"endpoint_id": UUID, "reason": WORD},
         ),
         EventType(
             "delivery.undelivered",
-            ("school", "employer", "hub"),
+            SIDES,
             "endpoint",
             "A safety event could not be delivered for ten minutes.",
             {"endpoint_id": UUID, "delivery_id": UUID, "event_id": UUID, "event_type": WORD},
         ),
     )
 }
-"""The `hub` audience stands for organisations that oversee: hubs, trusts, authorities, vendors, the national body."""
+"""The `hub` audience stands for organisations that oversee: hubs, trusts, authorities, the national body."""
 
 
 def data_schema(kind: EventType) -> dict[str, Any]:
@@ -388,7 +397,7 @@ def data_schema(kind: EventType) -> dict[str, Any]:
             },
             "order_key": {
                 **UUID,
-                "description": f"Events of one {kind.order_key} come in the order of `sequence`.",
+                "description": f"Events of one {kind.order_key} come to each audience in the order of its `sequence`.",
             },
             "data": {
                 "type": "object",
@@ -396,7 +405,13 @@ def data_schema(kind: EventType) -> dict[str, Any]:
                 "required": list(kind.fields),
                 "properties": dict(kind.fields),
             },
-            "sequence": {"type": "integer", "minimum": 1},
+            "sequence": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "Counts the events of this `order_key` for this `audience`. Drop an id you have seen; of the"
+                " others of a key, one with a lower `sequence` is old, one with an equal `sequence` is not: it tells"
+                " another audience.",
+            },
         },
         "examples": [_example(kind)],
     }

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.rest.frame import (
     IfMatch,
     InHouse,
@@ -189,8 +190,7 @@ async def send_test_event(endpoint_id: UUID, tx: Write, body: Nothing | None = N
     row = await endpoints.by_id(tx, tx.caller, endpoint_id)
     if row is None:
         raise NotFound("webhook endpoint")
-    side = tx.caller.org_kind if tx.caller.org_kind in {"school", "employer"} else "hub"
-    data = {"endpoint_id": endpoint_id}
+    side, data = side_of(tx.caller.org_kind), {"endpoint_id": endpoint_id}
     await outbox.emit(tx, [outbox.Event("webhook.test", side, tx.caller.org_id, endpoint_id, data)])
     return one_answer(_shown(row), version=row["version"])
 

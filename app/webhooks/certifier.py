@@ -15,6 +15,7 @@ from app.core.egress import Egress, EgressError, Timeouts
 from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
 from app.core.secrets import Keyring, SealError
+from app.outbox.catalogue import side_of
 from app.webhooks.certification import Case, Post, Said, cases, grade_of, result_of
 from app.webhooks.keys import signing_keys, strangers_keys
 from app.webhooks.signing import SigningKey, signed_headers
@@ -35,8 +36,8 @@ async def begin(tx: Writer, caller: Caller, endpoint_id: UUID) -> Row:
         raise NotFound("webhook endpoint")
     if await certifications.is_under_way(tx, caller, endpoint_id):
         raise Conflict("certification_under_way", "A certification of this endpoint is under way.")
-    side = caller.org_kind if caller.org_kind in {"school", "employer"} else "hub"
-    return await certifications.add(tx, caller, {"id": new_id(), "endpoint_id": endpoint_id, "side": side})
+    asked = {"id": new_id(), "endpoint_id": endpoint_id, "side": side_of(caller.org_kind)}
+    return await certifications.add(tx, caller, asked)
 
 
 @dataclass(frozen=True, slots=True)

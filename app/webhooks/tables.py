@@ -89,8 +89,10 @@ deliveries = Table(
         "endpoint_id",
         "order_key",
         "sequence",
+        "position",
         postgresql_where=text("state = 'pending'"),
     ),
+    Index("ix_deliveries_waiting", "id", postgresql_where=text("state = 'pending' AND due_at IS NULL")),
     Index("ix_deliveries_org_id", "org_id", "id"),
     Index(
         "ix_deliveries_unraised",
@@ -106,7 +108,11 @@ deliveries = Table(
     Index("ix_deliveries_endpoint_id", "endpoint_id", "id"),
     postgresql_partition_by="RANGE (id)",
 )
-"""A pending delivery without `due_at` waits for its predecessor in the order key; a trigger releases it."""
+"""A pending delivery without `due_at` waits for its predecessor in the order key; a trigger releases it.
+
+The order of a key at an endpoint is that of `(sequence, position)`: each audience counts its own `sequence`, and an
+endpoint may hear several.
+"""
 
 attempts = Table(
     "attempts",
@@ -159,7 +165,7 @@ certifications = Table(
     ident(),
     uid("org_id", "organisations.id"),
     uid("endpoint_id", "webhook_endpoints.id"),
-    word("side", ("school", "employer", "hub")),
+    word("side", ("school", "employer", "hub", "vendor")),
     word("state", ("queued", "running", "done", "cancelled"), default="queued"),
     word("grade", ("A", "B", "C", "F"), null=True),
     Column("cases", JSONB, nullable=False, server_default="[]"),

@@ -9,6 +9,7 @@ import structlog
 from app.core.clock import wall_now
 from app.core.db import Database, Row, system
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.webhooks.sql import queue, replays, watch
 
 _log = structlog.get_logger("tendays.upkeep")
@@ -125,5 +126,6 @@ def _told(kind: str, rows: Iterable[Row], more: Any) -> list[outbox.Event]:  # n
 
 def _to_owner(kind: str, row: Row, endpoint_id: Any, data: Mapping[str, Any]) -> outbox.Event:  # noqa: ANN401
     """An operational event to the organisation whose endpoint it is."""
-    side = row["kind"] if row["kind"] in {"school", "employer"} else "hub"
-    return outbox.Event(kind, side, row["org_id"], endpoint_id, {"endpoint_id": endpoint_id, **data})
+    return outbox.Event(
+        kind, side_of(row["kind"]), row["org_id"], endpoint_id, {"endpoint_id": endpoint_id, **data}
+    )

@@ -192,7 +192,7 @@ async def test_a_child_is_not_forgotten_at_a_paused_endpoint_and_its_owners_othe
     assert await said(school) == [], "the school has no endpoint: it is the vendor's business"
     await worker.step()
     [got] = world.receiver.at("/ops")
-    assert (got.event["type"], got.event["audience"]["side"]) == ("delivery.undelivered", "hub")
+    assert (got.event["type"], got.event["audience"]["side"]) == ("delivery.undelivered", "vendor")
 
 
 async def _off(world, endpoint):
