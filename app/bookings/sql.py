@@ -428,7 +428,7 @@ _TO_PROMOTE = text(
          SELECT 1 FROM approvals a
           WHERE a.site_id = s.site_id AND a.kind = o.kind AND a.activity_band = o.activity_band AND a.state = 'approved'
             AND a.approved_on <= (s.starts_at AT TIME ZONE 'Europe/London')::date
-            AND a.expires_on >= (s.ends_at AT TIME ZONE 'Europe/London')::date
+            AND (a.expires_on IS NULL OR a.expires_on >= (s.ends_at AT TIME ZONE 'Europe/London')::date)
             AND (a.approver_id = b.school_id OR EXISTS (SELECT 1 FROM approval_acceptances x
                    WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id))))
      ORDER BY b.id LIMIT :most

@@ -1,10 +1,10 @@
 """One `state` column, one append-only `booking_moves`; a participation per pupil, with a row per sitting."""
 
-from sqlalchemy import Boolean, Column, Date, Index, Table, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Index, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, texts, uid, when, whole, word
+from app.core.tables import day, ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import (
     NC_YEARS,
@@ -145,8 +145,8 @@ participation_sittings = Table(
     whole("break_minutes", default=0, least=0),
     Column("virtual", Boolean, nullable=False, server_default="false"),
     word("status", AttendanceStatus, default="expected"),
-    when("arrived_at", null=True),
-    when("left_at", null=True),
+    moment("arrived_at", null=True),
+    moment("left_at", null=True),
     whole("minutes", null=True, least=0),
     Column("disputed", Boolean, nullable=False, server_default="false"),
     *kept(),
@@ -173,7 +173,7 @@ parental_agreements = Table(
     uid("enrolment_id", "enrolments.id"),
     uid("booking_id", "bookings.id"),
     word("state", ParentalAgreement, default="asked"),
-    Column("answered_on", Date, nullable=True),
+    day("answered_on", null=True),
     *kept(),
     UniqueConstraint("booking_id", "enrolment_id", name="uq_parental_agreements_pupil"),
     Index("ix_parental_agreements_school_id", "school_id"),

@@ -3,10 +3,22 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Computed, ForeignKey, Integer, Table, Text, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    ForeignKey,
+    Integer,
+    Table,
+    Text,
+    func,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, UUID
 
 from app.core.db import metadata
+from app.core.values import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
 
 
 def ident() -> Column[Any]:
@@ -51,6 +63,20 @@ def texts(name: str) -> Column[Any]:
 def when(name: str, *, null: bool = False, now: bool = False) -> Column[Any]:
     """A moment with time zone."""
     return Column(name, TIMESTAMP(timezone=True), nullable=null, server_default=func.now() if now else None)
+
+
+def day(name: str, *, null: bool = False) -> Column[Any]:
+    """A date that a request can fill, within the bounds of `values.day` (a CHECK): never infinite."""
+    bounds = f"{name} BETWEEN DATE '{FIRST_DAY}' AND DATE '{LAST_DAY}'"
+    return Column(name, Date, CheckConstraint(bounds, name=f"{name}_bounded"), nullable=null)
+
+
+def moment(name: str, *, null: bool = False) -> Column[Any]:
+    """A moment with time zone that a request can fill, within the bounds of `values.moment` (a CHECK)."""
+    bounds = f"{name} BETWEEN TIMESTAMPTZ '{FIRST_MOMENT}' AND TIMESTAMPTZ '{LAST_MOMENT}'"
+    return Column(
+        name, TIMESTAMP(timezone=True), CheckConstraint(bounds, name=f"{name}_bounded"), nullable=null
+    )
 
 
 def whole(

@@ -293,7 +293,7 @@ def _problems_with_approval(approval: Given, today: date) -> list[Fault]:
     faults = []
     if approval["approved_on"] > today:
         faults.append(_fault("approved_on", "in_the_future", "Not after today."))
-    if approval["expires_on"] < today:
+    if approval["expires_on"] is not None and approval["expires_on"] < today:
         faults.append(_fault("expires_on", "in_the_past", "Its last day is not over yet."))
     return faults
 

@@ -4,7 +4,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Date,
     Index,
     PrimaryKeyConstraint,
     Table,
@@ -13,7 +12,7 @@ from sqlalchemy import (
 )
 
 from app.core.db import metadata
-from app.core.tables import big, ident, kept, texts, uid, when, word
+from app.core.tables import big, day, ident, kept, texts, uid, when, word
 from app.core.tables import text as words
 from app.rules.words import (
     SIC_SECTIONS,
@@ -81,9 +80,9 @@ covers = Table(
     words("insurer", null=True, longest=200),
     words("policy_number", null=True, longest=100),
     big("limit_pence", null=True, least=0),
-    Column("starts_on", Date, nullable=False),
-    Column("expires_on", Date, nullable=True),
-    Column("attested_on", Date, nullable=True),
+    day("starts_on"),
+    day("expires_on", null=True),
+    day("attested_on", null=True),
     words("attested_by", null=True, longest=200),
     when("withdrawn_at", null=True),
     *kept(),
@@ -107,8 +106,8 @@ approvals = Table(
     word("kind", ExperienceKind),
     word("activity_band", ActivityBand),
     word("state", ApprovalState, default="approved"),
-    Column("approved_on", Date, nullable=False),
-    Column("expires_on", Date, nullable=False),
+    day("approved_on"),
+    day("expires_on", null=True),
     words("basis", null=True, longest=1000),
     when("withdrawn_at", null=True),
     *kept(),

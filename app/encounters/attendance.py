@@ -49,7 +49,7 @@ class Said:
 class Answer:
     """What became of one row: `recorded`, or refused with faults. `status` and `disputed` are what is held now."""
 
-    participation_id: UUID
+    participation_id: UUID | None
     faults: tuple[Fault, ...] = ()
     row: Row | None = None
 

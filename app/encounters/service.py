@@ -143,6 +143,7 @@ def _faults(one: New, where: str, known: _Known) -> list[Fault]:
 def days_faults(days: Sequence[Day], mode: Mode, where: str, today: date) -> list[Fault]:
     """What is wrong with minutes by day: dates that are not over, twice, or in two academic years; impossible minutes."""
     faults = []
+    seen: set[date] = set()
     for at, one in enumerate(days):
         here = f"{where}/per_day/{at}"
         if one.on > today:
@@ -151,8 +152,9 @@ def days_faults(days: Sequence[Day], mode: Mode, where: str, today: date) -> lis
             faults.append(
                 Fault(f"{here}/on", "too_early", f"Nothing before {first_day(FIRST_YEAR)} is kept.")
             )
-        if any(one.on == other.on for other in days[:at]):
+        if one.on in seen:
             faults.append(Fault(f"{here}/on", "duplicate", "This day comes twice."))
+        seen.add(one.on)
         if not 1 <= one.in_person + one.virtual <= DAY_AT_MOST:
             code = "too_many_minutes" if one.in_person + one.virtual else "no_minutes"
             faults.append(Fault(here, code, "A day has between 1 and 1440 minutes."))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from app.core.db import Row, Writer
@@ -20,6 +20,9 @@ from app.rules.offering import Timing
 from app.rules.words import Visibility
 
 Given = Mapping[str, Any]
+MOST: Final = 500
+MOST_SITTINGS: Final = 5_000
+"""Slots, and all their sittings, of one request."""
 _FIXED = ("kind", "site_id")
 _SLOT_FIELDS = ("external_ref", "capacity", "book_by", "name_by", "reply_within_hours")
 _OFFER_DEFAULTS: Given = {"audience_ids": (), "year_groups": (), "visibility": Visibility.ALL_SCHOOLS}

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, texts, uid, when, whole, word
+from app.core.tables import ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import ActivityBand, ExperienceKind, Grouping, Mode, OfferState, SlotState, Visibility
 
@@ -71,13 +71,13 @@ slots = Table(
     uid("employer_id", "employers.id"),
     uid("site_id", "sites.id"),
     words("external_ref", null=True, longest=200),
-    when("starts_at"),
-    when("ends_at"),
+    moment("starts_at"),
+    moment("ends_at"),
     whole("capacity", least=1),
     whole("taken", default=0, least=0),
     whole("minutes", least=0),
-    when("book_by"),
-    when("name_by"),
+    moment("book_by"),
+    moment("name_by"),
     whole("reply_within_hours", default=120, least=1),
     Column("restricted", Boolean, nullable=False, server_default="false"),
     word("state", SlotState, default="open"),
@@ -96,8 +96,8 @@ sittings = Table(
     uid("slot_id", "slots.id"),
     uid("employer_id", "employers.id"),
     whole("no", least=1),
-    when("starts_at"),
-    when("ends_at"),
+    moment("starts_at"),
+    moment("ends_at"),
     whole("break_minutes", default=0, least=0),
     Column("virtual", Boolean, nullable=False, server_default="false"),
     CheckConstraint("ends_at > starts_at", name="in_order"),

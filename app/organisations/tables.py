@@ -1,11 +1,11 @@
 """Organisations of every kind, who belongs to whom and since when, and what a controller allows."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, Integer, Table, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Integer, Table, text
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, texts, uid, when, whole, word
+from app.core.tables import day, ident, kept, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import FieldGroup, OrganisationKind
 
@@ -47,8 +47,8 @@ memberships = Table(
     whole("member_no"),
     uid("parent_id", "organisations.id"),
     word("kind", ("hub", "trust", "authority", "national")),
-    Column("starts_on", Date, nullable=False),
-    Column("ends_on", Date, nullable=True),
+    day("starts_on"),
+    day("ends_on", null=True),
     *kept(),
     CheckConstraint("ends_on IS NULL OR ends_on > starts_on", name="in_order"),
     *(
@@ -72,7 +72,7 @@ agreements = Table(
     ident(),
     uid("controller_id", "organisations.id"),
     words("agreement_version", longest=40),
-    Column("signed_on", Date, nullable=False),
+    day("signed_on"),
     words("signatory_role", longest=120),
     words("lawful_basis", longest=120),
     texts("processors"),
@@ -94,7 +94,7 @@ grants = Table(
     Column("except_school_ids", ARRAY(organisations.c.id.type), nullable=False, server_default="{}"),
     texts("field_groups"),
     Column("write", Boolean, nullable=False, server_default="true"),
-    Column("starts_on", Date, nullable=False),
+    day("starts_on"),
     when("revoked_at", null=True),
     uid("revoked_by", null=True),
     uid("recorded_by"),

@@ -10,6 +10,7 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.organisations import consent, sql
 from app.rest.frame import Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.models import Flag
 from app.rest.organisation_models import AgreementIn, AgreementOut, AgreementPage
 
 router = framed("/v1/agreements", "agreements")
@@ -31,7 +32,7 @@ async def index(
     tx: Read,
     turn: Paged,
     controller_id: Annotated[UUID | None, Query(description="Only of this controller.")] = None,
-    live: Annotated[bool | None, Query(description="Only those that run, or only those that ended.")] = None,
+    live: Annotated[Flag | None, Query(description="Only those that run, or only those that ended.")] = None,
 ) -> Response:
     """One statement."""
     wanted = sql.agreements_where(controller_id=controller_id, live=live)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from app.rest.models import Body, Out
+from app.rest.models import Body, Out, Ref
 from app.rules.words import (
     AttendanceStatus,
     BookingAction,
@@ -92,10 +92,7 @@ class BookingIn(Body):
     nc_year: NcYear | None = Field(
         None, description="The NC year the places are for, in the slot's academic year."
     )
-    external_ref: Annotated[
-        str | None,
-        Field(min_length=1, max_length=200, description="Your own reference; unique in the school."),
-    ] = None
+    external_ref: Annotated[Ref | None, Field(description="Your own reference; unique in the school.")] = None
     programme_id: UUID | None = Field(None, description="The programme it is part of.")
     strand_id: UUID | None = Field(None, description="The programme's strand.")
     note: Annotated[
@@ -129,9 +126,7 @@ class ConfirmIn(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"external_ref": "WEX-2027-014"}]})
 
-    external_ref: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="The employer's own reference.")
-    ] = None
+    external_ref: Annotated[Ref | None, Field(description="The employer's own reference.")] = None
 
     note: Annotated[
         str | None, Field(max_length=2000, description="Kept in the history, for your side only.")
@@ -205,7 +200,7 @@ class ParticipantIn(Body):
     """One pupil, by our id or by your own reference."""
 
     pupil_id: UUID | None = Field(None, description="Our id of the pupil.")
-    external_ref: str | None = Field(
+    external_ref: Ref | None = Field(
         None, description="Your own reference of the pupil, instead of `pupil_id`."
     )
     parental_agreement: ParentalAgreement | None = Field(

@@ -6,13 +6,10 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from app.rest.models import Body, Out
+from app.rest.models import Body, Day, Line, Out, Ref, Text
 from app.rules.words import ActivityBand, ApprovalState, CoverKind, ExperienceKind, Liability, SizeBand
 
-Ref = Annotated[
-    str, Field(min_length=1, max_length=200, description="Your own reference; unique in your system.")
-]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[Line, Field(min_length=1, max_length=200)]
 SectorWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 SicSection = Annotated[str, Field(pattern=r"^[A-U]$", description="SIC 2007 section, A to U.")]
 Sectors = Annotated[
@@ -111,9 +108,9 @@ _SITE = {
     "state": "open",
     **_STAMPS,
 }
-Address = Annotated[str, Field(min_length=1, max_length=400)]
-Town = Annotated[str, Field(min_length=1, max_length=100)]
-Postcode = Annotated[str, Field(min_length=5, max_length=10, description="Kept upper case with one space.")]
+Address = Annotated[Text, Field(min_length=1, max_length=400)]
+Town = Annotated[Line, Field(min_length=1, max_length=100)]
+Postcode = Annotated[Line, Field(min_length=5, max_length=10, description="Kept upper case with one space.")]
 Access = Annotated[str, Field(max_length=2000, description="Access for people with disabilities.")]
 Travel = Annotated[str, Field(max_length=2000, description="How to get there.")]
 SiteState = Literal["open", "closed"]
@@ -198,7 +195,7 @@ _CONTACT_BODY = {
     "supervises": True,
 }
 _CONTACT = {"id": _ID, "employer_id": _EMPLOYER_ID, **_CONTACT_BODY, **_STAMPS}
-Role = Annotated[str, Field(min_length=1, max_length=120)]
+Role = Annotated[Line, Field(min_length=1, max_length=120)]
 Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 Phone = Annotated[str, Field(max_length=40, pattern=r"^[0-9+() -]{3,40}$")]
 
@@ -300,13 +297,16 @@ class CoverIn(Body):
     )
     liability: Liability
     insurer: Name | None = None
-    policy_number: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    policy_number: Annotated[Line, Field(min_length=1, max_length=100)] | None = None
     limit_pence: (
         Annotated[StrictInt, Field(ge=0, le=10**15, description="Limit of indemnity in pence.")] | None
     ) = None
-    starts_on: date | None = Field(None, description="First day; today unless said.")
-    expires_on: date | None = Field(None, description="Last day on which it is valid.")
-    attested_on: date | None = Field(None, description="When the exemption was attested.")
+    starts_on: Day | None = Field(None, description="First day; today unless said.")
+    expires_on: Day | None = Field(
+        None,
+        description="Last day on which it is valid; null for an attestation that stands until it is withdrawn.",
+    )
+    attested_on: Day | None = Field(None, description="When the exemption was attested.")
     attested_by: Name | None = Field(None, description="Who attests it, by role.")
 
 
@@ -372,8 +372,10 @@ class ApprovalIn(Body):
     site_id: UUID
     kind: ExperienceKind
     activity_band: ActivityBand
-    approved_on: date | None = Field(None, description="Today unless said.")
-    expires_on: date = Field(description="The last day on which it counts.")
+    approved_on: Day | None = Field(None, description="Today unless said.")
+    expires_on: Day | None = Field(
+        description="The last day on which it counts; null: until you withdraw it."
+    )
     basis: Annotated[str, Field(max_length=1000, description="What it stands on.")] | None = None
 
 
@@ -390,7 +392,7 @@ class ApprovalOut(Out):
     activity_band: ActivityBand
     state: ApprovalState
     approved_on: date
-    expires_on: date
+    expires_on: date | None = Field(description="Null: until it is withdrawn.")
     basis: str | None
     withdrawn_at: datetime | None
     version: Version

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from app.outbox import sql
 from app.outbox.catalogue import TYPES, data_schema
 from app.rest.frame import Read, framed, json_answer, needs
+from app.rest.models import WholeNumber
 from app.rest.webhook_models import CatalogueOut, FeedOut
 
 router = framed("/v1", "events")
@@ -19,8 +20,10 @@ router = framed("/v1", "events")
 @needs("events:read")
 async def read_feed(
     tx: Read,
-    after: Annotated[int, Query(ge=0, description="The position reached last; 0 for all that is kept.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Events per page.")] = 100,
+    after: Annotated[
+        WholeNumber, Query(ge=0, description="The position reached last; 0 for all that is kept.")
+    ] = 0,
+    limit: Annotated[WholeNumber, Query(ge=1, le=1000, description="Events per page.")] = 100,
 ) -> Response:
     """All you may see, in the order of commits, with the same ids and bytes as the webhooks: a receiver that was away
     catches up here. Whether you may still see an event is asked at each read.

@@ -21,16 +21,15 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
+from app.core import bodies
 from app.core.addresses import Policy
 from app.core.caller import Caller
 from app.core.db import Database, Reader, Row, Writer
 from app.core.errors import (
-    Fault,
     Forbidden,
     Invalid,
     Missing,
     NotFound,
-    Problem,
     Stale,
     TooMany,
     Unauthenticated,
@@ -39,7 +38,9 @@ from app.core.errors import (
 from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
 from app.core.secrets import Keyring
 from app.idempotency import service as idempotency
+from app.rest import urls
 from app.rest.fitted import Fitted, names_of
+from app.rest.models import WholeNumber
 from app.rest.problems import refusal
 
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
@@ -81,6 +82,8 @@ class Need:
     """What a route asks of its caller. `secret`: its answer holds a secret and is replayed for 24 h only.
 
     `discloses`: a GET that writes down what leaves a school's tenant, and so runs in a writing transaction.
+    `rows`: it reads its body itself, row by row (rest/bulk.py). `lists`: members of its body whose rows are judged one by
+    one; what is wrong with their JSON is kept in `request.state.within`.
     """
 
     scope: str
@@ -88,6 +91,8 @@ class Need:
     media: tuple[str, ...] = ("application/json",)
     secret: bool = False
     discloses: bool = False
+    rows: bool = False
+    lists: tuple[str, ...] = ()
 
 
 def needs(
@@ -97,11 +102,13 @@ def needs(
     media: tuple[str, ...] = ("application/json",),
     secret: bool = False,
     discloses: bool = False,
+    rows: bool = False,
+    lists: tuple[str, ...] = (),
 ) -> Callable[[Any], Any]:
     """State the scope of an endpoint, and what else is special about it (see `Need`)."""
 
     def mark(endpoint: Any) -> Any:  # noqa: ANN401
-        endpoint.need = Need(scope, idempotent, media, secret, discloses)
+        endpoint.need = Need(scope, idempotent, media, secret, discloses, rows, lists)
         return endpoint
 
     return mark
@@ -174,8 +181,7 @@ class FramedRoute(APIRoute):
                     "Too many requests.",
                     extra={"retry_after": wait, "headers": dict(headers)},
                 )
-            if request.query_params:
-                _refuse_unknown(request, asked)
+            urls.refuse_unfit(request, asked)
             inner = fitted.to(request.query_params)
             if request.method in {"GET", "HEAD"} and not _discloses(stated, caller):
                 response = await _read(request, house, caller, inner)
@@ -185,16 +191,6 @@ class FramedRoute(APIRoute):
             return response
 
         return handle
-
-
-def _refuse_unknown(request: Request, asked: frozenset[str]) -> None:
-    """A query parameter that a route does not know is refused by name: a filter misspelt must not answer everything."""
-    unknown = [name for name in request.query_params if name not in asked]
-    if unknown:
-        faults = [
-            Fault(f"?{name}", "unknown_parameter", "There is no such query parameter.") for name in unknown
-        ]
-        raise Invalid("invalid", "The request is not acceptable.", faults)
 
 
 def _discloses(need: Need, caller: Caller) -> bool:
@@ -268,13 +264,31 @@ async def _body(request: Request, house: House, need: Need) -> bytes:
     """The whole body, received before anything is begun: one that stalls or ends early has changed nothing."""
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > house.body_limit:
-        raise _too_large(house)
-    body = await _received(request, house)
+        raise bodies.too_large(house.body_limit)
+    sent = await _received(request, house)
+    body = await bodies.decoded(sent, request.headers.get("content-encoding", ""), house.body_limit)
     request._body = body  # noqa: SLF001  (where Starlette keeps what `body()` has read)
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media, charset = urls.media_of(request)
     if body and media not in need.media:
         raise refusal(415, "unsupported_media_type", f"Send {' or '.join(need.media)}.")
+    if body and media == "application/json" and charset not in {"", "utf-8", "utf8", "us-ascii"}:
+        raise refusal(415, "unsupported_media_type", "Send JSON in UTF-8.")
+    if body and media == "application/json" and not need.rows:
+        _read_json(request, body, need)
     return body
+
+
+def _read_json(request: Request, body: bytes, need: Need) -> None:
+    if len(body) > bodies.WHOLE_AT_MOST:
+        raise bodies.too_large(bodies.WHOLE_AT_MOST)
+    found = bodies.as_json(body)
+    around = list(found.faults)
+    request.state.within = {}
+    for name in need.lists:
+        around, request.state.within[name] = bodies.by_row(around, name)
+    if around:
+        raise Invalid("invalid", "The request is not acceptable.", around)
+    request._json = found.value  # noqa: SLF001  (where it keeps what `json()` has parsed, which FastAPI asks for)
 
 
 async def _received(request: Request, house: House) -> bytes:
@@ -290,12 +304,8 @@ async def _received(request: Request, house: House) -> bytes:
             return b"".join(parts)
         size += len(part)
         if size > house.body_limit:
-            raise _too_large(house)
+            raise bodies.too_large(house.body_limit)
         parts.append(part)
-
-
-def _too_large(house: House) -> Problem:
-    return refusal(413, "body_too_large", f"The body may have {house.body_limit} bytes at most.")
 
 
 def _idempotency_key(request: Request) -> str:
@@ -381,7 +391,7 @@ class Turn:
 
 async def _turn(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")] = DEFAULT_LIMIT,
+    limit: Annotated[WholeNumber, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")] = DEFAULT_LIMIT,
     after: Annotated[str | None, Query(description="The cursor `next` of the page before.")] = None,
 ) -> Turn:
     return Turn(request, limit, after)

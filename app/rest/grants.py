@@ -10,6 +10,7 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.organisations import consent, sql
 from app.rest.frame import Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.models import Flag
 from app.rest.organisation_models import GrantIn, GrantOut, GrantPage
 
 router = framed("/v1/grants", "grants")
@@ -32,7 +33,7 @@ async def index(
     turn: Paged,
     grantor_id: Annotated[UUID | None, Query(description="Only those this controller gave.")] = None,
     grantee_id: Annotated[UUID | None, Query(description="Only those given to this organisation.")] = None,
-    live: Annotated[bool | None, Query(description="Only those that run, or only the revoked.")] = None,
+    live: Annotated[Flag | None, Query(description="Only those that run, or only the revoked.")] = None,
 ) -> Response:
     """One statement."""
     wanted = sql.grants_where(grantor_id=grantor_id, grantee_id=grantee_id, live=live)

@@ -10,6 +10,7 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.offers import service, sql
 from app.rest.frame import IfMatch, Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.models import Ref
 from app.rest.offers_models import OfferByRef, OfferIn, OfferOut, OfferPage, OfferPatch
 from app.rest.patches import changes, whole
 from app.rest.sites import ByRef, whose
@@ -70,7 +71,7 @@ async def list_offers(
     site_id: Annotated[UUID | None, Query(description="Those at one site.")] = None,
     kind: Annotated[ExperienceKind | None, Query(description="One kind of experience.")] = None,
     state: Annotated[OfferState | None, Query(description="One state.")] = None,
-    external_ref: Annotated[str | None, Query(max_length=200, description="Your own reference.")] = None,
+    external_ref: Annotated[Ref | None, Query(description="Your own reference.")] = None,
 ) -> Response:
     """Offers in the order they were made: an employer's own, else those you may see."""
     caller = tx.caller

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, SkipValidation, StrictBool, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
-from app.rest.employers_models import Name, Next, Ref, SectorWord, Version, example, page_example
-from app.rest.models import Body, Out
+from app.rest.employers_models import Name, Next, SectorWord, Version, example, page_example
+from app.rest.models import Body, Moment, MoreErrors, Out, Ref
 from app.rules.words import (
     ActivityBand,
     Criterion,
@@ -226,8 +226,8 @@ class SittingIn(Body):
 
     model_config = example(_SITTING)
 
-    starts_at: AwareDatetime = Field(description="With an offset, such as Z.")
-    ends_at: AwareDatetime = Field(description="With an offset, such as Z.")
+    starts_at: Moment = Field(description="With an offset, such as Z.")
+    ends_at: Moment = Field(description="With an offset, such as Z.")
     break_minutes: Annotated[StrictInt, Field(ge=0, le=1440, description="Minutes of break in it.")] = 0
     virtual: StrictBool | None = Field(None, description="On a screen; as the offer's mode unless said.")
 
@@ -246,10 +246,8 @@ class SlotByRef(Body):
     )
     sittings: Sittings
     capacity: Capacity
-    book_by: AwareDatetime | None = Field(
-        None, description="Until when schools book; two days before unless said."
-    )
-    name_by: AwareDatetime | None = Field(
+    book_by: Moment | None = Field(None, description="Until when schools book; two days before unless said.")
+    name_by: Moment | None = Field(
         None,
         description="Until when pupils are named; seven days before unless said, or when booking ends if that is past.",
     )
@@ -272,8 +270,8 @@ class SlotPatch(Body):
     external_ref: Ref | None = None
     sittings: Sittings | None = None
     capacity: Capacity | None = None
-    book_by: AwareDatetime | None = Field(None, description="Until when schools book.")
-    name_by: AwareDatetime | None = Field(None, description="Until when pupils are named.")
+    book_by: Moment | None = Field(None, description="Until when schools book.")
+    name_by: Moment | None = Field(None, description="Until when pupils are named.")
     reply_within_hours: Reply | None = None
 
 
@@ -282,7 +280,7 @@ class SlotsIn(Body):
 
     model_config = example({"slots": [{"external_ref": "TOUR-1-JAN", **_SLOT_BODY}]})
 
-    slots: Annotated[list[SkipValidation[SlotIn]], Field(min_length=1, max_length=500)]
+    slots: Annotated[list[SlotIn], Field(min_length=1, max_length=500)]
 
 
 class SittingOut(Out):
@@ -368,6 +366,7 @@ class SlotsOut(Out):
         {
             "created": 1,
             "refused": 1,
+            "more_errors": 0,
             "results": [
                 {
                     "index": 0,
@@ -397,6 +396,7 @@ class SlotsOut(Out):
 
     created: int
     refused: int
+    more_errors: MoreErrors
     results: list[SlotResult]
 
 

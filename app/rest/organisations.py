@@ -1,6 +1,5 @@
 """`/v1/organisations` and `/v1/memberships`: who there is, and who belongs to whom since when."""
 
-from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.organisations import service, sql
 from app.rest.frame import IfMatch, Paged, Read, Write, framed, known, needs, one_answer, page_of
+from app.rest.models import Day
 from app.rest.organisation_models import (
     MembershipEnd,
     MembershipIn,
@@ -120,7 +120,7 @@ async def list_memberships(
     kind: Annotated[
         str | None, Query(description="Only of this kind: hub, trust, authority, national.")
     ] = None,
-    on: Annotated[date | None, Query(description="Only those that run on this date.")] = None,
+    on: Annotated[Day | None, Query(description="Only those that run on this date.")] = None,
 ) -> Response:
     """One statement."""
     known(kind, _PARENTS, "?kind")

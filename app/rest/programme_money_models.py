@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.rest.models import Out
+from app.rest.models import Day, Out, Ref
 from app.rest.programme_models import MoneyBody, Pence
 
 _ID = "01a2013a-9643-713b-a2d5-339b6a0a0c26"
@@ -38,11 +38,10 @@ class CostIn(MoneyBody):
     stage: Stage
     paid_by: Payer
     amount_pence: Pence
-    on_date: date
-    external_ref: Annotated[
-        str | None,
-        Field(min_length=1, max_length=200, description="Your own reference; unique in the programme."),
-    ] = None
+    on_date: Day
+    external_ref: Annotated[Ref | None, Field(description="Your own reference; unique in the programme.")] = (
+        None
+    )
 
 
 class CostOut(Out):

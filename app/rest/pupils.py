@@ -1,17 +1,17 @@
 """`/v1/schools/{school_id}/pupils`: the roll in bulk, one by one, and read back under grant and scope."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import orjson
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from app.access.scopes import groups_in
 from app.core.db import Door, Writer
-from app.core.errors import Fault, invalid
+from app.core.errors import Fault
+from app.core.turns import each
+from app.rest import bulk
+from app.rest.bulk import NDJSON
 from app.rest.frame import (
     IfMatch,
     InHouse,
@@ -25,7 +25,7 @@ from app.rest.frame import (
     one_answer,
     page_of,
 )
-from app.rest.problems import fault_of, refusal
+from app.rest.models import Flag, Moment, WholeNumber
 from app.rest.pupil_models import BulkIn, BulkOut, PupilChange, PupilIn, PupilOut, PupilPage
 from app.rules.words import NC_YEARS
 from app.students import reading, service
@@ -33,25 +33,18 @@ from app.students.rows import Sent
 
 router = framed("/v1", "pupils")
 JSON: Final = "application/json"
-NDJSON: Final = "application/x-ndjson"
 _LIST: Final = "/schools/{school_id}/pupils"
 _ONE: Final = "/schools/{school_id}/pupils/{pupil_id}"
-_SCHEMA: Final = BulkIn.model_json_schema(ref_template="#/components/schemas/{model}")
-_BODY: Final[dict[str, Any]] = {
-    # No endpoint takes the whole body as a model, for a broken row is answered by itself: the document is told.
-    "x-schemas": {**_SCHEMA.pop("$defs"), "BulkIn": _SCHEMA},
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/BulkIn"}},
-            NDJSON: {
-                "schema": {"type": "string", "description": "One pupil in each line."},
-                "example": '{"external_ref":"mis-48213","given_name":"Ada","family_name":"Example",'
-                '"date_of_birth":"2014-03-09","nc_year":"8"}\n',
-            },
-        },
+_BODY: Final[dict[str, Any]] = bulk.document(
+    BulkIn,
+    {
+        NDJSON: {
+            "schema": {"type": "string", "description": "One pupil in each line."},
+            "example": '{"external_ref":"mis-48213","given_name":"Ada","family_name":"Example",'
+            '"date_of_birth":"2014-03-09","nc_year":"8"}\n',
+        }
     },
-}
+)
 Include = Annotated[str | None, Query(description="`upn`: answer the number, too. It is never in a URL.")]
 
 
@@ -63,18 +56,19 @@ Include = Annotated[str | None, Query(description="`upn`: answer the number, too
     operation_id="bulk_pupils",
     openapi_extra=_BODY,
 )
-@needs("pupils:write", media=(JSON, NDJSON))
-async def bulk(
+@needs("pupils:write", media=(JSON, NDJSON), rows=True)
+async def keep_roll(
     school_id: UUID,
     request: Request,
     tx: Write,
     house: InHouse,
     *,
-    atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
-    complete: Annotated[bool, Query(description="With this request the whole roll has been sent.")] = False,
+    atomic: Annotated[Flag, Query(description="One refused row refuses them all.")] = False,
+    complete: Annotated[Flag, Query(description="With this request the whole roll has been sent.")] = False,
 ) -> Response:
     """At most a dozen statements, however many rows."""
-    sent = [_sent(index, row) for index, row in enumerate(_rows(await request.body(), request.headers))]
+    rows = await bulk.rows_of(request, "pupils", service.MOST)
+    sent = await each(rows.rows, _sent)
     answers = await service.keep_roll(
         tx,
         house.keyring,
@@ -84,67 +78,31 @@ async def bulk(
         atomic=atomic,
         complete=complete,
         development=house.development,
+        at_once=rows.at_once,
     )
     counts = {status: sum(one.status == status for one in answers) for status in service.STATUSES}
-    return json_answer({**counts, "data": [_row(one) for one in answers]})
+    listed = bulk.Listed()
+    data = [_row(one, listed) for one in answers]
+    return json_answer({**counts, "more_errors": listed.more, "data": data})
 
 
-def _rows(body: bytes, headers: Any) -> list[Any]:  # noqa: ANN401
-    if headers.get("content-type", "").partition(";")[0].strip().lower() == NDJSON:
-        found: Any = [_line(line) for line in body.splitlines() if line.strip()]
-    else:
-        whole = _line(body)
-        if whole is _BROKEN:
-            raise refusal(400, "bad_json", "The body is not valid JSON.")
-        found = _pupils(whole)
-    if not 1 <= len(found) <= service.MOST:
-        raise invalid("/pupils", "row_count", f"Send 1 to {service.MOST} rows.")
-    return list(found)
+def _sent(row: bulk.Row) -> Sent:
+    read = bulk.validated(row, PupilIn)
+    if isinstance(read, list):
+        return Sent(row.index, row.text("external_ref"), {}, read)
+    given = read.given()
+    return Sent(row.index, given.pop("external_ref"), given)
 
 
-_BROKEN: Final = object()
-
-
-def _line(line: bytes) -> Any:  # noqa: ANN401
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _BROKEN
-
-
-def _pupils(whole: Any) -> list[Any]:  # noqa: ANN401
-    if not isinstance(whole, dict) or not isinstance(whole.get("pupils"), list):
-        raise invalid("/pupils", "required", "An object with a list `pupils`.")
-    for name in whole:
-        if name != "pupils":
-            raise invalid(f"/{name}", "unknown_field", "There is no such field.")
-    return list(whole["pupils"])
-
-
-def _sent(index: int, row: Any) -> Sent:  # noqa: ANN401
-    if row is _BROKEN:
-        return Sent(index, None, {}, [Fault("", "bad_json", "This line is not valid JSON.")])
-    ref = row.get("external_ref") if isinstance(row, dict) else None
-    ref = ref if isinstance(ref, str) else None
-    try:
-        given = PupilIn.model_validate(row).given()
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
-        return Sent(index, ref, {}, [fault_of({**one, "loc": ("body", *one["loc"])}) for one in found])
-    return Sent(index, given.pop("external_ref"), given)
-
-
-def _row(one: service.Answer) -> dict[str, Any]:
+def _row(one: service.Answer, listed: bulk.Listed) -> dict[str, Any]:
+    where = f"/pupils/{one.index}"
     return {
         "index": one.index,
         "external_ref": one.external_ref,
         "pupil_id": one.pupil_id,
         "status": one.status,
         "state": one.state,
-        "errors": [
-            {"pointer": f"/pupils/{one.index}{fault.pointer}", "code": fault.code, "detail": fault.detail}
-            for fault in one.errors
-        ],
+        "errors": listed.of([Fault(where + fault.pointer, fault.code, fault.detail) for fault in one.errors]),
     }
 
 
@@ -164,19 +122,16 @@ async def index(
     *,
     nc_year: Annotated[str | None, Query(description="Only this NC year.")] = None,
     academic_year: Annotated[
-        int | None, Query(ge=2000, le=2100, description="Of which `nc_year` is; today's, if left out.")
+        WholeNumber | None,
+        Query(ge=2000, le=2100, description="Of which `nc_year` is; today's, if left out."),
     ] = None,
     updated_after: Annotated[
-        datetime | None, Query(description="Changed after this moment, with an offset.")
+        Moment | None, Query(description="Changed after this moment, with an offset.")
     ] = None,
     include: Include = None,
 ) -> Response:
     """Two statements, three for a vendor."""
     known(nc_year, NC_YEARS, "?nc_year")
-    if updated_after is not None and updated_after.tzinfo is None:
-        raise invalid(
-            "?updated_after", "offset_required", "A moment needs an offset, as in 2026-09-01T06:00:00Z."
-        )
     pupils = await reading.page(
         tx,
         house.keyring,

@@ -20,6 +20,7 @@ from app.rest.employers_models import (
     SitePatch,
 )
 from app.rest.frame import IfMatch, Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.models import Ref
 from app.rest.patches import changes, whole
 
 router = framed("/v1", "sites")
@@ -28,7 +29,7 @@ _PROFILE = ("id", "name", "size_band", "sic_section", "sectors", "about", *_STAM
 _SITE = (
     "id", "employer_id", "name", "address", "town", "postcode", "access", "travel", "state", *_STAMPS,
 )  # fmt: skip
-ByRef = Annotated[str, Path(min_length=1, max_length=200, description="Your own reference.")]
+ByRef = Annotated[Ref, Path(description="Your own reference.")]
 
 
 def whose(org_kind: str, org_id: UUID, employer_id: UUID | None) -> UUID | None:
@@ -122,7 +123,7 @@ async def list_sites(
     tx: Read,
     turn: Paged,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
-    external_ref: Annotated[str | None, Query(max_length=200, description="Your own reference.")] = None,
+    external_ref: Annotated[Ref | None, Query(description="Your own reference.")] = None,
 ) -> Response:
     """Sites in the order they were made."""
     caller = tx.caller

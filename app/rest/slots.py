@@ -5,18 +5,18 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query
-from fastapi.exceptions import RequestValidationError
+from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, ValidationError
 
 from app.core.db import Row
-from app.core.errors import Fault, NotFound
+from app.core.errors import Fault, NotFound, invalid
+from app.core.turns import each, slices
 from app.offers import service, sql
+from app.rest import bulk
 from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rest.models import Flag, Moment, Ref
 from app.rest.offers_models import SlotByRef, SlotIn, SlotOut, SlotPage, SlotPatch, SlotsIn, SlotsOut
 from app.rest.patches import changes
-from app.rest.problems import from_validation
 from app.rest.sites import ByRef, whose
 from app.rules.answers import Reason
 from app.rules.words import SlotState
@@ -27,6 +27,7 @@ _SHOWN = (
     "name_by", "reply_within_hours", "state", "version", "created_at", "updated_at",
 )  # fmt: skip
 _SITTING = ("id", "break_minutes", "virtual")
+_BULK_BODY = bulk.document(SlotsIn)
 
 
 def shown(row: Row, org_id: UUID, warnings: Sequence[Reason] | None = None) -> dict[str, Any]:
@@ -76,52 +77,64 @@ async def add_slot(body: SlotIn, tx: Write) -> Response:
     return _answer(row, tx.caller.org_id, warnings, 201)
 
 
-@router.post("/slots/bulk", response_model=SlotsOut, summary="Add up to 500 slots", operation_id="add_slots")
-@needs("slots:write")
+@router.post(
+    "/slots/bulk",
+    response_model=SlotsOut,
+    summary="Add up to 500 slots",
+    operation_id="add_slots",
+    openapi_extra=_BULK_BODY,
+)
+@needs("slots:write", rows=True)
 async def add_slots(
-    *,
-    body: SlotsIn,
+    request: Request,
     tx: Write,
-    atomic: Annotated[bool, Query(description="All of them, or none (422).")] = False,
+    *,
+    atomic: Annotated[Flag, Query(description="All of them, or none (422).")] = False,
 ) -> Response:
-    """Each row for itself: good rows are kept, each refused one says why. With `atomic=true` all or none."""
-    rows: list[Any] = list(body.slots)
-    read = [_read_row(at, row) for at, row in enumerate(rows)]
-    good = {at: one for at, one in enumerate(read) if isinstance(one, dict)}
-    broken = [fault for one in read if isinstance(one, list) for fault in one]
-    if atomic and broken:
-        service.refuse(broken)
-    places = [f"/slots/{at}" for at in good]
-    planned = await service.add_slots(tx, list(good.values()), places, atomic=atomic)
-    outcome = dict(zip(good, planned, strict=True))
-    results = [_result(at, row, read[at], outcome.get(at)) for at, row in enumerate(rows)]
+    """Each row for itself: good rows are kept, each refused one says why. With `atomic=true` all or none.
+
+    A request has 5,000 sittings at most.
+    """
+    sent = await bulk.rows_of(request, "slots", service.MOST)
+    _refuse_occurrences(sent.rows)
+    read = await each(sent.rows, _read_row)
+    bulk.refuse_twins(sent.rows, read, "slots")
+    planned: dict[int, service.Planned] = {}
+    good = [(at, one) for at, one in enumerate(read) if isinstance(one, dict)]
+    for part in slices(good, sent.at_once):
+        places = [f"/slots/{at}" for at, _ in part]
+        made = await service.add_slots(tx, [one for _, one in part], places, atomic=False)
+        planned |= dict(zip((at for at, _ in part), made, strict=True))
+    faults = [one if isinstance(one, list) else planned[at].faults for at, one in enumerate(read)]
+    if atomic:
+        service.refuse([fault for row in faults for fault in row])
+    listed = bulk.Listed()
+    results = [_result(row, listed.of(faults[row.index]), planned.get(row.index)) for row in sent.rows]
     created = sum(one["status"] == "created" for one in results)
-    return json_answer({"created": created, "refused": len(rows) - created, "results": results})
+    counts = {"created": created, "refused": len(results) - created, "more_errors": listed.more}
+    return json_answer({**counts, "results": results})
 
 
-def _read_row(at: int, row: Any) -> dict[str, Any] | list[Fault]:  # noqa: ANN401
-    try:
-        return SlotIn.model_validate(row).model_dump()
-    except ValidationError as error:
-        found = [{**one, "loc": ("body", "slots", at, *one["loc"])} for one in error.errors()]
-        return list(from_validation(RequestValidationError(found)).faults)
+def _refuse_occurrences(rows: Sequence[bulk.Row]) -> None:
+    lists = (row.value.get("sittings") for row in rows if isinstance(row.value, dict))
+    if sum(len(one) for one in lists if isinstance(one, list)) > service.MOST_SITTINGS:
+        detail = f"A request has {service.MOST_SITTINGS} sittings at most. Send the slots in several."
+        raise invalid("/slots", "too_many_occurrences", detail)
 
 
-def _result(
-    at: int,
-    sent: object,
-    read: dict[str, Any] | list[Fault],
-    planned: service.Planned | None,
-) -> dict[str, Any]:
-    ref = sent.get("external_ref") if isinstance(sent, dict) else None
-    faults = read if isinstance(read, list) else planned.faults if planned else []
+def _read_row(row: bulk.Row) -> dict[str, Any] | list[Fault]:
+    one = bulk.validated(row, SlotIn, f"/slots/{row.index}")
+    return one if isinstance(one, list) else one.model_dump()
+
+
+def _result(sent: bulk.Row, errors: list[dict[str, str]], planned: service.Planned | None) -> dict[str, Any]:
     row = planned.row if planned else None
     return {
-        "index": at,
-        "external_ref": ref if isinstance(ref, str) else None,
+        "index": sent.index,
+        "external_ref": sent.text("external_ref"),
         "status": "created" if row else "refused",
         "id": row["id"] if row else None,
-        "errors": [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in faults],
+        "errors": errors,
         "warnings": _told(planned.warnings) if planned and row else [],
     }
 
@@ -149,9 +162,9 @@ async def list_slots(
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
     offer_id: Annotated[UUID | None, Query(description="Those of one offer.")] = None,
     state: Annotated[SlotState | None, Query(description="One state.")] = None,
-    external_ref: Annotated[str | None, Query(max_length=200, description="Your own reference.")] = None,
-    starts_from: Annotated[AwareDatetime | None, Query(description="Start, from (inclusive).")] = None,
-    starts_to: Annotated[AwareDatetime | None, Query(description="Start, until (exclusive).")] = None,
+    external_ref: Annotated[Ref | None, Query(description="Your own reference.")] = None,
+    starts_from: Annotated[Moment | None, Query(description="Start, from (inclusive).")] = None,
+    starts_to: Annotated[Moment | None, Query(description="Start, until (exclusive).")] = None,
 ) -> Response:
     """Slots in the order they were made: an employer's own, else those you may see. To book, search `open-slots`."""
     caller = tx.caller

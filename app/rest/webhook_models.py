@@ -4,9 +4,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, StrictInt
+from pydantic import ConfigDict, Field, StrictInt
 
-from app.rest.models import Body, Out
+from app.rest.models import Body, Moment, Out
 
 _ENDPOINT: dict[str, Any] = {
     "id": "01a2013a-9643-713b-a2d5-339b6a0a0c30",
@@ -307,8 +307,8 @@ class ReplayIn(Body):
     to_position: Annotated[
         StrictInt | None, Field(ge=0, description="Up to this position; none: to now.")
     ] = None
-    from_time: AwareDatetime | None = Field(None, description="From this moment (inclusive), instead.")
-    to_time: AwareDatetime | None = Field(None, description="Until this moment (exclusive), instead.")
+    from_time: Moment | None = Field(None, description="From this moment (inclusive), instead.")
+    to_time: Moment | None = Field(None, description="Until this moment (exclusive), instead.")
 
 
 class ReplayOut(Out):

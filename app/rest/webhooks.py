@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime
 
 from app.core.db import Row
 from app.core.errors import NotFound
@@ -26,6 +25,7 @@ from app.rest.frame import (
     page_of,
     version_of,
 )
+from app.rest.models import Flag, Moment
 from app.rest.webhook_models import (
     AttemptsOut,
     DeliveryOut,
@@ -225,10 +225,10 @@ async def list_deliveries(
     event_type: Annotated[
         str | None, Query(max_length=80, description="A name of the catalogue, or `booking.*`.")
     ] = None,
-    created_from: Annotated[AwareDatetime | None, Query(description="Made from (inclusive).")] = None,
-    created_to: Annotated[AwareDatetime | None, Query(description="Made until (exclusive).")] = None,
+    created_from: Annotated[Moment | None, Query(description="Made from (inclusive).")] = None,
+    created_to: Annotated[Moment | None, Query(description="Made until (exclusive).")] = None,
     undelivered: Annotated[
-        bool | None,
+        Flag | None,
         Query(description="Safety deliveries without a 2xx for ten minutes or more, to this day."),
     ] = None,
 ) -> Response:

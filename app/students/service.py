@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from app.core.db import Door, Row, Writer
 from app.core.errors import Fault, Forbidden, Invalid, NotFound, Stale
 from app.core.ids import new_id
 from app.core.secrets import Keyring
+from app.core.turns import Turns, each, slices
 from app.outbox import service as outbox
 from app.outbox.service import Event
 from app.rules.school_calendar import academic_year
@@ -88,23 +90,27 @@ async def keep_roll(
     atomic: bool = False,
     complete: bool = False,
     development: bool = False,
+    at_once: int = MOST,
 ) -> list[Answer]:
     """Create or update pupils by the caller's `external_ref`, and answer row by row; good rows are kept.
 
     `complete` says that with this request the whole roll has been sent, which figures stand on; it counts if no row
     is refused. With `atomic`, one refused row refuses all (Invalid, pointers `/pupils/<index>/...`). Emits
-    pupils.changed.
+    pupils.changed. So many rows as `at_once` are written together, in a dozen statements.
     Refuses with NotFound, Forbidden `agreement_missing`, Conflict `busy`.
     """
     access = await access_to(tx, school_id, scoped, write=True, development=development)
-    for one in sent:
-        if not one.faults:
-            rows.judge(one, access, _digest(keyring))
+    await each([one for one in sent if not one.faults], partial(_judge, access, _digest(keyring)))
     _refuse_twins(sent)
-    plans = await _planned(tx, access, sent)
+    plans: list[_Plan] = []
+    taken: set[UUID] = set()
+    for part in slices(sent, at_once):
+        planned = await _planned(tx, access, part, taken)
+        if not atomic or not any(one.faults for one in sent):
+            await _write(tx, keyring, access, planned)
+        plans += planned
     if atomic:
         refuse_all(sent)
-    await _write(tx, keyring, access, plans)
     answers = _answers(sent, plans)
     groups = sorted({group for plan in plans for group, _, _ in plan.told})
     whole = complete and len(plans) == len(sent)
@@ -153,6 +159,10 @@ async def change_pupil(
     await _announce(tx, school_id, _answers([one], {0: plan}.values()))
 
 
+def _judge(access: Access, digest: Callable[[str], str], one: Sent) -> None:
+    rows.judge(one, access, digest)
+
+
 def _digest(keyring: Keyring) -> Callable[[str], str]:
     return lambda number: keyring.keyed_hash(PURPOSE, number).hex()
 
@@ -190,7 +200,8 @@ async def _refuse_other(tx: Writer, one: Sent, held: Row) -> None:
         )
 
 
-async def _planned(tx: Writer, access: Access, sent: Sequence[Sent]) -> list[_Plan]:
+async def _planned(tx: Writer, access: Access, sent: Sequence[Sent], taken: set[UUID]) -> list[_Plan]:
+    """`taken`: the pupils that earlier rows of the request mean; those of these rows are added."""
     good = [one for one in sent if not one.faults]
     if not good:
         return []
@@ -201,19 +212,23 @@ async def _planned(tx: Writer, access: Access, sent: Sequence[Sent]) -> list[_Pl
     found = {row["i"]: row for row in await sql.matches(tx, access.school_id, asked)}
     ids = {row[name] for row in found.values() for name in ("by_ref", "by_upn", "by_former")} - {None}
     held = {row["id"]: row for row in await sql.held(tx, access.school_id, sorted(ids))}
-    plans, taken = [], set()
+    plans: list[_Plan] = []
+    turns = Turns()
     for one in good:
+        await turns.next()
         target = rows.who(one, found.get(one.index), held)
         if target is not None and target in taken:
             one.faults.append(
                 Fault("", "duplicate_in_request", "An earlier row of this request means the same pupil.")
             )
-        taken.add(target)
         if target is not None:
+            taken.add(target)
             _refuse_order(one, held[target])
         if not one.faults:
             linked = found[one.index]["by_ref"] is None
-            plans.append(_plan(one, held[target] if target else None, access, linked=linked))
+            plan = _plan(one, held[target] if target else None, access, linked=linked)
+            taken.add(plan.id)
+            plans.append(plan)
     return plans
 
 

@@ -1,10 +1,10 @@
 """A person is one human being; an enrolment is what one school knows of them. Names live on the enrolment only."""
 
-from sqlalchemy import Boolean, Column, Date, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, uid, when, whole, word
+from app.core.tables import day, ident, kept, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import NC_YEARS, EnrolmentKind, EnrolmentState, FieldGroup
 
@@ -28,15 +28,15 @@ enrolments = Table(
     whole("person_no"),
     word("kind", EnrolmentKind, default="main"),
     word("state", EnrolmentState, default="active"),
-    Column("starts_on", Date, nullable=False),
-    Column("ends_on", Date, nullable=True),
+    day("starts_on"),
+    day("ends_on", null=True),
     Column("upn_sealed", LargeBinary, nullable=True),
     Column("upn_hash", LargeBinary, nullable=True),
     Column("former_upn_hash", LargeBinary, nullable=True),
     words("given_name", longest=100),
     words("family_name", longest=100),
     words("known_as", null=True, longest=100),
-    Column("date_of_birth", Date, nullable=False),
+    day("date_of_birth"),
     Column("identity_protected", Boolean, nullable=False, server_default="false"),
     words("access_needs", null=True, longest=2000),
     *kept(),
@@ -85,8 +85,8 @@ characteristics = Table(
     uid("enrolment_id", "enrolments.id"),
     word("field_group", FieldGroup),
     words("value", longest=40),
-    Column("valid_from", Date, nullable=False),
-    Column("valid_to", Date, nullable=True),
+    day("valid_from"),
+    day("valid_to", null=True),
     when("recorded_at", now=True),
     when("superseded_at", null=True),
     Index("ix_characteristics_enrolment_id", "enrolment_id", "field_group", "valid_from"),

@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyC
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
-from app.core.tables import big, ident, kept, texts, uid, when, whole, word
+from app.core.tables import big, ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 
 webhook_endpoints = Table(
@@ -145,8 +145,8 @@ webhook_replays = Table(
     word("state", ("running", "done", "cancelled"), default="running"),
     big("from_position", least=0),
     big("to_position", least=0),
-    when("from_time", null=True),
-    when("to_time", null=True),
+    moment("from_time", null=True),
+    moment("to_time", null=True),
     big("reached", least=0),
     whole("queued", default=0, least=0),
     when("created_at", now=True),

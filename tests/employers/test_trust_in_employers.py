@@ -112,7 +112,7 @@ async def test_an_approval_is_given_told_to_both_and_withdrawn_by_its_approver_a
 
 async def test_what_is_wrong_with_an_approval_is_said_at_once(world: World) -> None:
     body = {
-        "site_id": world["hub_a"], "kind": "placement", "activity_band": "low", "approved_on": "2999-01-01",
+        "site_id": world["hub_a"], "kind": "placement", "activity_band": "low", "approved_on": "2100-01-01",
         "expires_on": "2020-01-01",
     }  # fmt: skip
     refused = (await world.post("school_a", "/v1/approvals", body)).json()
