@@ -5,26 +5,28 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from app.access import sql as access
 from app.bookings import upkeep as bookings
 from app.core import metrics
-from app.core.db import Database, system
+from app.core.db import Database, Writer, system
 from app.core.egress import Egress
-from app.core.errors import Overloaded, Unavailable
+from app.core.one_by_one import AWAY, OneByOne, each_step
 from app.dashboards import upkeep as dashboards
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
 from app.settings import Settings
 from app.webhooks import upkeep as webhooks
 from app.webhooks.certifier import Certifier
-from app.webhooks.sql import measures
-from app.webhooks.sql.queue import keep_partitions
+from app.webhooks.sql import measures, queue
 from app.webhooks.voice import Pace, Worker
 
 _log = structlog.get_logger("tendays.worker")
+_PARTITIONED = OneByOne("keep_partitions")
+_MOST_TABLES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Chore:
     """Something the house does by itself. `run` opens its own transactions as `system()`, whose `now` is domain time.
 
     Several workers may run the same chore at once: it locks what it touches and takes nothing twice. It begins when
-    the worker does, and again so many seconds after it ended. A failure is logged and the next turn comes as usual.
+    the worker does, and again so many seconds after it ended. A failure is logged and counted, and the next turn comes
+    as usual; what it does with many rows it does by `core/one_by_one`, so that one row stops no other.
     """
 
     name: str
@@ -41,21 +44,48 @@ class Chore:
 
 
 async def make_partitions(db: Database) -> int:
-    """Keep three periods ahead; without them nothing could be written when the month ends."""
-    async with db.write(system()) as tx:
-        return await keep_partitions(tx)
+    """Keep three periods ahead; without them nothing could be written when the month ends. Table by table."""
+
+    async def tables(_most: int) -> Sequence[str]:
+        async with db.write(system()) as tx:
+            return await queue.partitioned_tables(tx)
+
+    async def keep(table: str) -> None:
+        async with db.write(system()) as tx:
+            await queue.keep_partitions(tx, table)
+
+    return await _PARTITIONED.turn(db, tables, keep, most=_MOST_TABLES)
 
 
-async def measure(db: Database) -> None:
+async def measure(db: Database) -> int:
     """Look how the queue stands, for the metrics."""
-    async with db.write(system()) as tx:
-        metrics.state_of_queue(await measures.lanes(tx), await measures.endpoints(tx))
+
+    async def lanes() -> int:
+        async with db.write(system()) as tx:
+            metrics.state_of_queue(await measures.lanes(tx))
+        return 0
+
+    async def endpoints() -> int:
+        async with db.write(system()) as tx:
+            metrics.state_of_endpoints(await measures.endpoints(tx))
+        return 0
+
+    return await each_step("measure", {"lanes": lanes, "endpoints": endpoints})
 
 
 async def forget(db: Database) -> int:
     """Drop recorded answers, revocations and assertion ids that have expired."""
-    async with db.write(system()) as tx:
-        return await idempotency.forget_expired(tx) + await access.forget_expired(tx)
+
+    async def broom(expired: Callable[[Writer], Awaitable[int]]) -> int:
+        async with db.write(system()) as tx:
+            return await expired(tx)
+
+    brooms = {
+        "answers": idempotency.forget_expired,
+        "assertions": access.forget_assertions,
+        "revocations": access.forget_revocations,
+    }
+    return await each_step("forget_expired", {name: partial(broom, one) for name, one in brooms.items()})
 
 
 CHORES: tuple[Chore, ...] = (
@@ -85,6 +115,16 @@ def retention(days: int) -> Chore:
     return Chore("drop_old", 3600, drop)
 
 
+def all_chores(
+    settings: Settings, certifier: Certifier, chores: Sequence[Chore] = CHORES
+) -> tuple[Chore, ...]:
+    """What a worker with these settings does."""
+    own = [retention(settings.event_days), Chore("certify", 1, certifier.turn)]
+    if settings.metrics or settings.metrics_port:
+        own.append(Chore("measure", 10, measure))
+    return (*chores, *own)
+
+
 async def run(settings: Settings) -> None:
     """Work until cancelled (SIGTERM and SIGINT, as the command line translates them), then stop in order."""
     stop = asyncio.Event()
@@ -110,7 +150,7 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
     try:
         with metrics.serve(port, settings.host):
             async with Egress(settings.webhook_policy()) as egress:
-                await _work(settings, db, egress, stop, (*chores, retention(settings.event_days)))
+                await _work(settings, db, egress, stop, chores)
     finally:
         await db.close()
 
@@ -121,11 +161,8 @@ async def _work(
     pace = Pace(posts=settings.webhook_concurrency, poll=settings.poll_seconds)
     voice = Worker(db, egress, settings.keyring(), pace=pace)
     certifier = Certifier(egress, settings.keyring())
-    own = [Chore("certify", 1, certifier.turn)]
-    if settings.metrics or settings.metrics_port:
-        own.append(Chore("measure", 10, measure))
     try:
-        await asyncio.gather(voice.run(stop), keep_house(db, stop, (*chores, *own)))
+        await asyncio.gather(voice.run(stop), keep_house(db, stop, all_chores(settings, certifier, chores)))
     finally:
         await certifier.close(db)
 
@@ -139,12 +176,11 @@ async def _keep(db: Database, stop: asyncio.Event, chore: Chore) -> None:
     while not stop.is_set():
         try:
             await chore.run(db)
-        except (
-            Unavailable,
-            Overloaded,
-        ) as away:  # said once a turn, and without a traceback: it is no fault of ours
+            metrics.turn_ended(chore.name)
+        except AWAY as away:  # said once a turn, and without a traceback: it is no fault of ours
             _log.warning("worker.waits", chore=chore.name, why=away.code)
         except Exception:  # noqa: BLE001  (a chore that fails once is done again, not given up)
+            metrics.task_failed(chore.name)
             _log.exception("worker.chore", chore=chore.name)
         # Two workers drift apart instead of meeting at every turn.
         await _asleep(stop, chore.every_seconds * random.uniform(0.9, 1.1))  # noqa: S311

@@ -1,27 +1,43 @@
 """What the house does by itself with bookings: the worker's chores. Each booking in a transaction of its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from app.bookings import news, service, sql
 from app.bookings.facts import cover_rules
 from app.core.db import Database, Row, Writer, system
-from app.core.errors import Problem
+from app.core.one_by_one import OneByOne, each_step
 from app.outbox import service as outbox
 from app.rules.statutes import CoverRule
 from app.rules.words import Actor, BookingAction, BookingReason, BookingState
 
 MOST = 200
+Act = Callable[[Writer, UUID], Awaitable[None]]
+_TURNS = {
+    name: OneByOne(task)
+    for name, task in (
+        ("expire", "expire_due"),
+        ("hold", "hold_and_release"),
+        ("hold_uncovered", "hold_and_release"),
+        ("release", "hold_and_release"),
+        ("slot_cancelled", "cancel_with_slot"),
+        ("promote", "promote_waiting"),
+        ("hand_back", "hand_back_unnamed"),
+    )
+}
 
 
 async def expire_due(db: Database) -> int:
     """Expire what nobody answered in time, and what is still unanswered when its slot begins. Gives how many."""
-    async with db.read(system()) as tx:
-        now = tx.caller.now
-        due = [row["id"] for row in await sql.due_to_expire(tx, now, MOST)]
-    return await _each(db, due, _expire)
+
+    async def due(most: int) -> Sequence[UUID]:
+        async with db.read(system()) as tx:
+            return [row["id"] for row in await sql.due_to_expire(tx, tx.caller.now, most)]
+
+    return await _each(db, "expire", due, _expire)
 
 
 async def _expire(tx: Writer, booking_id: UUID) -> None:
@@ -47,14 +63,18 @@ async def hold_and_release(db: Database) -> int:
     """Put on hold the coming bookings of employers that are suspended or without cover, and release those of which
     neither is true any more.
     """
+    steps = {"hold": _hold_suspended, "hold_uncovered": _hold_uncovered, "release": _release}
+    return await each_step(
+        "hold_and_release",
+        {what: partial(_each, db, what, partial(_covered, db, what), act) for what, act in steps.items()},
+    )
+
+
+async def _covered(db: Database, what: str, most: int) -> Sequence[UUID]:
+    """What there is to hold or release, the rules of cover at hand."""
     async with db.read(system()) as tx:
-        rules = [_rule(one) for one in cover_rules(await sql.statutes(tx))]
-        suspended, uncovered, free = [
-            list(await sql.waiting_for(tx, what, tx.caller.now, MOST, rules))
-            for what in ("hold", "hold_uncovered", "release")
-        ]
-    held = await _each(db, suspended, _hold_suspended) + await _each(db, uncovered, _hold_uncovered)
-    return held + await _each(db, free, _release)
+        rules = [] if what == "hold" else [_rule(one) for one in cover_rules(await sql.statutes(tx))]
+        return await sql.waiting_for(tx, what, tx.caller.now, most, rules)
 
 
 def _rule(one: CoverRule) -> dict[str, Any]:
@@ -88,7 +108,7 @@ async def _release(tx: Writer, booking_id: UUID) -> None:
 
 async def cancel_with_slot(db: Database) -> int:
     """Cancel the bookings of slots that their employer cancelled."""
-    return await _each(db, await _found(db, "slot_cancelled"), _cancel_with_slot)
+    return await _each(db, "slot_cancelled", partial(_found, db, "slot_cancelled"), _cancel_with_slot)
 
 
 async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
@@ -98,7 +118,7 @@ async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
 
 async def promote_waiting(db: Database) -> int:
     """Turn the longest waiting booking that fits into a request, slot by slot."""
-    return await _each(db, await _found(db, "promote"), _promote)
+    return await _each(db, "promote", partial(_found, db, "promote"), _promote)
 
 
 async def _promote(tx: Writer, booking_id: UUID) -> None:
@@ -107,7 +127,7 @@ async def _promote(tx: Writer, booking_id: UUID) -> None:
 
 async def hand_back_unnamed(db: Database) -> int:
     """After the deadline for names, places without one are given back; a booking without any name is cancelled."""
-    return await _each(db, await _found(db, "hand_back"), _hand_back)
+    return await _each(db, "hand_back", partial(_found, db, "hand_back"), _hand_back)
 
 
 async def _hand_back(tx: Writer, booking_id: UUID) -> None:
@@ -127,18 +147,14 @@ async def _shrink(tx: Writer, row: Row) -> None:
     await outbox.emit(tx, news.participants_named(changed))
 
 
-async def _found(db: Database, what: str) -> list[UUID]:
+async def _found(db: Database, what: str, most: int) -> Sequence[UUID]:
     async with db.read(system()) as tx:
-        return list(await sql.waiting_for(tx, what, tx.caller.now, MOST))
+        return await sql.waiting_for(tx, what, tx.caller.now, most)
 
 
-async def _each(db: Database, ids: list[UUID], act: Callable[[Writer, UUID], Awaitable[None]]) -> int:
-    done = 0
-    for booking_id in ids:
-        try:
-            async with db.write(system()) as tx:
-                await act(tx, booking_id)
-            done += 1
-        except Problem:  # somebody else moved it meanwhile: nothing to do
-            continue
-    return done
+async def _each(db: Database, what: str, find: Callable[[int], Awaitable[Sequence[UUID]]], act: Act) -> int:
+    async def one(booking_id: UUID) -> None:
+        async with db.write(system()) as tx:
+            await act(tx, booking_id)
+
+    return await _TURNS[what].turn(db, find, one, most=MOST)

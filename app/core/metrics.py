@@ -9,7 +9,20 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client import start_http_server as _start
 
-__all__ = ["MEDIA_TYPE", "answered", "attempted", "received", "serve", "state_of_queue", "text"]
+__all__ = [
+    "MEDIA_TYPE",
+    "answered",
+    "attempted",
+    "received",
+    "row_failed",
+    "rows_set_aside",
+    "serve",
+    "state_of_endpoints",
+    "state_of_queue",
+    "task_failed",
+    "text",
+    "turn_ended",
+]
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 REGISTRY: Final = CollectorRegistry()
@@ -40,6 +53,21 @@ _endpoints = Gauge(
     "tendays_webhook_endpoints", "Endpoints by state; `failing` are active ones whose last attempts failed.",
     ("state",), registry=REGISTRY,
 )  # fmt: skip
+_task_failures = Counter(
+    "tendays_task_failures", "Turns and steps of a periodic task that failed.", ("task",), registry=REGISTRY
+)  # fmt: skip
+_rows_failed = Counter(
+    "tendays_task_rows_failed", "Rows that a periodic task could not handle; it went on with the others.", ("task",),
+    registry=REGISTRY,
+)  # fmt: skip
+_rows_aside = Gauge(
+    "tendays_task_rows_set_aside", "Rows that failed and are tried again later.", ("task",), registry=REGISTRY,
+    multiprocess_mode="livesum",
+)  # fmt: skip
+_turns = Gauge(
+    "tendays_task_last_turn_seconds", "When a periodic task last came to its end, in seconds since 1970.", ("task",),
+    registry=REGISTRY, multiprocess_mode="mostrecent",
+)  # fmt: skip
 
 
 def answered(method: str, route: str, status: int) -> None:
@@ -57,12 +85,36 @@ def received(lane: str, seconds: float) -> None:
     _received.labels(lane).observe(seconds)
 
 
-def state_of_queue(lanes: Mapping[str, tuple[int, float, float]], endpoints: Mapping[str, int]) -> None:
+def task_failed(task: str) -> None:
+    """A turn or a step of a periodic task failed."""
+    _task_failures.labels(task).inc()
+
+
+def row_failed(task: str) -> None:
+    """A row of a periodic task could not be handled."""
+    _rows_failed.labels(task).inc()
+
+
+def rows_set_aside(task: str, number: int) -> None:
+    """So many rows of a task have failed and are tried again later."""
+    _rows_aside.labels(task).set(number)
+
+
+def turn_ended(task: str) -> None:
+    """A periodic task came to the end of a turn."""
+    _turns.labels(task).set_to_current_time()
+
+
+def state_of_queue(lanes: Mapping[str, tuple[int, float, float]]) -> None:
     """How the queue stands: per lane its depth, the age of the oldest, the delay of the most overdue (seconds)."""
     for lane, (depth, oldest, overdue) in lanes.items():
         _depth.labels(lane).set(depth)
         _oldest.labels(lane).set(oldest)
         _overdue.labels(lane).set(overdue)
+
+
+def state_of_endpoints(endpoints: Mapping[str, int]) -> None:
+    """How many endpoints are in each state."""
     for state, number in endpoints.items():
         _endpoints.labels(state).set(number)
 

@@ -123,7 +123,7 @@ async def test_a_slice_is_committed_with_its_progress_so_that_a_kill_repeats_and
     for turn in range(30):
         try:
             async with world.work.write(system()) as tx:
-                made = await jobs.take_slice(tx, 4, 1_000)
+                made = await jobs.take_slice(tx, row["id"], 4, 1_000)
                 if made and turn % 2:  # the worker dies before it commits
                     backend = await tx.value(jobs.select(jobs.func.pg_backend_pid()))
                     await world.owner.execute("SELECT pg_terminate_backend($1)", backend)

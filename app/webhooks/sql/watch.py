@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, exists, func, literal, or_, select, update
 
-from app.core.db import Row, Writer
+from app.core.db import Door, Row, Writer
 from app.organisations.tables import organisations
 from app.webhooks.sql.endpoints import DELETED
 from app.webhooks.tables import attempts, deliveries
@@ -17,9 +18,14 @@ ALL_SAID = 100
 
 
 async def failing(
-    tx: Writer, before: datetime, warned_below: int, tried_after: datetime, most: int
+    tx: Writer,
+    before: datetime,
+    warned_below: int,
+    tried_after: datetime,
+    most: int,
+    only: UUID | None = None,
 ) -> Sequence[Row]:
-    """Active endpoints that have only failed since `before` or longer, warned of less, held until the end.
+    """Active endpoints (or this one) that have only failed since `before` or longer, warned of less, held until the end.
 
     Only what was still tried after `tried_after` counts: an endpoint with nothing to send is not failing.
     """
@@ -40,12 +46,16 @@ async def failing(
             tried,
         )
     )
-    held = found.order_by(endpoints.c.id).limit(most)
+    held = _only(found, endpoints.c.id, only).order_by(endpoints.c.id).limit(most)
     return await tx.rows(held.with_for_update(of=endpoints, skip_locked=True, key_share=True))
 
 
-async def off_unsaid(tx: Writer, most: int) -> Sequence[Row]:
-    """Endpoints that we switched off and whose owners have not been told, held until the end."""
+def _only(found: Any, column: Any, only: UUID | None) -> Any:  # noqa: ANN401
+    return found if only is None else found.where(column == only)
+
+
+async def off_unsaid(tx: Writer, most: int, only: UUID | None = None) -> Sequence[Row]:
+    """Endpoints (or this one) that we switched off and whose owners have not been told, held until the end."""
     found = (
         select(endpoints.c.id, endpoints.c.org_id, endpoints.c.off_reason, organisations.c.kind)
         .join(organisations, organisations.c.id == endpoints.c.org_id)
@@ -55,7 +65,7 @@ async def off_unsaid(tx: Writer, most: int) -> Sequence[Row]:
             or_(endpoints.c.off_reason.is_(None), endpoints.c.off_reason != DELETED),
         )
     )
-    held = found.order_by(endpoints.c.id).limit(most)
+    held = _only(found, endpoints.c.id, only).order_by(endpoints.c.id).limit(most)
     return await tx.rows(held.with_for_update(of=endpoints, skip_locked=True, key_share=True))
 
 
@@ -70,8 +80,9 @@ async def switch_off(tx: Writer, endpoint_id: UUID, reason: str) -> None:
     await tx.run(select(func.app.switch_off_endpoint(endpoint_id, reason)))
 
 
-async def overdue(tx: Writer, before: datetime, most: int) -> Sequence[Row]:
-    """Safety deliveries made before this moment, without a 2xx and not raised yet, held until the end; oldest first.
+async def overdue(tx: Writer, before: datetime, most: int, only: UUID | None = None) -> Sequence[Row]:
+    """Safety deliveries (or this one) made before this moment, without a 2xx, not raised yet, held until the end; oldest
+    first.
 
     What was sent again by hand is left out: its event has been raised already, or has arrived. `known`: the endpoint
     is off, and another one of the same organisation has taken the event.
@@ -104,7 +115,7 @@ async def overdue(tx: Writer, before: datetime, most: int) -> Sequence[Row]:
             deliveries.c.replay.is_(False),
         )
     )
-    held = found.order_by(deliveries.c.created_at).limit(most)
+    held = _only(found, deliveries.c.id, only).order_by(deliveries.c.created_at).limit(most)
     return await tx.rows(held.with_for_update(of=deliveries, skip_locked=True, key_share=True))
 
 
@@ -117,13 +128,21 @@ async def note_raised(tx: Writer, delivery_ids: Sequence[UUID]) -> None:
     )
 
 
-async def cancel_at_removed(tx: Writer, removed_after: datetime) -> int:
-    """What was queued for an endpoint while it was being removed (fanned out, replayed, resent); how many deliveries."""
-    removed = select(endpoints.c.id).where(
-        endpoints.c.off_reason == DELETED, endpoints.c.updated_at >= removed_after
+async def removed(tx: Door, removed_after: datetime, most: int) -> Sequence[UUID]:
+    """Endpoints removed since, for which something is still queued (fanned out, replayed, resent meanwhile)."""
+    queued = exists(
+        select(literal(1)).where(deliveries.c.endpoint_id == endpoints.c.id, deliveries.c.state == "pending")
     )
+    found = select(endpoints.c.id).where(
+        endpoints.c.off_reason == DELETED, endpoints.c.updated_at >= removed_after, queued
+    )
+    return [row["id"] for row in await tx.rows(found.order_by(endpoints.c.id).limit(most))]
+
+
+async def cancel_at(tx: Writer, endpoint_id: UUID) -> int:
+    """Cancel what is queued for an endpoint that was removed; how many deliveries."""
     return await tx.run(
         update(deliveries)
-        .where(deliveries.c.endpoint_id.in_(removed), deliveries.c.state == "pending")
+        .where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.state == "pending")
         .values(state="cancelled", ended_at=func.clock_timestamp(), due_at=None)
     )
