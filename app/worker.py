@@ -67,6 +67,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("go_on_with_replays", 1, webhooks.go_on_with_replays),
     Chore("settle_due", 10, encounters.settle_due),
     Chore("expire_due", 15, bookings.expire_due),
+    Chore("end_proposals", 5, bookings.end_proposals),
     Chore("watch_endpoints", 30, webhooks.watch_endpoints),
     Chore("promote_waiting", 15, bookings.promote_waiting),
     Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),

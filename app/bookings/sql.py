@@ -55,6 +55,7 @@ _TAKE = select(
     )
 )
 _GIVE = select(func.app.give_places(bindparam("booking", type_=_UUID), bindparam("places", type_=Integer)))
+_GIVE_PROPOSED = select(func.app.give_proposed_places(bindparam("booking", type_=_UUID)))
 
 # A pupil's facts for one slot; `busy` are the pupil's other sittings that the caller may know of.
 _PUPILS = text(
@@ -131,6 +132,11 @@ async def take_places(tx: Writer, slot_id: UUID, school_id: UUID, places: int) -
 async def give_places(tx: Writer, booking_id: UUID, places: int) -> None:
     """Give places of a booking back to the slot it is in."""
     await tx.run(_GIVE, {"booking": booking_id, "places": places})
+
+
+async def give_proposed_places(tx: Writer, booking_id: UUID) -> None:
+    """Give the places held for a booking's proposal back to the slot that was proposed."""
+    await tx.run(_GIVE_PROPOSED, {"booking": booking_id})
 
 
 async def add(tx: Writer, values: Mapping[str, Any]) -> Row:
@@ -343,6 +349,15 @@ async def due_to_expire(tx: Door, now: datetime, most: int) -> Sequence[Row]:
     return await tx.rows(stmt.order_by(bookings.c.id).limit(most))
 
 
+_PROPOSALS_OVER = text(
+    """
+    SELECT id FROM (
+      SELECT b.id FROM bookings b WHERE b.proposal_expires_at <= :now
+       UNION
+      SELECT b.id FROM bookings b JOIN slots s ON s.id = b.proposal_slot_id WHERE s.state = 'cancelled') over
+     ORDER BY id LIMIT :most
+    """
+).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
 _TO_HOLD = text(
     """
     SELECT b.id FROM bookings b
@@ -439,6 +454,7 @@ _LOOKS = {
     "hold_uncovered": _TO_HOLD_UNCOVERED,
     "release": _TO_RELEASE,
     "hand_back": _TO_HAND_BACK,
+    "proposal_over": _PROPOSALS_OVER,
     "slot_cancelled": _TO_CANCEL,
     "promote": _TO_PROMOTE,
 }
@@ -455,7 +471,7 @@ async def waiting_for(
     tx: Door, what: str, now: datetime, most: int, rules: Sequence[Mapping[str, Any]] = ()
 ) -> Sequence[UUID]:
     """The ids of bookings on which the worker must act: `hold`, `hold_uncovered`, `release`, `hand_back`,
-    `slot_cancelled`, `promote`. `rules` are those of cover, for the second and third.
+    `proposal_over`, `slot_cancelled`, `promote`. `rules` are those of cover, for the second and third.
     """
     given = {"now": now, "most": most, "rules": [dict(one) for one in rules]}
     asked = {name: given[name] for name in _ASKING.get(what, ("now", "most"))}

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from app.bookings import news, service, sql
 from app.bookings.facts import cover_rules
+from app.bookings.steps import Step
 from app.core.db import Database, Row, Writer, system
 from app.core.errors import Problem
 from app.outbox import service as outbox
@@ -29,7 +30,7 @@ async def _expire(tx: Writer, booking_id: UUID) -> None:
     if row is None:
         return
     await service.take_step(
-        tx, booking_id, service.Step(BookingAction.EXPIRE, _silent(row, tx.caller.now)), Actor.SYSTEM
+        tx, booking_id, Step(BookingAction.EXPIRE, _silent(row, tx.caller.now)), Actor.SYSTEM
     )
 
 
@@ -68,21 +69,19 @@ def _rule(one: CoverRule) -> dict[str, Any]:
 
 
 async def _hold_suspended(tx: Writer, booking_id: UUID) -> None:
-    step = service.Step(BookingAction.HOLD, BookingReason.EMPLOYER_SUSPENDED)
+    step = Step(BookingAction.HOLD, BookingReason.EMPLOYER_SUSPENDED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
 async def _hold_uncovered(tx: Writer, booking_id: UUID) -> None:
-    step = service.Step(BookingAction.HOLD, BookingReason.COVER_LAPSED)
+    step = Step(BookingAction.HOLD, BookingReason.COVER_LAPSED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
 async def _release(tx: Writer, booking_id: UUID) -> None:
     row = await sql.lock(tx, booking_id)
     renewed = row is not None and row["reason_code"] == BookingReason.COVER_LAPSED
-    step = service.Step(
-        BookingAction.RELEASE, BookingReason.COVER_RENEWED if renewed else BookingReason.HOLD_LIFTED
-    )
+    step = Step(BookingAction.RELEASE, BookingReason.COVER_RENEWED if renewed else BookingReason.HOLD_LIFTED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
@@ -92,8 +91,32 @@ async def cancel_with_slot(db: Database) -> int:
 
 
 async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
-    step = service.Step(BookingAction.CANCEL, BookingReason.SLOT_CANCELLED)
+    step = Step(BookingAction.CANCEL, BookingReason.SLOT_CANCELLED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+async def end_proposals(db: Database) -> int:
+    """End the proposals that nobody answered in time, and those to a slot that was cancelled. Gives how many."""
+    return await _each(db, await _found(db, "proposal_over"), _end_proposal)
+
+
+async def _end_proposal(tx: Writer, booking_id: UUID) -> None:
+    row = await sql.lock(tx, booking_id)
+    if row is None or row["proposal_slot_id"] is None:
+        return
+    step = Step(BookingAction.END_PROPOSAL, _unanswered(row, tx.caller.now))
+    await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+def _unanswered(row: Row, now: datetime) -> BookingReason:
+    """Why a proposal ends: its slot was cancelled (then its time is not over), a slot begins, or nobody answered."""
+    if now < row["proposal_expires_at"]:
+        return BookingReason.SLOT_CANCELLED
+    if row["proposal_expires_at"] >= min(row["starts_at"], row["proposal_starts_at"]):
+        return BookingReason.SLOT_STARTED
+    if row["proposal_by"] == Actor.SCHOOL:
+        return BookingReason.NO_ANSWER_FROM_EMPLOYER
+    return BookingReason.NO_ANSWER_FROM_SCHOOL
 
 
 async def promote_waiting(db: Database) -> int:
@@ -102,7 +125,7 @@ async def promote_waiting(db: Database) -> int:
 
 
 async def _promote(tx: Writer, booking_id: UUID) -> None:
-    await service.take_step(tx, booking_id, service.Step(BookingAction.PROMOTE), Actor.SYSTEM)
+    await service.take_step(tx, booking_id, Step(BookingAction.PROMOTE), Actor.SYSTEM)
 
 
 async def hand_back_unnamed(db: Database) -> int:
@@ -115,7 +138,7 @@ async def _hand_back(tx: Writer, booking_id: UUID) -> None:
     if row is None or row["state"] != "confirmed" or tx.caller.now < row["name_by"]:
         return
     if not row["named"]:
-        step = service.Step(BookingAction.CANCEL, BookingReason.PARTICIPANTS_NOT_NAMED)
+        step = Step(BookingAction.CANCEL, BookingReason.PARTICIPANTS_NOT_NAMED)
         await service.take_step(tx, booking_id, step, Actor.SYSTEM)
         return
     await _shrink(tx, row)
