@@ -37,7 +37,10 @@ async def propose(tx: Writer, before: Row, step: Step, who: Actor, target: Row) 
     It is open until the time to reply has passed, or one of the two slots begins. Refuses with Conflict `no_places`.
     """
     if not await sql.take_places(tx, target["id"], before["school_id"], before["places"]):
-        raise Conflict("no_places", "There are not enough places left.")
+        raise Conflict(
+            "no_places",
+            "There are not enough places left, or those that are free go to schools that wait already.",
+        )
     return await sql.change(
         tx,
         before["id"],

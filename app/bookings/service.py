@@ -40,7 +40,8 @@ async def request(tx: Writer, asked: Request) -> Row:
     """Ask for places; they are held until `expires_at`. Statements: facts, places, booking, move, events.
 
     Refuses with NotFound `slot` (not to be seen, or not the caller's school), Conflict `not_eligible` with the
-    reasons, Conflict `no_places` (with `join_waiting_list` the booking waits instead), Conflict `booking_closed`.
+    reasons, Conflict `no_places` (with `join_waiting_list` the booking waits instead), Conflict `booking_closed`,
+    Conflict `over_capacity` for more places than the slot has at all.
     With a programme, one statement more, and as `app.bookings.programmes.fit` says.
     """
     now = tx.caller.now
@@ -53,11 +54,7 @@ async def request(tx: Writer, asked: Request) -> Row:
     _refuse([one for one in reasons if one not in full])
     _still_open(slot, now)
     await fit(tx, asked.school_id, asked.programme_id, asked.strand_id, slot["starts_at"])
-    waits = bool(full) and asked.join_waiting_list
-    action = BookingAction.JOIN_WAITING_LIST if waits else BookingAction.REQUEST
-    state = _moved(None, action, Actor.SCHOOL, now, _facts(slot, places=asked.places))
-    if not waits and not await sql.take_places(tx, slot["id"], asked.school_id, asked.places):
-        raise Conflict("no_places", "There are not enough places left.")
+    action, state = await _taken_or_awaited(tx, asked, slot, full=bool(full))
     values = _new_row(tx, asked, slot, state)
     try:
         row = await sql.add(tx, values)
@@ -66,6 +63,28 @@ async def request(tx: Writer, asked: Request) -> Row:
     await _write_down(tx, row, action, Actor.SCHOOL, Step(action, note=asked.note), before=None, moves=0)
     await outbox.emit(tx, news.of_move(row, action, Actor.SCHOOL, None, before=None, safety=False))
     return row
+
+
+async def _taken_or_awaited(
+    tx: Writer, asked: Request, slot: Row, *, full: bool
+) -> tuple[BookingAction, BookingState]:
+    """Take the places; if there are none, or they are for those who wait already, wait if that is wanted."""
+    facts = _facts(slot, places=asked.places)
+    if not (full and asked.join_waiting_list):
+        state = _moved(None, BookingAction.REQUEST, Actor.SCHOOL, tx.caller.now, facts)
+        if await sql.take_places(tx, slot["id"], asked.school_id, asked.places):
+            return BookingAction.REQUEST, state
+        if not asked.join_waiting_list:
+            raise _no_places()
+    action = BookingAction.JOIN_WAITING_LIST
+    return action, _moved(None, action, Actor.SCHOOL, tx.caller.now, facts)
+
+
+def _no_places() -> Conflict:
+    return Conflict(
+        "no_places",
+        "There are not enough places left, or those that are free go to schools that wait already.",
+    )
 
 
 def _new_row(tx: Writer, asked: Request, slot: Row, state: BookingState) -> dict[str, Any]:
@@ -223,7 +242,7 @@ async def _move(tx: Writer, before: Row, after: BookingState, step: Step, who: A
     held = law.holds_places(BookingState(before["state"]))
     holds = law.holds_places(after)
     if (moves_slot and holds) or (holds and not held):
-        await _take(tx, target["id"], before)
+        await _take(tx, target["id"], before, in_turn=step.action == BookingAction.PROMOTE)
     if held and (moves_slot or not holds):
         await proposals.give_all_places(tx, before)
     elif proposed:
@@ -238,9 +257,13 @@ async def _move(tx: Writer, before: Row, after: BookingState, step: Step, who: A
     return await sql.change(tx, before["id"], values)
 
 
-async def _take(tx: Writer, slot_id: UUID, before: Row) -> None:
-    if not await sql.take_places(tx, slot_id, before["school_id"], before["places"]):
-        raise Conflict("no_places", "There are not enough places left.")
+async def _take(tx: Writer, slot_id: UUID, before: Row, *, in_turn: bool) -> None:
+    if in_turn:
+        taken = await sql.take_places_in_turn(tx, before["id"])
+    else:
+        taken = await sql.take_places(tx, slot_id, before["school_id"], before["places"])
+    if not taken:
+        raise _no_places()
 
 
 def _changes(
@@ -251,6 +274,7 @@ def _changes(
         "reason_code": step.reason.value if step.reason else None,
         "reason_actor": who.value if step.reason else None,
         "counter_slot_id": None,
+        "set_aside_at": None,
     }
     if step.external_ref and who == Actor.EMPLOYER:
         values["employer_ref"] = step.external_ref
@@ -320,6 +344,7 @@ def _facts(slot: Row, *, places: int, step: Step | None = None, booking: Row | N
         first_start=slot["starts_at"],
         last_end=slot["ends_at"],
         places=places,
+        capacity=slot["capacity"] if booking is None else None,
         places_free=slot["capacity"] - slot["taken"] if booking is None or changes else places,
         expires_at=booking["expires_at"] if booking else None,
         reason=step.reason if step else None,

@@ -55,6 +55,7 @@ _TAKE = select(
     )
 )
 _GIVE = select(func.app.give_places(bindparam("booking", type_=_UUID), bindparam("places", type_=Integer)))
+_TAKE_IN_TURN = select(func.app.take_places_in_turn(bindparam("booking", type_=_UUID)))
 _GIVE_PROPOSED = select(func.app.give_proposed_places(bindparam("booking", type_=_UUID)))
 
 # A pupil's facts for one slot; `busy` are the pupil's other sittings that the caller may know of.
@@ -125,8 +126,21 @@ async def slot_facts(tx: Door, slot_id: UUID, school_id: UUID) -> Row | None:
 
 
 async def take_places(tx: Writer, slot_id: UUID, school_id: UUID, places: int) -> bool:
-    """Take places if there are enough; False, and nothing changed, if there are not."""
+    """Take places if there are enough, and nobody waits for whom the free ones are enough; else False, and nothing is
+    changed.
+    """
     return bool(await tx.value(_TAKE, {"slot": slot_id, "school": school_id, "places": places}))
+
+
+async def take_places_in_turn(tx: Writer, booking_id: UUID) -> bool:
+    """Take the places of a waiting booking; False if there are not enough, or one that has waited longer fits, too."""
+    return bool(await tx.value(_TAKE_IN_TURN, {"booking": booking_id}))
+
+
+async def set_aside(tx: Writer, booking_id: UUID, now: datetime) -> None:
+    """Let others pass a waiting booking that cannot be promoted as things are."""
+    waits = (bookings.c.id == booking_id, bookings.c.state == "waiting", bookings.c.set_aside_at.is_(None))
+    await tx.run(update(bookings).where(*waits).values(set_aside_at=now))
 
 
 async def give_places(tx: Writer, booking_id: UUID, places: int) -> None:
@@ -432,20 +446,20 @@ _TO_CANCEL = text(
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("most", type_=BigInteger))
-# Those that a request would be refused for a suspension or an approval are left out: many of them would stand in the way
-# of others. The rest is judged one by one.
+# In the order of waiting. One that cannot be promoted is set aside at the first try, and then left out for as long as a
+# request would be refused for a suspension or an approval: many of them would stand in the way of others.
 _TO_PROMOTE = text(
     """
     SELECT b.id FROM bookings b JOIN slots s ON s.id = b.slot_id JOIN offers o ON o.id = s.offer_id
      WHERE b.state = 'waiting' AND s.state = 'open' AND s.capacity - s.taken >= b.places AND b.starts_at > :now
-       AND NOT app.is_suspended(b.employer_id, b.school_id)
+       AND (b.set_aside_at IS NULL OR NOT app.is_suspended(b.employer_id, b.school_id)
        AND (o.mode = 'virtual' OR o.kind IN ('virtual_experience', 'school_based_encounter') OR EXISTS (
          SELECT 1 FROM approvals a
           WHERE a.site_id = s.site_id AND a.kind = o.kind AND a.activity_band = o.activity_band AND a.state = 'approved'
             AND a.approved_on <= (s.starts_at AT TIME ZONE 'Europe/London')::date
             AND a.expires_on >= (s.ends_at AT TIME ZONE 'Europe/London')::date
             AND (a.approver_id = b.school_id OR EXISTS (SELECT 1 FROM approval_acceptances x
-                   WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id))))
+                   WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id)))))
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))

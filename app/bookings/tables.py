@@ -54,11 +54,18 @@ bookings = Table(
     word("proposal_reason", BookingReason, null=True),
     when("overdue_raised_at", null=True),
     uid("requested_by"),
+    when("set_aside_at", null=True),
     *kept(),
     UniqueConstraint("school_id", "school_ref", name="uq_bookings_school_ref"),
     Index("ix_bookings_school_id", "school_id", "id"),
     Index("ix_bookings_employer_id", "employer_id", "id"),
     Index("ix_bookings_slot_id", "slot_id"),
+    Index(
+        "ix_bookings_waiting",
+        "slot_id",
+        "id",
+        postgresql_where=text("state = 'waiting' AND set_aside_at IS NULL"),
+    ),
     Index(
         "ix_bookings_programme_id",
         "programme_id",

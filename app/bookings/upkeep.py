@@ -9,12 +9,14 @@ from app.bookings import news, service, sql
 from app.bookings.facts import cover_rules
 from app.bookings.steps import Step
 from app.core.db import Database, Row, Writer, system
-from app.core.errors import Problem
+from app.core.errors import Conflict, Problem
 from app.outbox import service as outbox
 from app.rules.statutes import CoverRule
 from app.rules.words import Actor, BookingAction, BookingReason, BookingState
 
 MOST = 200
+_NOT_NOW = frozenset({"not_eligible", "employer_unavailable"})
+"""Why a waiting booking cannot be promoted although there are places: others need not wait for it."""
 
 
 async def expire_due(db: Database) -> int:
@@ -120,12 +122,22 @@ def _unanswered(row: Row, now: datetime) -> BookingReason:
 
 
 async def promote_waiting(db: Database) -> int:
-    """Turn the longest waiting booking that fits into a request, slot by slot."""
-    return await _each(db, await _found(db, "promote"), _promote)
+    """Turn waiting bookings that fit into requests, in the order of waiting; set aside those that cannot be promoted."""
+    done, seen = 0, set[UUID]()
+    # Each look brings at most so many; those it set aside are not in the way of the next look.
+    while new := [one for one in await _found(db, "promote") if one not in seen]:
+        seen.update(new)
+        done += await _each(db, new, _promote)
+    return done
 
 
 async def _promote(tx: Writer, booking_id: UUID) -> None:
-    await service.take_step(tx, booking_id, Step(BookingAction.PROMOTE), Actor.SYSTEM)
+    try:
+        await service.take_step(tx, booking_id, Step(BookingAction.PROMOTE), Actor.SYSTEM)
+    except Conflict as refused:
+        if refused.code not in _NOT_NOW:
+            raise
+        await sql.set_aside(tx, booking_id, tx.caller.now)
 
 
 async def hand_back_unnamed(db: Database) -> int:

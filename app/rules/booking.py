@@ -33,6 +33,7 @@ class Facts:
     last_end: datetime
     places: int = 1
     places_free: int = 0
+    capacity: int | None = None
     expires_at: datetime | None = None
     reason: BookingReason | None = None
     employer_blocked: bool = False
@@ -60,6 +61,12 @@ def _has_places(facts: Facts, _now: datetime) -> Refusal | None:
         return Refusal("no_places_asked", "A booking asks for at least one place.")
     if facts.places > facts.places_free:
         return Refusal("no_places", f"{facts.places} places asked, {facts.places_free} free.")
+    return None
+
+
+def _within_capacity(facts: Facts, _now: datetime) -> Refusal | None:
+    if facts.capacity is not None and facts.places > facts.capacity:
+        return Refusal("over_capacity", f"{facts.places} places asked, the slot has {facts.capacity} in all.")
     return None
 
 
@@ -161,7 +168,7 @@ _ASKED: Final = (_S.REQUESTED, _S.COUNTERED)
 _RUNNING: Final = (_S.CONFIRMED, _S.ON_HOLD)
 _OPEN: Final = (*_UNANSWERED, *_RUNNING)
 
-_QUEUE: Final = (_before_start, _not_blocked)
+_QUEUE: Final = (_before_start, _not_blocked, _within_capacity)
 _NEW: Final = (*_QUEUE, _has_places)
 _YES: Final = (_before_start, _in_time, _not_blocked)
 _YES_BUT: Final = (*_YES, _has_places_if_moved)
@@ -227,8 +234,8 @@ def move(
 
     Refusal codes, in the order they are looked for: `not_yours` (this side never makes this move),
     `not_from_this_state`, `reason_required`, `reason_not_allowed`, then the conditions of the line in
-    `MOVES`: `slot_started`, `slot_over`, `deadline_passed`, `employer_unavailable`, `no_places`,
-    `no_places_asked`, `not_due`, `attendance_recorded`, `attendance_outstanding`, `proposal_open`,
+    `MOVES`: `slot_started`, `slot_over`, `deadline_passed`, `employer_unavailable`, `over_capacity`,
+    `no_places`, `no_places_asked`, `not_due`, `attendance_recorded`, `attendance_outstanding`, `proposal_open`,
     `no_proposal`, `same_slot`.
     """
     line = _line(state, action, actor)
