@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.webhooks import upkeep as webhooks
 from app.webhooks.certifier import Certifier
 from app.webhooks.sql import measures, queue
+from app.webhooks.sql.queue import Line, QueueDown
 from app.webhooks.voice import Pace, Worker
 
 _log = structlog.get_logger("tendays.worker")
@@ -41,6 +42,8 @@ class Chore:
     name: str
     every_seconds: float
     run: Callable[[Database], Awaitable[object]]
+    channel: str | None = None
+    """A NOTIFY on this channel brings the next turn forward."""
 
 
 async def make_partitions(db: Database) -> int:
@@ -97,8 +100,9 @@ CHORES: tuple[Chore, ...] = (
     Chore("go_on_with_replays", 1, webhooks.go_on_with_replays),
     Chore("settle_due", 10, encounters.settle_due),
     Chore("expire_due", 15, bookings.expire_due),
+    Chore("end_proposals", 5, bookings.end_proposals),
     Chore("watch_endpoints", 30, webhooks.watch_endpoints),
-    Chore("promote_waiting", 15, bookings.promote_waiting),
+    Chore("promote_waiting", 15, bookings.promote_waiting, "tendays_places"),
     Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),
     Chore("keep_figures", 1, dashboards.keep_figures),
     Chore("forget_expired", 600, forget),
@@ -169,11 +173,39 @@ async def _work(
 
 async def keep_house(db: Database, stop: asyncio.Event, chores: Sequence[Chore]) -> None:
     """Every chore in its own time until `stop`; none waits for another, and one under way is let finish."""
-    await asyncio.gather(*(_keep(db, stop, chore) for chore in chores))
+    woken = {chore.channel: asyncio.Event() for chore in chores if chore.channel}
+    listening = asyncio.create_task(_listen(db, woken))
+    try:
+        await asyncio.gather(
+            *(_keep(db, stop, chore, woken[chore.channel] if chore.channel else None) for chore in chores)
+        )
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
 
 
-async def _keep(db: Database, stop: asyncio.Event, chore: Chore) -> None:
+async def _listen(db: Database, woken: Mapping[str, asyncio.Event]) -> None:
+    """Set the event of each channel when it is notified; when the connection is lost, open another one."""
+    line = Line(db.dsn)
+    while woken:
+        lost = asyncio.Event()
+        try:
+            await line.hear(list(woken), lambda channel: woken[channel].set(), lost.set)
+            for event in woken.values():  # what was told while nobody listened
+                event.set()
+            await lost.wait()
+        except QueueDown:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            await line.close()
+            raise
+
+
+async def _keep(db: Database, stop: asyncio.Event, chore: Chore, woken: asyncio.Event | None = None) -> None:
     while not stop.is_set():
+        if woken is not None:
+            woken.clear()
         try:
             await chore.run(db)
             metrics.turn_ended(chore.name)
@@ -183,10 +215,15 @@ async def _keep(db: Database, stop: asyncio.Event, chore: Chore) -> None:
             metrics.task_failed(chore.name)
             _log.exception("worker.chore", chore=chore.name)
         # Two workers drift apart instead of meeting at every turn.
-        await _asleep(stop, chore.every_seconds * random.uniform(0.9, 1.1))  # noqa: S311
+        pause = chore.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+        await _asleep([stop, woken] if woken else [stop], pause)
 
 
-async def _asleep(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
+async def _asleep(events: Sequence[asyncio.Event], seconds: float) -> None:
+    """Wait for one of the events, for so many seconds at most."""
+    waits = [asyncio.create_task(one.wait()) for one in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()

@@ -55,6 +55,8 @@ _TAKE = select(
     )
 )
 _GIVE = select(func.app.give_places(bindparam("booking", type_=_UUID), bindparam("places", type_=Integer)))
+_TAKE_IN_TURN = select(func.app.take_places_in_turn(bindparam("booking", type_=_UUID)))
+_GIVE_PROPOSED = select(func.app.give_proposed_places(bindparam("booking", type_=_UUID)))
 
 # A pupil's facts for one slot; `busy` are the pupil's other sittings that the caller may know of.
 _PUPILS = text(
@@ -124,13 +126,31 @@ async def slot_facts(tx: Door, slot_id: UUID, school_id: UUID) -> Row | None:
 
 
 async def take_places(tx: Writer, slot_id: UUID, school_id: UUID, places: int) -> bool:
-    """Take places if there are enough; False, and nothing changed, if there are not."""
+    """Take places if there are enough, and nobody waits for whom the free ones are enough; else False, and nothing is
+    changed.
+    """
     return bool(await tx.value(_TAKE, {"slot": slot_id, "school": school_id, "places": places}))
+
+
+async def take_places_in_turn(tx: Writer, booking_id: UUID) -> bool:
+    """Take the places of a waiting booking; False if there are not enough, or one that has waited longer fits, too."""
+    return bool(await tx.value(_TAKE_IN_TURN, {"booking": booking_id}))
+
+
+async def set_aside(tx: Writer, booking_id: UUID, now: datetime) -> None:
+    """Let others pass a waiting booking that cannot be promoted as things are."""
+    waits = (bookings.c.id == booking_id, bookings.c.state == "waiting", bookings.c.set_aside_at.is_(None))
+    await tx.run(update(bookings).where(*waits).values(set_aside_at=now))
 
 
 async def give_places(tx: Writer, booking_id: UUID, places: int) -> None:
     """Give places of a booking back to the slot it is in."""
     await tx.run(_GIVE, {"booking": booking_id, "places": places})
+
+
+async def give_proposed_places(tx: Writer, booking_id: UUID) -> None:
+    """Give the places held for a booking's proposal back to the slot that was proposed."""
+    await tx.run(_GIVE_PROPOSED, {"booking": booking_id})
 
 
 async def add(tx: Writer, values: Mapping[str, Any]) -> Row:
@@ -343,6 +363,15 @@ async def due_to_expire(tx: Door, now: datetime, most: int) -> Sequence[Row]:
     return await tx.rows(stmt.order_by(bookings.c.id).limit(most))
 
 
+_PROPOSALS_OVER = text(
+    """
+    SELECT id FROM (
+      SELECT b.id FROM bookings b WHERE b.proposal_expires_at <= :now
+       UNION
+      SELECT b.id FROM bookings b JOIN slots s ON s.id = b.proposal_slot_id WHERE s.state = 'cancelled') over
+     ORDER BY id LIMIT :most
+    """
+).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
 _TO_HOLD = text(
     """
     SELECT b.id FROM bookings b
@@ -417,20 +446,20 @@ _TO_CANCEL = text(
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("most", type_=BigInteger))
-# Those that a request would be refused for a suspension or an approval are left out: many of them would stand in the way
-# of others. The rest is judged one by one.
+# In the order of waiting. One that cannot be promoted is set aside at the first try, and then left out for as long as a
+# request would be refused for a suspension or an approval: many of them would stand in the way of others.
 _TO_PROMOTE = text(
     """
     SELECT b.id FROM bookings b JOIN slots s ON s.id = b.slot_id JOIN offers o ON o.id = s.offer_id
      WHERE b.state = 'waiting' AND s.state = 'open' AND s.capacity - s.taken >= b.places AND b.starts_at > :now
-       AND NOT app.is_suspended(b.employer_id, b.school_id)
+       AND (b.set_aside_at IS NULL OR NOT app.is_suspended(b.employer_id, b.school_id)
        AND (o.mode = 'virtual' OR o.kind IN ('virtual_experience', 'school_based_encounter') OR EXISTS (
          SELECT 1 FROM approvals a
           WHERE a.site_id = s.site_id AND a.kind = o.kind AND a.activity_band = o.activity_band AND a.state = 'approved'
             AND a.approved_on <= (s.starts_at AT TIME ZONE 'Europe/London')::date
             AND (a.expires_on IS NULL OR a.expires_on >= (s.ends_at AT TIME ZONE 'Europe/London')::date)
             AND (a.approver_id = b.school_id OR EXISTS (SELECT 1 FROM approval_acceptances x
-                   WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id))))
+                   WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id)))))
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
@@ -439,6 +468,7 @@ _LOOKS = {
     "hold_uncovered": _TO_HOLD_UNCOVERED,
     "release": _TO_RELEASE,
     "hand_back": _TO_HAND_BACK,
+    "proposal_over": _PROPOSALS_OVER,
     "slot_cancelled": _TO_CANCEL,
     "promote": _TO_PROMOTE,
 }
@@ -455,7 +485,7 @@ async def waiting_for(
     tx: Door, what: str, now: datetime, most: int, rules: Sequence[Mapping[str, Any]] = ()
 ) -> Sequence[UUID]:
     """The ids of bookings on which the worker must act: `hold`, `hold_uncovered`, `release`, `hand_back`,
-    `slot_cancelled`, `promote`. `rules` are those of cover, for the second and third.
+    `proposal_over`, `slot_cancelled`, `promote`. `rules` are those of cover, for the second and third.
     """
     given = {"now": now, "most": most, "rules": [dict(one) for one in rules]}
     asked = {name: given[name] for name in _ASKING.get(what, ("now", "most"))}

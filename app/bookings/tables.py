@@ -1,6 +1,6 @@
 """One `state` column, one append-only `booking_moves`; a participation per pupil, with a row per sitting."""
 
-from sqlalchemy import Boolean, Column, Index, Table, UniqueConstraint, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint
 
 from app.core.db import metadata
@@ -45,13 +45,27 @@ bookings = Table(
     word("reason_code", BookingReason, null=True),
     word("reason_actor", Actor, null=True),
     uid("counter_slot_id", "slots.id", null=True),
+    word("proposal_by", Actor, null=True),
+    uid("proposal_slot_id", "slots.id", null=True),
+    whole("proposal_places", null=True, least=1),
+    when("proposal_starts_at", null=True),
+    when("proposal_ends_at", null=True),
+    when("proposal_expires_at", null=True),
+    word("proposal_reason", BookingReason, null=True),
     when("overdue_raised_at", null=True),
     uid("requested_by"),
+    when("set_aside_at", null=True),
     *kept(),
     UniqueConstraint("school_id", "school_ref", name="uq_bookings_school_ref"),
     Index("ix_bookings_school_id", "school_id", "id"),
     Index("ix_bookings_employer_id", "employer_id", "id"),
     Index("ix_bookings_slot_id", "slot_id"),
+    Index(
+        "ix_bookings_waiting",
+        "slot_id",
+        "id",
+        postgresql_where=text("state = 'waiting' AND set_aside_at IS NULL"),
+    ),
     Index(
         "ix_bookings_programme_id",
         "programme_id",
@@ -64,6 +78,21 @@ bookings = Table(
         postgresql_where=text("state IN ('requested', 'countered', 'waiting') AND expires_at IS NOT NULL"),
     ),
     Index("ix_bookings_starts_at", "starts_at", postgresql_where=text("state = 'confirmed'")),
+    CheckConstraint(
+        "num_nulls(proposal_by, proposal_slot_id, proposal_places, proposal_starts_at, proposal_ends_at,"
+        " proposal_expires_at) IN (0, 6) AND (proposal_slot_id IS NULL OR state = 'confirmed')",
+        name="proposal_whole",
+    ),
+    Index(
+        "ix_bookings_proposal_expires_at",
+        "proposal_expires_at",
+        postgresql_where=text("proposal_expires_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_bookings_proposal_slot_id",
+        "proposal_slot_id",
+        postgresql_where=text("proposal_slot_id IS NOT NULL"),
+    ),
 )
 
 booking_moves = Table(
@@ -86,6 +115,7 @@ booking_moves = Table(
     words("note", null=True, longest=2000),
     when("at"),
     when("recorded_at", now=True),
+    uid("proposed_slot_id", null=True),
     uid("programme_id", null=True),
     uid("strand_id", null=True),
     UniqueConstraint("booking_id", "no", name="uq_booking_moves_no"),

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from app.bookings import news, service, sql
 from app.bookings.facts import cover_rules
+from app.bookings.steps import Step
 from app.core.db import Database, Row, Writer, system
+from app.core.errors import Conflict
 from app.core.one_by_one import OneByOne, each_step
 from app.outbox import service as outbox
 from app.rules.statutes import CoverRule
@@ -20,6 +22,7 @@ _TURNS = {
     name: OneByOne(task)
     for name, task in (
         ("expire", "expire_due"),
+        ("proposal_over", "end_proposals"),
         ("hold", "hold_and_release"),
         ("hold_uncovered", "hold_and_release"),
         ("release", "hold_and_release"),
@@ -28,6 +31,8 @@ _TURNS = {
         ("hand_back", "hand_back_unnamed"),
     )
 }
+_NOT_NOW = frozenset({"not_eligible", "employer_unavailable"})
+"""Why a waiting booking cannot be promoted although there are places: others need not wait for it."""
 
 
 async def expire_due(db: Database) -> int:
@@ -45,7 +50,7 @@ async def _expire(tx: Writer, booking_id: UUID) -> None:
     if row is None:
         return
     await service.take_step(
-        tx, booking_id, service.Step(BookingAction.EXPIRE, _silent(row, tx.caller.now)), Actor.SYSTEM
+        tx, booking_id, Step(BookingAction.EXPIRE, _silent(row, tx.caller.now)), Actor.SYSTEM
     )
 
 
@@ -88,21 +93,19 @@ def _rule(one: CoverRule) -> dict[str, Any]:
 
 
 async def _hold_suspended(tx: Writer, booking_id: UUID) -> None:
-    step = service.Step(BookingAction.HOLD, BookingReason.EMPLOYER_SUSPENDED)
+    step = Step(BookingAction.HOLD, BookingReason.EMPLOYER_SUSPENDED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
 async def _hold_uncovered(tx: Writer, booking_id: UUID) -> None:
-    step = service.Step(BookingAction.HOLD, BookingReason.COVER_LAPSED)
+    step = Step(BookingAction.HOLD, BookingReason.COVER_LAPSED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
 async def _release(tx: Writer, booking_id: UUID) -> None:
     row = await sql.lock(tx, booking_id)
     renewed = row is not None and row["reason_code"] == BookingReason.COVER_LAPSED
-    step = service.Step(
-        BookingAction.RELEASE, BookingReason.COVER_RENEWED if renewed else BookingReason.HOLD_LIFTED
-    )
+    step = Step(BookingAction.RELEASE, BookingReason.COVER_RENEWED if renewed else BookingReason.HOLD_LIFTED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
@@ -112,17 +115,52 @@ async def cancel_with_slot(db: Database) -> int:
 
 
 async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
-    step = service.Step(BookingAction.CANCEL, BookingReason.SLOT_CANCELLED)
+    step = Step(BookingAction.CANCEL, BookingReason.SLOT_CANCELLED)
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
+async def end_proposals(db: Database) -> int:
+    """End the proposals that nobody answered in time, and those to a slot that was cancelled. Gives how many."""
+    return await _each(db, "proposal_over", partial(_found, db, "proposal_over"), _end_proposal)
+
+
+async def _end_proposal(tx: Writer, booking_id: UUID) -> None:
+    row = await sql.lock(tx, booking_id)
+    if row is None or row["proposal_slot_id"] is None:
+        return
+    step = Step(BookingAction.END_PROPOSAL, _unanswered(row, tx.caller.now))
+    await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+def _unanswered(row: Row, now: datetime) -> BookingReason:
+    """Why a proposal ends: its slot was cancelled (then its time is not over), a slot begins, or nobody answered."""
+    if now < row["proposal_expires_at"]:
+        return BookingReason.SLOT_CANCELLED
+    if row["proposal_expires_at"] >= min(row["starts_at"], row["proposal_starts_at"]):
+        return BookingReason.SLOT_STARTED
+    if row["proposal_by"] == Actor.SCHOOL:
+        return BookingReason.NO_ANSWER_FROM_EMPLOYER
+    return BookingReason.NO_ANSWER_FROM_SCHOOL
+
+
 async def promote_waiting(db: Database) -> int:
-    """Turn the longest waiting booking that fits into a request, slot by slot."""
-    return await _each(db, "promote", partial(_found, db, "promote"), _promote)
+    """Turn waiting bookings that fit into requests, in the order of waiting; set aside those that cannot be promoted."""
+    done = 0
+    # Each look brings at most so many; those that are set aside are not in the way of the next look.
+    while handled := await _each(db, "promote", partial(_found, db, "promote"), _promote):
+        done += handled
+        if handled < MOST:
+            break
+    return done
 
 
 async def _promote(tx: Writer, booking_id: UUID) -> None:
-    await service.take_step(tx, booking_id, service.Step(BookingAction.PROMOTE), Actor.SYSTEM)
+    try:
+        await service.take_step(tx, booking_id, Step(BookingAction.PROMOTE), Actor.SYSTEM)
+    except Conflict as refused:
+        if refused.code not in _NOT_NOW:
+            raise
+        await sql.set_aside(tx, booking_id, tx.caller.now)
 
 
 async def hand_back_unnamed(db: Database) -> int:
@@ -135,7 +173,7 @@ async def _hand_back(tx: Writer, booking_id: UUID) -> None:
     if row is None or row["state"] != "confirmed" or tx.caller.now < row["name_by"]:
         return
     if not row["named"]:
-        step = service.Step(BookingAction.CANCEL, BookingReason.PARTICIPANTS_NOT_NAMED)
+        step = Step(BookingAction.CANCEL, BookingReason.PARTICIPANTS_NOT_NAMED)
         await service.take_step(tx, booking_id, step, Actor.SYSTEM)
         return
     await _shrink(tx, row)

@@ -108,7 +108,29 @@ TYPES: Final[Mapping[str, EventType]] = {
         _booking("expired", "Nobody answered in time; the places are free again."),
         _booking("on_hold", "Put on hold. Schools are told without the reason."),
         _booking("released", "The hold is lifted: the booking stands again."),
-        _booking("rescheduled", "Moved to another slot.", from_slot_id=UUID),
+        _booking(
+            "rescheduled",
+            "Moved to another slot: a request by the school, or a confirmed booking whose proposal was accepted.",
+            from_slot_id=UUID,
+        ),
+        _booking(
+            "proposed",
+            "One side proposes another slot for a confirmed booking, which stands meanwhile. The proposed places are held "
+            "until `proposal_expires_at`.",
+            proposed_by=WORD,
+            proposed_slot_id=UUID,
+            proposed_places=COUNT,
+            proposed_starts_at=TIME,
+            proposed_ends_at=TIME,
+            proposal_expires_at=TIME,
+        ),
+        _booking(
+            "proposal_ended",
+            "A proposal ended without being accepted; the booking is as it was. `outcome` is `declined`, `withdrawn`, "
+            "`expired`, `slot_cancelled` or `booking_not_confirmed`.",
+            proposed_slot_id=UUID,
+            outcome=WORD,
+        ),
         _booking(
             "participants_named",
             "Pupils were named or withdrawn; `named` of `places` are filled.",

@@ -62,6 +62,7 @@ _BOOKING: dict[str, Any] = {
     "ended_at": None,
     "counter_slot_id": None,
     "reason_code": None,
+    "proposal": None,
     "possible": ["reschedule", "cancel"],
     "version": 1,
 }
@@ -183,13 +184,24 @@ class CounterIn(Body):
 
 
 class RescheduleIn(Body):
-    """Move the booking to another slot of the same employer."""
+    """Move the booking to another slot of the same employer, or propose that if it is confirmed."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"slot_id": _BOOKING["slot_id"], "reason_code": "timetable_clash"}]}
     )
 
     slot_id: UUID = Field(description="The slot to move to.")
+    reason_code: BookingReason | None = Field(None, description="Why.")
+    note: Annotated[
+        str | None, Field(max_length=2000, description="Kept in the history, for your side only.")
+    ] = None
+
+
+class DeclineProposalIn(Body):
+    """Decline what the other side proposed; what is agreed stands."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason_code": "date_unsuitable"}]})
+
     reason_code: BookingReason | None = Field(None, description="Why.")
     note: Annotated[
         str | None, Field(max_length=2000, description="Kept in the history, for your side only.")
@@ -216,6 +228,36 @@ class ParticipantsIn(Body):
     )
 
     pupils: Annotated[list[ParticipantIn], Field(min_length=1, max_length=500)]
+
+
+class ProposalOut(Out):
+    """Another slot that one side proposes for a confirmed booking. The booking stands until the other side accepts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "by": "employer",
+                    "slot_id": "01a2013a-0000-7000-8000-000000000006",
+                    "places": 25,
+                    "starts_at": "2027-01-19T10:00:00Z",
+                    "ends_at": "2027-01-19T12:00:00Z",
+                    "expires_at": "2026-11-27T09:30:00Z",
+                    "reason_code": "date_unsuitable",
+                }
+            ]
+        }
+    )
+
+    by: Literal["school", "employer"] = Field(
+        description="The side that proposes it; the other side accepts or declines."
+    )
+    slot_id: UUID = Field(description="The slot proposed.")
+    places: int = Field(description="Places held in that slot.")
+    starts_at: datetime
+    ends_at: datetime
+    expires_at: datetime = Field(description="Until when it can be accepted; then it ends.")
+    reason_code: BookingReason | None = Field(description="Why it is proposed, as your side may read it.")
 
 
 class BookingOut(Out):
@@ -250,7 +292,12 @@ class BookingOut(Out):
     reason_code: BookingReason | None = Field(
         description="The reason of the last move, as your side may read it."
     )
-    possible: list[BookingAction] = Field(description="The moves your side may try from here.")
+    proposal: ProposalOut | None = Field(
+        description="Another slot that one side proposes for a confirmed booking; null if none is proposed."
+    )
+    possible: list[BookingAction] = Field(
+        description="The moves of your side that the state of the booking and the time allow now."
+    )
     version: int
 
 
@@ -271,6 +318,7 @@ _MOVE: dict[str, Any] = {
     "to_state": "requested",
     "from_slot_id": None,
     "to_slot_id": _BOOKING["slot_id"],
+    "proposed_slot_id": None,
     "places": 25,
     "reason_code": None,
     "note": None,
@@ -292,6 +340,7 @@ class MoveOut(Out):
     to_state: BookingState
     from_slot_id: UUID | None
     to_slot_id: UUID | None
+    proposed_slot_id: UUID | None = Field(description="The slot of the proposal that was made or ended.")
     places: int
     reason_code: BookingReason | None
     note: str | None = Field(description="Shown to the side that wrote it.")

@@ -25,7 +25,7 @@ UNDER_WAY = 5.0
 """Seconds for which a post that was claimed before a revocation may still be under way."""
 
 HOLDING = frozenset({"requested", "countered", "confirmed", "on_hold", "completed"})
-LOST_RACES = frozenset({"no_places", "not_from_this_state"})
+LOST_RACES = frozenset({"no_places", "not_from_this_state", "no_proposal", "proposal_open", "same_slot"})
 """The refusals that this load may meet: anything else means that it was not the load it should have been."""
 
 TOLD_AS = {
@@ -35,12 +35,16 @@ TOLD_AS = {
     "confirm": "booking.confirmed",
     "decline": "booking.declined",
     "cancel": "booking.cancelled",
-    "reschedule": "booking.rescheduled",
+    "reschedule": "booking.proposed",  # the load moves confirmed bookings only
+    "accept_proposal": "booking.rescheduled",
+    "decline_proposal": "booking.proposal_ended",
+    "withdraw_proposal": "booking.proposal_ended",
+    "end_proposal": "booking.proposal_ended",
     "counter": "booking.countered",
     "accept_counter": "booking.confirmed",
     "expire": "booking.expired",
 }
-BY_ITSELF = frozenset({"promote", "expire"})
+BY_ITSELF = frozenset({"promote", "expire", "end_proposal"})
 """Moves that the house makes without being asked, so without a key."""
 
 
@@ -129,6 +133,8 @@ def bookings_add_up(history: History) -> Iterator[str]:
             yield f"booking {booking.id} is {booking.state}, its last move led to {mine[-1].to_state}"
         if booking.state in HOLDING:
             held[booking.slot_id] += booking.places
+        if booking.proposal_slot_id:
+            held[booking.proposal_slot_id] += booking.proposal_places or 0
     for slot in history.slots:
         if slot.taken != held[slot.id]:
             yield f"slot {slot.id}: taken {slot.taken}, held {held[slot.id]}"
@@ -164,7 +170,8 @@ def events_tell_of_moves(history: History) -> Iterator[str]:
         if done and len(sides) != 2:
             yield f"booking {booking} was told to {len(sides)} sides"
         for side, mine in sides.items():
-            told = [_told(event) for event in sorted(mine, key=lambda event: event.sequence)]
+            in_order = sorted(mine, key=lambda event: event.sequence)
+            told = [_told(event) for event in in_order if not _of_another_move(event)]
             if told != done:
                 yield f"booking {booking}: {side} was told {told}, done was {done}"
 
@@ -328,6 +335,12 @@ def _grouped(things: Iterable[Thing], key: Callable[[Thing], Key]) -> defaultdic
     for thing in things:
         found[key(thing)].append(thing)
     return found
+
+
+def _of_another_move(event: Event) -> bool:
+    """Whether it tells that a proposal ended because the booking itself moved on, of which the next event tells."""
+    ended = event.type == "booking.proposal_ended"
+    return ended and json.loads(event.body)["data"]["outcome"] == "booking_not_confirmed"
 
 
 def _told(event: Event) -> tuple[str, str, str]:

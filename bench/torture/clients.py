@@ -43,14 +43,25 @@ WISHES: Mapping[str, Mapping[str, tuple[int, tuple[str, ...]]]] = {
         "confirm": (6, ("requested",)),
         "decline": (1, ("requested",)),
         "cancel": (1, ("confirmed",)),
+        "accept_proposal": (3, ("confirmed",)),
+        "decline_proposal": (1, ("confirmed",)),
     },
     "school": {
         "request": (5, ()),
         "cancel": (2, ("requested", "confirmed")),
-        "reschedule": (1, ("confirmed",)),
+        "reschedule": (2, ("confirmed",)),
+        "withdraw_proposal": (1, ("confirmed",)),
     },
 }
 """How often each side wishes what, and in which states a booking may be for it."""
+
+
+PROPOSALS: Mapping[str, str] = {
+    "accept_proposal": "proposal/accept",
+    "decline_proposal": "proposal/decline",
+    "withdraw_proposal": "proposal/withdraw",
+}
+"""The moves that need an open proposal, and their paths."""
 
 
 class Client:
@@ -91,7 +102,7 @@ class Client:
         """A wish that fits what is known; None if nothing does."""
         key, weights = str(uuid4()), [weight for weight, _ in self._wishes.values()]
         action = self._chance.choices([*self._wishes], weights)[0]
-        found = self._mine(self._wishes[action][1])
+        found = self._mine(self._wishes[action][1], proposed=action in PROPOSALS)
         if "request" in self._wishes and not found:
             return self._request(key)
         if not found:
@@ -102,7 +113,7 @@ class Client:
         if action == "reschedule":
             body["slot_id"] = self._chance.choice(self._known.slots)
         booking = self._chance.choice(found)
-        return f"/v1/bookings/{booking}/{action}", body, Act(key, action, booking)
+        return f"/v1/bookings/{booking}/{PROPOSALS.get(action, action)}", body, Act(key, action, booking)
 
     def _request(self, key: str) -> tuple[str, dict[str, Any], Act]:
         body: dict[str, Any] = {"note": key, "nc_year": "8", "places": self._chance.randint(1, 6)}
@@ -112,13 +123,17 @@ class Client:
         }
         return "/v1/bookings", body, Act(key, "request", None)
 
-    def _mine(self, states: tuple[str, ...]) -> list[str]:
+    def _mine(self, states: tuple[str, ...], *, proposed: bool) -> list[str]:
         """The newest bookings that are in one of these states, as far as is known: the sides meet on them."""
         school = self._known.schools.get(self._who)
         known = self._known.bookings.items()
-        return [key for key, one in known if one["state"] in states and school in (None, one["school_id"])][
-            -12:
-        ]
+        return [
+            key
+            for key, one in known
+            if one["state"] in states
+            and school in (None, one["school_id"])
+            and (not proposed or one["proposal"])
+        ][-12:]
 
     def _learn(self, act: Act) -> None:
         for answer in act.answers:

@@ -46,12 +46,14 @@ class Slot:
 
 @dataclass(slots=True)
 class Booking:
-    """A booking as the database holds it."""
+    """A booking as the database holds it, with the slot and places of the proposal beside it."""
 
     id: str
     slot_id: str
     state: str
     places: int
+    proposal_slot_id: str | None = None
+    proposal_places: int | None = None
 
 
 @dataclass(slots=True)

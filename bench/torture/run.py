@@ -120,7 +120,10 @@ async def _write_down(up: System, history: History) -> None:
     owner = await up.owner()
     history.slots = [Slot(**row) for row in await _rows(owner, "SELECT id, capacity, taken FROM slots")]
     history.bookings = [
-        Booking(**row) for row in await _rows(owner, "SELECT id, slot_id, state, places FROM bookings")
+        Booking(**row)
+        for row in await _rows(
+            owner, "SELECT id, slot_id, state, places, proposal_slot_id, proposal_places FROM bookings"
+        )
     ]
     moves = (
         "SELECT booking_id, no, action, to_state, to_slot_id, note FROM booking_moves ORDER BY booking_id, no"

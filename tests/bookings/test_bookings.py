@@ -67,8 +67,8 @@ async def test_a_pupil_cannot_be_in_two_places_at_once(world: World) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/pupils/0"
 
 
-async def test_a_pupil_withdrawn_and_a_booking_moved_are_named_again(world: World) -> None:
-    booking = await world.booking(state="confirmed", places=2)
+async def test_a_pupil_withdrawn_and_a_request_moved_are_named_again(world: World) -> None:
+    booking = await world.booking(places=2)
     pupils = [{"pupil_id": await world.pupil("school_a")} for _ in range(2)]
     path = f"/v1/bookings/{booking['id']}"
     named = (await world.post("school_a", f"{path}/participants", {"pupils": pupils})).json()["data"]
@@ -84,6 +84,7 @@ async def test_a_pupil_withdrawn_and_a_booking_moved_are_named_again(world: Worl
     anew = await world.post("school_a", f"{path}/participants", {"pupils": pupils})
     assert anew.status_code == 200, anew.text
     assert sorted(one["state"] for one in anew.json()["data"]) == ["named"] * 2 + ["withdrawn"] * 3
+    await world.post("employer_a", f"{path}/confirm")
     told = (await world.get("employer_a", f"{path}/participants")).json()["data"]
     assert len(told) == 2
 

@@ -262,7 +262,7 @@ async def test_a_cancelled_slot_cancels_its_bookings(world: World, db: Database)
     assert await _state(world, booking) == "cancelled"
 
 
-async def test_a_booking_is_countered_accepted_and_rescheduled(world: World) -> None:
+async def test_a_booking_is_countered_accepted_and_its_move_proposed(world: World) -> None:
     slot, other = await world.slot(), await world.slot()
     booking = await world.booking(slot=slot, places=2)
     path = f"/v1/bookings/{booking['id']}"
@@ -278,7 +278,8 @@ async def test_a_booking_is_countered_accepted_and_rescheduled(world: World) -> 
     }
     assert taken == {slot: 0, other: 2}
     back = await world.post("school_a", f"{path}/reschedule", {"slot_id": slot})
-    assert (back.json()["state"], back.json()["slot_id"]) == ("requested", str(slot)), back.text
+    now = back.json()
+    assert (now["state"], now["slot_id"], now["proposal"]["slot_id"]) == ("confirmed", str(other), str(slot))
     wrong = await world.post("employer_a", f"{path}/accept-counter")
     assert (wrong.status_code, wrong.json()["code"]) == (403, "not_yours")
 

@@ -1,0 +1,18 @@
+"""What is asked of a booking: one move, by one side."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.rules.words import BookingAction, BookingReason
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One move asked for: what, why, and to which other slot."""
+
+    action: BookingAction
+    reason: BookingReason | None = None
+    note: str | None = None
+    slot_id: UUID | None = None
+    expected: int | None = None
+    external_ref: str | None = None
