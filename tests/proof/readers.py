@@ -46,6 +46,7 @@ READERS: dict[str, frozenset[str]] = {
     "fanout": EVERYBODY,
     "grants": SCHOOL_SIDE,
     "idempotency_keys": SCHOOL,
+    "identity_corrections": SCHOOL_SIDE - {"vendor"},
     "kept_cells": NOBODY,
     "kept_schools": NOBODY,
     "ledger_entries": SCHOOL_SIDE,
