@@ -21,7 +21,7 @@ async def expire_due(db: Database) -> int:
     async with db.read(system()) as tx:
         now = tx.caller.now
         due = [row["id"] for row in await sql.due_to_expire(tx, now, MOST)]
-    return await _each(db, due, _expire)
+    return await each(db, due, _expire)
 
 
 async def _expire(tx: Writer, booking_id: UUID) -> None:
@@ -53,8 +53,8 @@ async def hold_and_release(db: Database) -> int:
             list(await sql.waiting_for(tx, what, tx.caller.now, MOST, rules))
             for what in ("hold", "hold_uncovered", "release")
         ]
-    held = await _each(db, suspended, _hold_suspended) + await _each(db, uncovered, _hold_uncovered)
-    return held + await _each(db, free, _release)
+    held = await each(db, suspended, _hold_suspended) + await each(db, uncovered, _hold_uncovered)
+    return held + await each(db, free, _release)
 
 
 def _rule(one: CoverRule) -> dict[str, Any]:
@@ -88,7 +88,7 @@ async def _release(tx: Writer, booking_id: UUID) -> None:
 
 async def cancel_with_slot(db: Database) -> int:
     """Cancel the bookings of slots that their employer cancelled."""
-    return await _each(db, await _found(db, "slot_cancelled"), _cancel_with_slot)
+    return await each(db, await _found(db, "slot_cancelled"), _cancel_with_slot)
 
 
 async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
@@ -98,7 +98,7 @@ async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
 
 async def promote_waiting(db: Database) -> int:
     """Turn the longest waiting booking that fits into a request, slot by slot."""
-    return await _each(db, await _found(db, "promote"), _promote)
+    return await each(db, await _found(db, "promote"), _promote)
 
 
 async def _promote(tx: Writer, booking_id: UUID) -> None:
@@ -107,7 +107,7 @@ async def _promote(tx: Writer, booking_id: UUID) -> None:
 
 async def hand_back_unnamed(db: Database) -> int:
     """After the deadline for names, places without one are given back; a booking without any name is cancelled."""
-    return await _each(db, await _found(db, "hand_back"), _hand_back)
+    return await each(db, await _found(db, "hand_back"), _hand_back)
 
 
 async def _hand_back(tx: Writer, booking_id: UUID) -> None:
@@ -132,7 +132,8 @@ async def _found(db: Database, what: str) -> list[UUID]:
         return list(await sql.waiting_for(tx, what, tx.caller.now, MOST))
 
 
-async def _each(db: Database, ids: list[UUID], act: Callable[[Writer, UUID], Awaitable[None]]) -> int:
+async def each(db: Database, ids: list[UUID], act: Callable[[Writer, UUID], Awaitable[None]]) -> int:
+    """Do `act` for each booking in a transaction of its own. Gives for how many it was done."""
     done = 0
     for booking_id in ids:
         try:

@@ -109,3 +109,13 @@ identity_corrections = Table(
     Index("ix_identity_corrections_school_id", "school_id", "id"),
 )
 """Append-only: which of number, names and date of birth were changed against what contradicted them, and by whom."""
+
+pupils_leaving = Table(
+    "pupils_leaving",
+    metadata,
+    uid("enrolment_id", "enrolments.id"),
+    uid("school_id", "organisations.id"),
+    when("noted_at", now=True),
+    PrimaryKeyConstraint("enrolment_id"),
+)
+"""Enrolments that were given a last day, written by a trigger, until the worker has looked at their bookings."""

@@ -66,6 +66,7 @@ READERS: dict[str, frozenset[str]] = {
     "participation_sittings": BOTH,
     "participations": BOTH,
     "persons": NOBODY,
+    "pupils_leaving": NOBODY,
     "programme_changes": HUB | SCHOOL_SIDE,
     "programme_schools": HUB | SCHOOL_SIDE,
     "programmes": HUB | SCHOOL_SIDE,
