@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from app.access import sql as access
+from app.bookings import leavers
 from app.bookings import upkeep as bookings
 from app.core import metrics
 from app.core.db import Database, Writer, system
@@ -95,6 +96,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("keep_partitions", 300, make_partitions),
     Chore("hold_and_release", 1, bookings.hold_and_release),
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
+    Chore("withdraw_leavers", 2, leavers.withdraw_leavers),
     Chore("raise_overdue", 10, encounters.raise_overdue),
     Chore("raise_undelivered", 5, webhooks.raise_undelivered),
     Chore("go_on_with_replays", 1, webhooks.go_on_with_replays),

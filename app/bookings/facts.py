@@ -164,6 +164,7 @@ def pupil_facts(slot: Row, pupil: Row, agreement: ParentalAgreement | None) -> P
         hazards=frozenset(Hazard(one) for one in slot["hazards"]),
         busy=sittings_of(pupil["busy"]),
         barred=bool(pupil["barred"]),
+        last_day=pupil["ends_on"],
         parental_agreement=agreement or ParentalAgreement(pupil["agreement"] or "not_asked"),
         prohibitions=prohibitions(slot["statutes"]),
     )

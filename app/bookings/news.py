@@ -1,5 +1,6 @@
 """What both sides are told of a move: two events, the employer's with the reason it may read."""
 
+from dataclasses import replace
 from typing import Any
 
 from app.core.db import Row
@@ -115,3 +116,12 @@ def participants_named(booking: Row) -> list[Event]:
         order_key=booking["id"],
         data=data,
     )
+
+
+def pupils_left(booking: Row) -> list[Event]:
+    """As `participants_named`, with the reason: pupils have left. The employer reads it as the school's withdrawal."""
+    school, employer = participants_named(booking)
+    return [
+        replace(school, data={**school.data, "reason_code": BookingReason.PUPIL_WITHDRAWN}),
+        replace(employer, data={**employer.data, "reason_code": BookingReason.WITHDRAWN_BY_SCHOOL}),
+    ]

@@ -61,7 +61,7 @@ _GIVE_PROPOSED = select(func.app.give_proposed_places(bindparam("booking", type_
 # A pupil's facts for one slot; `busy` are the pupil's other sittings that the caller may know of.
 _PUPILS = text(
     """
-    SELECT e.id, e.person_no, e.date_of_birth, e.state, y.nc_year,
+    SELECT e.id, e.person_no, e.date_of_birth, e.state, e.ends_on, y.nc_year,
            EXISTS (SELECT 1 FROM site_bars b WHERE b.enrolment_id = e.id AND b.site_id = :site) AS barred,
            p.state AS agreement,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('starts_at', lower(t.during), 'ends_at', upper(t.during))), '[]')
@@ -70,7 +70,7 @@ _PUPILS = text(
       FROM enrolments e
       LEFT JOIN nc_years y ON y.enrolment_id = e.id AND y.academic_year = :year
       LEFT JOIN parental_agreements p ON p.enrolment_id = e.id AND p.booking_id = :booking
-     WHERE e.school_id = :school AND e.id = ANY (:pupils) AND e.state <> 'left'
+     WHERE e.school_id = :school AND e.id = ANY (:pupils)
      ORDER BY e.person_no
     """
 ).bindparams(
@@ -495,3 +495,69 @@ async def waiting_for(
 async def statutes(tx: Door) -> Sequence[Row]:
     """What is kept as dated data of prohibitions by age and of cover."""
     return await tx.rows(_STATUTES)
+
+
+# --- pupils who leave -------------------------------------------------------------------------------------------
+
+# What a pupil is still expected at on a day after the last day on the roll. Begins with those whose last day was set.
+_AFTER_LAST_DAY = """
+      FROM pupils_leaving l
+      JOIN enrolments e ON e.id = l.enrolment_id
+      JOIN participations p ON p.enrolment_id = e.id AND p.state = 'named'
+      JOIN bookings b ON b.id = p.booking_id AND b.state IN ('requested', 'countered', 'confirmed', 'on_hold')
+      JOIN participation_sittings t ON t.participation_id = p.id AND t.status = 'expected' AND t.active
+       AND (lower(t.during) AT TIME ZONE 'Europe/London')::date > e.ends_on
+"""
+_WITH_LEAVERS = text(f"SELECT DISTINCT b.id {_AFTER_LAST_DAY} ORDER BY b.id LIMIT :most").bindparams(
+    bindparam("most", type_=BigInteger)
+)
+_LEAVERS = text(
+    f"SELECT p.id, array_agg(t.id) AS days {_AFTER_LAST_DAY} WHERE b.id = :booking GROUP BY p.id"
+).bindparams(bindparam("booking", type_=_UUID))
+_IDS = bindparam("ids", type_=ARRAY(_UUID))
+_WITHDRAW_MANY = text(
+    """
+    WITH gone AS (UPDATE participations SET state = 'withdrawn', version = version + 1, updated_at = now()
+                   WHERE id = ANY (:ids) AND state = 'named' RETURNING id)
+    UPDATE participation_sittings t SET active = false, status = 'closed', updated_at = now()
+      FROM gone WHERE t.participation_id = gone.id AND t.status = 'expected'
+    """
+).bindparams(_IDS)
+_CLOSE_DAYS = text(
+    """
+    UPDATE participation_sittings SET active = false, status = 'closed', version = version + 1, updated_at = now()
+     WHERE id = ANY (:ids) AND status = 'expected'
+    """
+).bindparams(_IDS)
+# A name that was being written while the last day was: it is seen at one of the next turns, so nobody is forgotten at once.
+_LOOKED_AFTER = text(
+    f"""
+    DELETE FROM pupils_leaving g WHERE g.noted_at < now() - interval '5 minutes'
+       AND NOT EXISTS (SELECT 1 {_AFTER_LAST_DAY} WHERE l.enrolment_id = g.enrolment_id)
+    """
+)
+
+
+async def with_leavers(tx: Door, most: int) -> list[UUID]:
+    """Bookings in which a pupil is expected after the last day on the roll."""
+    return [row["id"] for row in await tx.rows(_WITH_LEAVERS, {"most": most})]
+
+
+async def leavers(tx: Door, booking_id: UUID) -> Sequence[Row]:
+    """Participations of a booking whose pupil has left before some of its days: `id`, and the `days` it is about."""
+    return await tx.rows(_LEAVERS, {"booking": booking_id})
+
+
+async def withdraw_many(tx: Writer, participation_ids: Sequence[UUID]) -> None:
+    """Withdraw these participations: one statement."""
+    await tx.run(_WITHDRAW_MANY, {"ids": list(participation_ids)})
+
+
+async def close_days(tx: Writer, ids: Sequence[UUID]) -> None:
+    """Nobody is expected at these days of participations any more: one statement."""
+    await tx.run(_CLOSE_DAYS, {"ids": list(ids)})
+
+
+async def forget_leavers(tx: Writer) -> int:
+    """Forget those noted as leaving who are expected nowhere any more. Gives how many."""
+    return await tx.run(_LOOKED_AFTER)

@@ -29,6 +29,7 @@ _TURNS = {
         ("slot_cancelled", "cancel_with_slot"),
         ("promote", "promote_waiting"),
         ("hand_back", "hand_back_unnamed"),
+        ("leavers", "withdraw_leavers"),
     )
 }
 _NOT_NOW = frozenset({"not_eligible", "employer_unavailable"})
@@ -42,7 +43,7 @@ async def expire_due(db: Database) -> int:
         async with db.read(system()) as tx:
             return [row["id"] for row in await sql.due_to_expire(tx, tx.caller.now, most)]
 
-    return await _each(db, "expire", due, _expire)
+    return await each(db, "expire", due, _expire)
 
 
 async def _expire(tx: Writer, booking_id: UUID) -> None:
@@ -71,7 +72,7 @@ async def hold_and_release(db: Database) -> int:
     steps = {"hold": _hold_suspended, "hold_uncovered": _hold_uncovered, "release": _release}
     return await each_step(
         "hold_and_release",
-        {what: partial(_each, db, what, partial(_covered, db, what), act) for what, act in steps.items()},
+        {what: partial(each, db, what, partial(_covered, db, what), act) for what, act in steps.items()},
     )
 
 
@@ -111,7 +112,7 @@ async def _release(tx: Writer, booking_id: UUID) -> None:
 
 async def cancel_with_slot(db: Database) -> int:
     """Cancel the bookings of slots that their employer cancelled."""
-    return await _each(db, "slot_cancelled", partial(_found, db, "slot_cancelled"), _cancel_with_slot)
+    return await each(db, "slot_cancelled", partial(_found, db, "slot_cancelled"), _cancel_with_slot)
 
 
 async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
@@ -121,7 +122,7 @@ async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
 
 async def end_proposals(db: Database) -> int:
     """End the proposals that nobody answered in time, and those to a slot that was cancelled. Gives how many."""
-    return await _each(db, "proposal_over", partial(_found, db, "proposal_over"), _end_proposal)
+    return await each(db, "proposal_over", partial(_found, db, "proposal_over"), _end_proposal)
 
 
 async def _end_proposal(tx: Writer, booking_id: UUID) -> None:
@@ -147,7 +148,7 @@ async def promote_waiting(db: Database) -> int:
     """Turn waiting bookings that fit into requests, in the order of waiting; set aside those that cannot be promoted."""
     done = 0
     # Each look brings at most so many; those that are set aside are not in the way of the next look.
-    while handled := await _each(db, "promote", partial(_found, db, "promote"), _promote):
+    while handled := await each(db, "promote", partial(_found, db, "promote"), _promote):
         done += handled
         if handled < MOST:
             break
@@ -165,7 +166,7 @@ async def _promote(tx: Writer, booking_id: UUID) -> None:
 
 async def hand_back_unnamed(db: Database) -> int:
     """After the deadline for names, places without one are given back; a booking without any name is cancelled."""
-    return await _each(db, "hand_back", partial(_found, db, "hand_back"), _hand_back)
+    return await each(db, "hand_back", partial(_found, db, "hand_back"), _hand_back)
 
 
 async def _hand_back(tx: Writer, booking_id: UUID) -> None:
@@ -190,7 +191,9 @@ async def _found(db: Database, what: str, most: int) -> Sequence[UUID]:
         return await sql.waiting_for(tx, what, tx.caller.now, most)
 
 
-async def _each(db: Database, what: str, find: Callable[[int], Awaitable[Sequence[UUID]]], act: Act) -> int:
+async def each(db: Database, what: str, find: Callable[[int], Awaitable[Sequence[UUID]]], act: Act) -> int:
+    """Do `act` for each booking found, in a transaction of its own. Gives for how many it was done."""
+
     async def one(booking_id: UUID) -> None:
         async with db.write(system()) as tx:
             await act(tx, booking_id)

@@ -305,6 +305,13 @@ TYPES: Final[Mapping[str, EventType]] = {
             unchanged=COUNT,
             refused=COUNT,
         ),
+        EventType(
+            "pupil.identity_corrected",
+            ("school",),
+            "pupil",
+            "Number, names or date of birth of a pupil were corrected against what contradicted them: which, not to what.",
+            {"correction_id": UUID, "pupil_id": UUID, "fields": WORDS},
+        ),
         _thing(
             "agreement.recorded",
             ("school", "hub"),

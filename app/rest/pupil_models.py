@@ -93,6 +93,13 @@ AccessNeeds = Annotated[
     str, Field(max_length=2000, description="What the pupil needs on site. Field group `access_needs`.")
 ]
 Year = Annotated[AcademicYear, Field(description="That of `nc_year`: 2026 is 2026/27. Today's, if left out.")]
+Correction = Annotated[
+    StrictBool,
+    Field(
+        description="It is the same pupil, and what we held was wrong. Needed where number, names and date of birth "
+        "contradict the pupil we hold (`identity_conflict`); written down for the school."
+    ),
+]
 LastDay = Annotated[
     Day, Field(description="The last day on the roll; from the day after the pupil has left.")
 ]
@@ -120,6 +127,7 @@ class PupilIn(Body):
     identity_protected: StrictBool = Field(
         default=False, description="Adopted or at risk: never matched to or moved from another school."
     )
+    correction: Correction = False
     access_needs: AccessNeeds | None = None
     characteristics: CharacteristicsIn | None = Field(
         None, description="Each its own field group, off until granted."
@@ -143,6 +151,7 @@ class PupilChange(Body):
     starts_on: Day | None = None
     ends_on: LastDay | None = None
     identity_protected: StrictBool | None = None
+    correction: Correction = False
     access_needs: AccessNeeds | None = None
     characteristics: CharacteristicsIn | None = None
 
@@ -209,6 +218,42 @@ class PupilPage(Out):
     """A page of pupils."""
 
     data: list[PupilOut]
+    next: str | None
+
+
+_CORRECTION: dict[str, Any] = {
+    "id": "01a2013a-9643-713b-a2d5-339b6a0a0c31",
+    "school_id": "01a2013a-0000-7000-8000-000000000001",
+    "pupil_id": _ID,
+    "by_org_id": "01a2013a-0000-7000-8000-000000000007",
+    "client_id": "01a2013a-0000-7000-8000-000000000009",
+    "fields": ["upn", "family_name"],
+    "has_encounters": False,
+    "corrected_at": "2026-11-22T09:30:00Z",
+}
+
+
+class IdentityCorrectionOut(Out):
+    """Who a pupil is was corrected, against what contradicted it."""
+
+    model_config = _example(_CORRECTION)
+
+    id: UUID
+    school_id: UUID
+    pupil_id: UUID
+    by_org_id: UUID = Field(description="Who corrected it.")
+    client_id: UUID = Field(description="With which client.")
+    fields: list[str] = Field(description="What was changed, by name; never the values.")
+    has_encounters: bool = Field(description="Whether the pupil had encounters then: they stay this pupil's.")
+    corrected_at: datetime
+
+
+class IdentityCorrectionPage(Out):
+    """A page of corrections of identity."""
+
+    model_config = _example({"data": [_CORRECTION], "next": None})
+
+    data: list[IdentityCorrectionOut]
     next: str | None
 
 

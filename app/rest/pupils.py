@@ -26,7 +26,15 @@ from app.rest.frame import (
     page_of,
 )
 from app.rest.models import Flag, Moment, WholeNumber
-from app.rest.pupil_models import BulkIn, BulkOut, PupilChange, PupilIn, PupilOut, PupilPage
+from app.rest.pupil_models import (
+    BulkIn,
+    BulkOut,
+    IdentityCorrectionPage,
+    PupilChange,
+    PupilIn,
+    PupilOut,
+    PupilPage,
+)
 from app.rules.words import NC_YEARS
 from app.students import reading, service
 from app.students.rows import Sent
@@ -174,6 +182,23 @@ async def change(
         development=house.development,
     )
     return await _one(tx, house, school_id, pupil_id, route=f"PATCH /v1{_ONE}", with_upn=False)
+
+
+@router.get(
+    "/schools/{school_id}/identity-corrections",
+    response_model=IdentityCorrectionPage,
+    summary="List corrections of identity",
+    description="Where number, names or date of birth of a pupil were changed with `correction: true`, newest first. "
+    "The school's and its trust's to read.",
+    operation_id="list_identity_corrections",
+)
+@needs("disclosures:read")
+async def corrections(school_id: UUID, tx: Read, turn: Paged) -> Response:
+    """Two statements."""
+    found = await reading.corrections(
+        tx, school_id, before=turn.after_id("identity_corrections"), limit=turn.limit
+    )
+    return page_of(turn, "identity_corrections", found, ("id",), lambda row: row)
 
 
 async def _one(

@@ -82,6 +82,22 @@ async def one(
     return pupil
 
 
+async def corrections(tx: Door, school_id: UUID, *, before: UUID | None, limit: int) -> list[dict[str, Any]]:
+    """Corrections of identity in a school, newest first, one more than `limit` if there is a next page.
+
+    NotFound for anybody but the school and its trust.
+    """
+    access = await access_to(tx, school_id, frozenset())
+    if not access.own:
+        raise NotFound("school")
+    found = await sql.corrections(tx, school_id, before=before, limit=limit)
+    same = ("id", "school_id", "client_id", "fields", "has_encounters", "corrected_at")
+    return [
+        {**{name: row[name] for name in same}, "pupil_id": row["enrolment_id"], "by_org_id": row["org_id"]}
+        for row in found
+    ]
+
+
 async def _disclose(tx: Door, access: Access, pupils: Sequence[dict[str, Any]], route: str) -> None:
     if access.own or not pupils:
         return

@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyC
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import day, ident, kept, uid, when, whole, word
+from app.core.tables import day, ident, kept, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import NC_YEARS, EnrolmentKind, EnrolmentState, FieldGroup
 
@@ -93,3 +93,29 @@ characteristics = Table(
     Index("ix_characteristics_school_id", "school_id"),
 )
 """Dated twice: from when it was true, and from when we knew. Reports use the value of the date of the experience."""
+
+identity_corrections = Table(
+    "identity_corrections",
+    metadata,
+    ident(),
+    uid("school_id", "organisations.id"),
+    uid("enrolment_id"),
+    uid("org_id", "organisations.id"),
+    uid("client_id"),
+    texts("fields"),
+    Column("has_encounters", Boolean, nullable=False),
+    when("corrected_at"),
+    when("recorded_at", now=True),
+    Index("ix_identity_corrections_school_id", "school_id", "id"),
+)
+"""Append-only: which of number, names and date of birth were changed against what contradicted them, and by whom."""
+
+pupils_leaving = Table(
+    "pupils_leaving",
+    metadata,
+    uid("enrolment_id", "enrolments.id"),
+    uid("school_id", "organisations.id"),
+    when("noted_at", now=True),
+    PrimaryKeyConstraint("enrolment_id"),
+)
+"""Enrolments that were given a last day, written by a trigger, until the worker has looked at their bookings."""
