@@ -9,7 +9,17 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client import start_http_server as _start
 
-__all__ = ["MEDIA_TYPE", "answered", "attempted", "received", "serve", "state_of_queue", "text"]
+__all__ = [
+    "MEDIA_TYPE",
+    "answered",
+    "attempted",
+    "read_from",
+    "received",
+    "serve",
+    "state_of_queue",
+    "text",
+    "worker_fault",
+]
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 REGISTRY: Final = CollectorRegistry()
@@ -41,6 +51,17 @@ _endpoints = Gauge(
     ("state",), registry=REGISTRY,
 )  # fmt: skip
 
+_faults = Gauge(
+    "tendays_worker_unfit", "1 while a check of the worker fails: schema and clock stop its sending, key that of some.",
+    ("check",), registry=REGISTRY,
+)  # fmt: skip
+
+_reads = Counter(
+    "tendays_reads_with_replica",
+    "Reads while a replica is set: by `replica`, or by the primary as the replica was `behind`, `away` or `not_a_replica`.",
+    ("by",), registry=REGISTRY,
+)  # fmt: skip
+
 
 def answered(method: str, route: str, status: int) -> None:
     """A request was answered. `route` is the template of its path, never the path."""
@@ -65,6 +86,16 @@ def state_of_queue(lanes: Mapping[str, tuple[int, float, float]], endpoints: Map
         _overdue.labels(lane).set(overdue)
     for state, number in endpoints.items():
         _endpoints.labels(state).set(number)
+
+
+def worker_fault(check: str, *, is_there: bool) -> None:
+    """Whether a check of the worker (schema, key, clock) fails."""
+    _faults.labels(check).set(int(is_there))
+
+
+def read_from(by: str) -> None:
+    """Who answered a read: `replica`, or the primary because the replica was `behind`, `away` or `not_a_replica`."""
+    _reads.labels(by).inc()
 
 
 def text() -> bytes:
