@@ -18,7 +18,8 @@ import uvicorn
 import uvloop
 from rich.console import Console
 
-from app.by_hand import Refused, Wanted, list_keys, make_client, master_key_fits, retire, rotate_keys
+from app import checks
+from app.by_hand import Refused, Wanted, list_keys, make_client, retire, rotate_keys
 from app.core import logs, traces
 from app.core.embedded import EmbeddedFailed, forget, running_dsns
 from app.core.roles import ensure_roles_and_database, new_passwords
@@ -69,7 +70,7 @@ def api() -> None:
     """The API alone, in TENDAYS_PROCESSES processes. It needs a database that has been migrated."""
     settings = _beside_a_database()
     _mind_the_supervisor()
-    asyncio.run(master_key_fits(settings))
+    asyncio.run(checks.api(settings))
     uvicorn.run(
         "app.cli:served",
         factory=True,

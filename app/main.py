@@ -77,6 +77,7 @@ def _house(settings: Settings) -> tuple[House, Tokens]:
         development=settings.development,
         pool=settings.database_pool,
         replica_dsn=settings.replica_url,
+        pooling=settings.database_pooling is not None,
     )
     tokens = Tokens(db, keyring, issuer=settings.issuer, life=timedelta(seconds=settings.token_seconds))
     limiter = Rates(

@@ -194,9 +194,9 @@ async def _run_everything(settings: Settings, *, with_story: bool) -> None:
     async with database(settings, alone=True) as (complete, server):
         await bring_up_to_date(complete)
         needed(complete, "worker_database_url")
-        from app.by_hand import master_key_fits  # noqa: PLC0415 - as in `rebuild`
+        from app import checks  # noqa: PLC0415 - as in `rebuild`
 
-        await master_key_fits(complete)
+        await checks.api(complete)
         if complete.development:
             await FirstStart(complete).once("demonstration", lambda: load_demonstration(complete))
         supervisor = Supervisor(say)

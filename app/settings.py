@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     )
     replica_url: str | None = Field(default=None, repr=False, description="as tendays_app, for reads")
     database_pool: int = Field(default=10, ge=1, le=200, description="connections per door and process")
+    database_pooling: Literal["transaction"] | None = Field(
+        default=None,
+        description="the API's addresses lead to a pooler, such as PgBouncer, in transaction mode",
+    )
     pg_bin: Path | None = Field(
         default=None, description="programs of another Postgres for the embedded server"
     )

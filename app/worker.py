@@ -12,6 +12,7 @@ import structlog
 from app.access import sql as access
 from app.bookings import leavers
 from app.bookings import upkeep as bookings
+from app.checks import Guard, refuse_address
 from app.core import metrics
 from app.core.db import Database, Writer, system
 from app.core.egress import Egress
@@ -26,6 +27,9 @@ from app.webhooks.sql import measures, queue
 from app.webhooks.sql.queue import Line, QueueDown
 from app.webhooks.voice import Pace, Worker
 
+CHECK_SECONDS = 15.0
+WRITERS, READERS, PATIENCE_SECONDS = 4, 1, 60.0
+"""Connections of the chores, and how long one waits for its turn; six more are the queue's (webhooks/sql/queue.py)."""
 _log = structlog.get_logger("tendays.worker")
 _PARTITIONED = OneByOne("keep_partitions")
 _MOST_TABLES = 100
@@ -149,23 +153,50 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
     Stopping claims nothing more, lets posts under way end for up to 15 s, and gives back what is leased.
     """
     settings.require("worker_database_url")
-    db = await Database(
-        settings.worker_database_url or "", development=settings.development, pool=settings.database_pool
-    ).open()
+    guard = Guard(settings, settings.keyring())
+    db = await _opened(settings, guard)
     port = None if settings.with_worker else settings.metrics_port  # beside an API its /metrics tells all
     try:
         with metrics.serve(port, settings.host):
             async with Egress(settings.webhook_policy()) as egress:
-                await _work(settings, db, egress, stop, chores)
+                own = Chore("check", CHECK_SECONDS, guard.turn)
+                await _work(settings, db, egress, stop, guard, (*chores, own))
     finally:
         await db.close()
 
 
+async def _opened(settings: Settings, guard: Guard) -> Database:
+    """The worker's connections, a handful, once all is in order. SettingsRefused if it is not."""
+    await refuse_address(
+        settings, "worker_database_url", direct="through one a worker hears nothing (LISTEN)."
+    )
+    db = Database(
+        settings.worker_database_url or "",
+        development=settings.development,
+        pool=WRITERS,
+        readers=READERS,
+        wait=PATIENCE_SECONDS,
+    )
+    try:
+        await db.open()
+        await guard.refuse(db)
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
 async def _work(
-    settings: Settings, db: Database, egress: Egress, stop: asyncio.Event, chores: Sequence[Chore]
+    settings: Settings,
+    db: Database,
+    egress: Egress,
+    stop: asyncio.Event,
+    guard: Guard,
+    chores: Sequence[Chore],
 ) -> None:
     pace = Pace(posts=settings.webhook_concurrency, poll=settings.poll_seconds)
     voice = Worker(db, egress, settings.keyring(), pace=pace)
+    voice.held = lambda: guard.held
     certifier = Certifier(egress, settings.keyring())
     try:
         await asyncio.gather(voice.run(stop), keep_house(db, stop, all_chores(settings, certifier, chores)))

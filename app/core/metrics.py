@@ -13,6 +13,7 @@ __all__ = [
     "MEDIA_TYPE",
     "answered",
     "attempted",
+    "read_from",
     "received",
     "row_failed",
     "rows_set_aside",
@@ -22,6 +23,7 @@ __all__ = [
     "task_failed",
     "text",
     "turn_ended",
+    "worker_fault",
 ]
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -67,6 +69,17 @@ _rows_aside = Gauge(
 _turns = Gauge(
     "tendays_task_last_turn_seconds", "When a periodic task last came to its end, in seconds since 1970.", ("task",),
     registry=REGISTRY, multiprocess_mode="mostrecent",
+)  # fmt: skip
+
+_faults = Gauge(
+    "tendays_worker_unfit", "1 while a check of the worker fails: schema and clock stop its sending, key that of some.",
+    ("check",), registry=REGISTRY,
+)  # fmt: skip
+
+_reads = Counter(
+    "tendays_reads_with_replica",
+    "Reads while a replica is set: by `replica`, or by the primary as the replica was `behind`, `away` or `not_a_replica`.",
+    ("by",), registry=REGISTRY,
 )  # fmt: skip
 
 
@@ -117,6 +130,16 @@ def state_of_endpoints(endpoints: Mapping[str, int]) -> None:
     """How many endpoints are in each state."""
     for state, number in endpoints.items():
         _endpoints.labels(state).set(number)
+
+
+def worker_fault(check: str, *, is_there: bool) -> None:
+    """Whether a check of the worker (schema, key, clock) fails."""
+    _faults.labels(check).set(int(is_there))
+
+
+def read_from(by: str) -> None:
+    """Who answered a read: `replica`, or the primary because the replica was `behind`, `away` or `not_a_replica`."""
+    _reads.labels(by).inc()
 
 
 def text() -> bytes:

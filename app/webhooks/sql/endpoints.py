@@ -35,6 +35,14 @@ async def page(tx: Door, caller: Caller, *, after: UUID | None = None, limit: in
     return await tx.rows(found if after is None else found.where(endpoints.c.id > after))
 
 
+async def seals(tx: Door) -> Sequence[bytes]:
+    """The heads (5 bytes, of which four name a master key) of what endpoints that are not off sign with, each once."""
+    head = func.substring(endpoints.c.secret_sealed, 1, 5).label("head")
+    return [
+        bytes(row["head"]) for row in await tx.rows(select(head).where(endpoints.c.state != "off").distinct())
+    ]
+
+
 async def by_id(tx: Door, caller: Caller, endpoint_id: UUID) -> Row | None:
     """One endpoint, if it is the caller's and has not been deleted."""
     return await tx.one_or_none(select(*_SHOWN).where(_of(caller), endpoints.c.id == endpoint_id))
