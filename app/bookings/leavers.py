@@ -5,7 +5,8 @@ from functools import partial
 from uuid import UUID
 
 from app.bookings import news, sql
-from app.bookings.service import Step, take_step
+from app.bookings.service import take_step
+from app.bookings.steps import Step
 from app.bookings.upkeep import each
 from app.core.db import Database, Row, Writer, system
 from app.outbox import service as outbox
