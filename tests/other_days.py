@@ -22,10 +22,10 @@ from app.core.embedded import packaged_programs
 PROGRAMS = ("postgres", "initdb")
 DAYS = (
     "2026-12-07T10:00",  # a Monday
-    "2026-12-31T23:40",  # the last minutes of a year
+    "2026-12-31T20:00",  # the last evening of a year
     "2027-06-15T10:00",  # pupils of Year 11 have nearly left
     "2027-07-08T00:20",  # summer time: in UTC it is still yesterday
-    "2027-08-31T23:40",  # the last minutes of an academic year, in London
+    "2027-08-31T20:00",  # the last evening of an academic year
     "2027-09-02T10:00",  # the academic year is two days old
     "2028-02-29T10:00",  # a year ago there was no such day
 )

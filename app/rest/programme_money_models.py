@@ -101,7 +101,7 @@ class MoneyOut(Out):
 
     model_config = _example(
         programme_id=_PROGRAMME, currency="GBP", budget_pence=25_000_00, allocated_pence=500_00,
-        unallocated_pence=24_500_00, committed_pence=240_00, spent_pence=0,
+        unallocated_pence=24_500_00, committed_pence=240_00, committed_to_date_pence=0, spent_pence=0,
         by_school=[{
             "school_id": _SCHOOL, "allocated_pence": 500_00, "committed_pence": 240_00, "spent_pence": 0,
             "left_pence": 260_00,
@@ -114,7 +114,10 @@ class MoneyOut(Out):
     budget_pence: int | None = Field(description="Null where none was stated.")
     allocated_pence: int
     unallocated_pence: int | None
-    committed_pence: int = Field(description="By whoever pays.")
+    committed_pence: int = Field(
+        description="By whoever pays: every commitment that stands, whatever its day."
+    )
+    committed_to_date_pence: int = Field(description="Of what is committed: on days up to today.")
     spent_pence: int = Field(description="By whoever pays.")
     by_school: list[SchoolMoney]
     by_payer: list[PayerMoney]

@@ -1,12 +1,12 @@
 """Bookings over HTTP: requested, confirmed, declined, cancelled; names; places; both sides."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-from tests.today import TODAY
+from tests.today import TODAY, YEAR
 from tests.world import World
 
 pytestmark = pytest.mark.calendar
@@ -224,7 +224,8 @@ async def test_a_change_of_the_law_is_a_row_of_dated_data(world: World) -> None:
     await world.owner.execute(
         "UPDATE offers SET hazards = '{ships}' WHERE id = (SELECT offer_id FROM slots WHERE id = $1)", slot
     )
-    pupil = {"pupils": [{"pupil_id": await world.pupil("school_a", "8")}]}
+    twelve = await world.pupil("school_a", "8", born=date(YEAR - 13, 10, 1))  # or thirteen, on any day
+    pupil = {"pupils": [{"pupil_id": twelve}]}
     body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "nc_year": "8"}
     booking = (await world.post("school_a", "/v1/bookings", body)).json()
     path = f"/v1/bookings/{booking['id']}/participants"

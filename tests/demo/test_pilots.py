@@ -32,7 +32,7 @@ _PROGRAMMES = """{ programmes { edges { node { uuid name funder startsOn endsOn 
   figures { state youngPeople rounded minutes noShows { percent } employerResponseHours { value n } }
   progress { measure characteristic target reached outlook share { percent } }
   budgets { schools byOwnBudget { ownBudget schools percent } withoutBudget { name }
-            money { allocatedPence committedPence spentPence spentByProgrammePence } } } } } }"""
+            money { allocatedPence committedPence committedToDatePence spentPence spentByProgrammePence } } } } } }"""
 
 
 class Loaded:
@@ -254,6 +254,7 @@ async def test_rest_and_graphql_agree_on_targets_and_money_of_both_owners(loaded
         money, shown = await party.get(f"{path}/money"), found["budgets"]["money"]
         assert money["spent_pence"] == shown["spentPence"]
         assert money["committed_pence"] == shown["committedPence"]
+        assert money["committed_to_date_pence"] == shown["committedToDatePence"] <= shown["committedPence"]
         assert money["allocated_pence"] == shown["allocatedPence"] <= money["budget_pence"]
         costs = (await party.get(f"{path}/costs", limit=5))["data"]
         assert all(one["booking_id"] for one in costs)
