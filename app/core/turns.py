@@ -42,3 +42,17 @@ def slices(rows: Sequence[One], at_once: int) -> Iterator[Sequence[One]]:
     """The same in parts of `at_once`; one empty part for nothing."""
     for begins in range(0, max(len(rows), 1), max(at_once, 1)):
         yield rows[begins : begins + at_once]
+
+
+def weighed(rows: Sequence[One], weight: Callable[[One], int], most: int) -> Iterator[Sequence[One]]:
+    """The same in parts of SLICE rows at most, and fewer where they weigh more than `most` together."""
+    part: list[One] = []
+    together = 0
+    for row in rows:
+        heavy = weight(row)
+        if part and (len(part) == SLICE or together + heavy > most):
+            yield part
+            part, together = [], 0
+        part.append(row)
+        together += heavy
+    yield part

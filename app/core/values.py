@@ -163,6 +163,8 @@ def flag(value: object) -> bool:
 
 
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+MOST_WHOLE: Final = 2**63 - 1
+"""The largest whole number that the database keeps."""
 
 
 def whole(value: object) -> int:
@@ -171,6 +173,6 @@ def whole(value: object) -> int:
         return value
     if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]+", value):
         raise BadValue("wrong_type", "A whole number, such as 50.")
-    if not _WHOLE.fullmatch(value):
-        raise BadValue("out_of_range", "A whole number of at most 19 digits, without leading zeros.")
+    if not _WHOLE.fullmatch(value) or abs(int(value)) > MOST_WHOLE:
+        raise BadValue("out_of_range", f"A whole number up to {MOST_WHOLE}, without leading zeros.")
     return int(value)

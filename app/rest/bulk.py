@@ -121,7 +121,7 @@ async def _cut(body: bytes, name: str, most: int) -> list[bytes]:
     cutter = Cutter(body, name, most)
     for _ in cutter.steps():
         await asyncio.sleep(0)
-    if cutter.cut is None or len(cutter.cut.rest) > LARGEST_ROW:
+    if cutter.cut is None or len(cutter.cut.rest.strip()) > LARGEST_ROW:
         raise invalid(
             "", "required", f"A body of this size is an object with a list `{name}` and nothing else."
         )

@@ -96,6 +96,7 @@ WholeNumber = Annotated[int, BeforeValidator(_checked(values.whole))]
 MoreErrors = Annotated[
     int,
     Field(
-        description="How many errors are not listed: 100 are, and of every further row that is refused the first one."
+        description="How many errors are not listed: 100 are, and of every further row that is refused the first one. "
+        "Of one row 100 are counted at most."
     ),
 ]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictInt
 
+from app.core.values import MOST_WHOLE
 from app.rest.models import Body, Moment, Out
 
 _ENDPOINT: dict[str, Any] = {
@@ -120,7 +121,11 @@ class EndpointIn(Body):
     school_id: UUID | None = Field(None, description="Limit it to one school; none: all you may see.")
     from_position: Annotated[
         StrictInt | None,
-        Field(ge=0, description="Send what came after this position of the feed; none: from now on."),
+        Field(
+            ge=0,
+            le=MOST_WHOLE,
+            description="Send what came after this position of the feed; none: from now on.",
+        ),
     ] = None
 
 
@@ -302,10 +307,14 @@ class ReplayIn(Body):
     )
     from_position: Annotated[
         StrictInt | None,
-        Field(ge=0, description="After this position of the feed; none: where the endpoint began."),
+        Field(
+            ge=0,
+            le=MOST_WHOLE,
+            description="After this position of the feed; none: where the endpoint began.",
+        ),
     ] = None
     to_position: Annotated[
-        StrictInt | None, Field(ge=0, description="Up to this position; none: to now.")
+        StrictInt | None, Field(ge=0, le=MOST_WHOLE, description="Up to this position; none: to now.")
     ] = None
     from_time: Moment | None = Field(None, description="From this moment (inclusive), instead.")
     to_time: Moment | None = Field(None, description="Until this moment (exclusive), instead.")
