@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
-import uvicorn
 import uvloop
 from rich.console import Console
 
@@ -71,21 +70,19 @@ def api() -> None:
     settings = _beside_a_database()
     _mind_the_supervisor()
     asyncio.run(checks.api(settings))
-    uvicorn.run(
-        "app.cli:served",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.processes,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
-        timeout_graceful_shutdown=15,
+    _begin_logs(settings)
+    from app.rest.serving import Served, run  # noqa: PLC0415 - as in `served`
+
+    run(
+        Served(
+            "app.cli:served",
+            host=settings.host,
+            port=settings.port,
+            processes=settings.processes,
+            proxies=settings.trusted_proxies,
+            pause=settings.stop_pause_seconds,
+            metrics=settings.metrics,
+        )
     )
 
 

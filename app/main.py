@@ -16,7 +16,7 @@ from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
 from app.graphql.app import graphql_app
-from app.rest import contract, dev_clock, health, metrics, oauth, pages, problems, seen, webhook_keys
+from app.rest import contract, dev_clock, health, metrics, oauth, pages, problems, seen, serving, webhook_keys
 from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
@@ -103,6 +103,7 @@ def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await house.db.open()
         await tokens.open()
+        serving.stop_in_order(lambda: setattr(house, "stopping", True), settings.stop_pause_seconds)
         stop = asyncio.Event()
         work = asyncio.create_task(serve(settings, stop)) if settings.with_worker else None
         try:

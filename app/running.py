@@ -243,6 +243,10 @@ def _part(name: str, settings: Settings) -> Part:
         # A person reads what is said here: not a line for each request, unless they asked for it.
         "TENDAYS_LOG_LEVEL": settings.log_level if "log_level" in settings.model_fields_set else "warning",
         "TENDAYS_DATA_DIR": str(settings.data_dir),
+        # No balancer stands before us that would have to hear of it first.
+        "TENDAYS_STOP_PAUSE_SECONDS": str(
+            settings.stop_pause_seconds if "stop_pause_seconds" in settings.model_fields_set else 0
+        ),
         "TENDAYS_DATABASE_URL": settings.database_url or "",
         "TENDAYS_WORKER_DATABASE_URL": (settings.worker_database_url or "") if name == "worker" else "",
         "TENDAYS_OWNER_DATABASE_URL": "",

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     with_worker: bool = Field(default=False, description="the API process runs the worker, too")
     processes: int = Field(default=1, ge=1, le=64, description="API processes")
+    stop_pause_seconds: float = Field(
+        default=2.0, ge=0, le=60, description="from `not ready` to the closing of the listener"
+    )
     base_url: str | None = Field(default=None, description="as callers see it; the issuer of tokens")
     trusted_proxies: str = Field(default="", description="addresses whose X-Forwarded-* are believed")
 

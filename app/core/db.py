@@ -19,11 +19,13 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import structlog
 from sqlalchemy import JSON, Column, Integer, MetaData, Table, event, exc, literal, text
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.expression import Executable, func, select
 
+from app.core import logs, metrics
 from app.core.caller import Caller
 from app.core.clock import wall_now
 from app.core.connecting import (
@@ -43,12 +45,15 @@ from app.core.errors import (
     Invalid,
     NotFound,
     Overloaded,
+    PartitionMissing,
     Problem,
+    StorageFull,
     Unauthenticated,
     Unavailable,
     invalid,
 )
 
+_log = structlog.get_logger("tendays.database")
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -232,6 +237,9 @@ class Database:
         self._pool: asyncpg.Pool | None = None
         self._replica = Replica(replica_dsn, self._readers, pooling=pooling) if replica_dsn else None
         self._position = Position(self._ask_position)
+        self._write_queue, self._read_queue = _Queue(pool), _Queue(self._readers)
+        self._healing = asyncio.Lock()
+        self._full_at: float | None = None
         self.statements = 0
 
     @property
@@ -285,6 +293,41 @@ class Database:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
 
+    async def state(self) -> str:
+        """`ok`, or why this database cannot be used: `database_unreachable` or, where it can be read, `not_writable`,
+        `storage_full`, `partitions_missing`. Reads and commits once; answers within four seconds.
+        """
+        if not await self.is_well():
+            return "database_unreachable"
+        if self._full_at is not None and time.monotonic() - self._full_at < FULL_SECONDS:
+            return "storage_full"
+        try:
+            async with asyncio.timeout(2), self.write(None) as tx:
+                row = await tx.one_or_none(_WRITABLE) or {}
+        except StorageFull:
+            return "storage_full"
+        except (Problem, TimeoutError, exc.SQLAlchemyError, *_FROM_BELOW):
+            return "not_writable"
+        if row["read_only"] == "on":
+            return "not_writable"
+        return "ok" if row["ahead"] >= 0 else "partitions_missing"
+
+    async def _mend(self, problem: Problem) -> None:
+        """What can be done about what was refused: a partition is made, a full disk is remembered for `state`."""
+        if isinstance(problem, StorageFull):
+            _log.error("storage.full")
+            metrics.storage_refused(problem.code)
+            self._full_at = time.monotonic()
+        elif isinstance(problem, PartitionMissing):
+            _log.error("storage.partition_missing", table=problem.table)
+            metrics.storage_refused("partition_missing")
+            async with self._healing:
+                try:
+                    async with self.write(None) as tx:
+                        await tx.run(select(func.app.keep_partitions_of(problem.table)))
+                except (Problem, exc.SQLAlchemyError) as error:
+                    _log.error("storage.not_mended", table=problem.table, **logs.fault(error))
+
     @asynccontextmanager
     async def write(self, caller: Caller | None) -> AsyncIterator[Writer]:
         """One transaction, committed when the block ends and before anything is answered; rolled back if it raises.
@@ -295,8 +338,10 @@ class Database:
         if self._engine is None:
             msg = "the database is not open"
             raise RuntimeError(msg)
+        asked = self._write_queue.ask()
         try:
             async with self._engine.connect() as connection, connection.begin():
+                asked.got()
                 tx = Writer(connection, caller or nobody(), self)
                 if caller is not None:
                     tx.caller = caller.at(await tx.value(_enter(caller, pooling=self._pooling)))
@@ -305,16 +350,27 @@ class Database:
                 yield tx
         except exc.TimeoutError as error:
             raise Overloaded from error
-        except exc.DBAPIError as error:
-            raise translated(error) from error
+        except (StorageFull, PartitionMissing) as problem:
+            asked.done()
+            await self._mend(problem)
+            raise
+        except exc.DBAPIError as error:  # of COMMIT
+            found = translated(error)
+            if isinstance(found, StorageFull):
+                await self._mend(found)
+            raise found from error
         except _FROM_BELOW as error:
             raise _translated(error) from error
+        finally:
+            asked.done()
 
     @asynccontextmanager
     async def read(self, caller: Caller) -> AsyncIterator[Reader]:
         """One read-only snapshot, entered in the same message that begins it. Unavailable when the database is away."""
+        asked = self._read_queue.ask()
         try:
             async with self._reading() as connection:
+                asked.got()
                 try:
                     await connection.execute(_begin(caller, pooling=self._pooling))
                     tx = Reader(connection, caller.at(wall_now()), self)
@@ -328,6 +384,8 @@ class Database:
             raise Overloaded from error
         except _FROM_BELOW as error:
             raise _translated(error) from error
+        finally:
+            asked.done()
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Any]:
@@ -355,6 +413,47 @@ class Database:
             return str(await connection.fetchval(POSITION))
 
 
+class _Queue:
+    """Who waits for a connection of one pool. Where there is no hope of one, it is said at once."""
+
+    def __init__(self, size: int) -> None:
+        self._most = max(LEAST_WAITING, WAITING_EACH * size)
+        self._waiting = 0
+        self._moved = 0.0
+
+    def ask(self) -> "_Asked":
+        """Stand in the queue. Overloaded if it is too long, or has not moved for STUCK_SECONDS."""
+        now = time.monotonic()
+        if not self._waiting:
+            self._moved = now
+        elif self._waiting >= self._most or now - self._moved > STUCK_SECONDS:
+            raise Overloaded
+        self._waiting += 1
+        return _Asked(self)
+
+    def leave(self) -> None:
+        """Somebody got a connection, or gave up."""
+        self._waiting -= 1
+        self._moved = time.monotonic()
+
+
+class _Asked:
+    """One place in the queue."""
+
+    def __init__(self, queue: _Queue) -> None:
+        self._queue: _Queue | None = queue
+
+    def got(self) -> None:
+        """There is a connection."""
+        self.done()
+
+    def done(self) -> None:
+        """Whatever came of it; may be said again."""
+        if self._queue is not None:
+            queue, self._queue = self._queue, None
+            queue.leave()
+
+
 def nobody() -> Caller:
     """A caller without a client: sees nothing."""
     return Caller(SYSTEM, SYSTEM, "nobody", frozenset(), wall_now())
@@ -368,7 +467,18 @@ def system(now: datetime | None = None) -> Caller:
 COPY_AT_ONCE = 50_000
 """Rows of one COPY: each statement stays within the statement timeout, and the temporary table stays small."""
 RECOVERY_SECONDS = 60.0
+WAITING_EACH = 20
+LEAST_WAITING = 200
+"""So many may wait for each connection of a pool, and so many in any case."""
+STUCK_SECONDS = 2.0
+FULL_SECONDS = 30.0
+"""So long after a refusal for want of room this process says that it is not ready."""
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITABLE = select(
+    func.current_setting("transaction_read_only").label("read_only"),
+    func.pg_current_xact_id().label("written"),  # so that there is something to commit
+    func.app.periods_ahead().label("ahead"),
+)
 _DOMAIN_NOW = select(func.app.domain_now())
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
 _CACHE: dict[Any, Any] = {}
@@ -523,12 +633,19 @@ _SIGNS = ("connection is closed", "released back to the pool", "cannot switch to
 def _is_away(error: Exception) -> bool:
     """Whether the database cannot be reached, or went away in the middle of it."""
     state = getattr(error, "sqlstate", None) or ""
-    if isinstance(error, OSError) or state.startswith(("08", "57P")) or state == "53300":
+    if isinstance(error, OSError) or state.startswith(("08", "57P", "53", "58")) or state == "25006":
         return True
     return any(sign in str(error) for sign in _SIGNS) and not isinstance(error, asyncpg.PostgresError)
 
 
 def _translated(error: Exception) -> Exception:
+    state = getattr(error, "sqlstate", None) or ""
+    if state == "53100":
+        return StorageFull()
+    if state == "23514" and "no partition of relation" in str(error):
+        return PartitionMissing(getattr(error, "table_name", None) or "")
+    if state == "57014":  # it took too long; the transaction is undone
+        return Overloaded()
     return Unavailable() if _is_away(error) else _refusal(error)
 
 

@@ -3,11 +3,14 @@
 Counting is cheap and always done; whether anybody is told is for the settings to say.
 """
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client import start_http_server as _start
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 __all__ = [
     "MEDIA_TYPE",
@@ -20,6 +23,7 @@ __all__ = [
     "serve",
     "state_of_endpoints",
     "state_of_queue",
+    "storage_refused",
     "task_failed",
     "text",
     "turn_ended",
@@ -43,17 +47,28 @@ _received = Histogram(
     "From the making of an event to the 2xx of its receiver, where the first attempt brought it; without replays.",
     ("lane",), buckets=_SECONDS, registry=REGISTRY,
 )  # fmt: skip
-_depth = Gauge("tendays_webhook_queue_depth", "Deliveries that are pending.", ("lane",), registry=REGISTRY)
+_depth = Gauge(
+    "tendays_webhook_queue_depth",
+    "Deliveries that are pending.",
+    ("lane",),
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
 _oldest = Gauge(
-    "tendays_webhook_queue_oldest_seconds", "Age of the oldest pending delivery.", ("lane",), registry=REGISTRY
+    "tendays_webhook_queue_oldest_seconds", "Age of the oldest pending delivery.", ("lane",), registry=REGISTRY,
+    multiprocess_mode="mostrecent",
 )  # fmt: skip
 _overdue = Gauge(
     "tendays_webhook_queue_overdue_seconds",
     "For how long the most overdue delivery to an active endpoint has been due.", ("lane",), registry=REGISTRY,
+    multiprocess_mode="mostrecent",
 )  # fmt: skip
 _endpoints = Gauge(
     "tendays_webhook_endpoints", "Endpoints by state; `failing` are active ones whose last attempts failed.",
-    ("state",), registry=REGISTRY,
+    ("state",), registry=REGISTRY, multiprocess_mode="mostrecent",
+)  # fmt: skip
+_storage = Counter(
+    "tendays_storage_refused", "Writes that the database had no room or no partition for.", ("reason",), registry=REGISTRY
 )  # fmt: skip
 _task_failures = Counter(
     "tendays_task_failures", "Turns and steps of a periodic task that failed.", ("task",), registry=REGISTRY
@@ -96,6 +111,11 @@ def attempted(lane: str, outcome: str) -> None:
 def received(lane: str, seconds: float) -> None:
     """An event was received at the first attempt, so many seconds after it was made."""
     _received.labels(lane).observe(seconds)
+
+
+def storage_refused(reason: str) -> None:
+    """Something could not be stored: `storage_full` or `partition_missing`."""
+    _storage.labels(reason).inc()
 
 
 def task_failed(task: str) -> None:
@@ -143,8 +163,20 @@ def read_from(by: str) -> None:
 
 
 def text() -> bytes:
-    """All of it, in Prometheus' text format."""
-    return generate_latest(REGISTRY)
+    """All of it, in Prometheus' text format; of all processes together where several serve one listener.
+
+    Those keep what they count in the folder PROMETHEUS_MULTIPROC_DIR; what a process counted that has ended stays.
+    """
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not folder:
+        return generate_latest(REGISTRY)
+    for file in Path(folder).glob("gauge_live*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            mark_process_dead(int(pid), folder)  # type: ignore[no-untyped-call] # the library leaves it untyped
+    together = CollectorRegistry()
+    MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call] # as above
+    return generate_latest(together)
 
 
 class serve:  # noqa: N801  (read as `with serve(port, host):`)

@@ -23,7 +23,7 @@ from strawberry.types.graphql import OperationType
 from app.core import bodies
 from app.core.caller import Caller
 from app.core.db import Database
-from app.core.errors import Fault, Problem, TooMany, Unauthenticated
+from app.core.errors import Fault, Overloaded, Problem, TooMany, Unauthenticated, Unavailable
 from app.core.json_reader import MOST_FAULTS, NotJson, read
 from app.core.paging import Cursors
 from app.core.values import BadValue
@@ -221,7 +221,9 @@ def _refusal(status: int, code: str, detail: str) -> Problem:
 
 
 async def _execute(session: Session, asked: _Asked) -> tuple[int, dict[str, Any]]:
-    """Status and body. A client that was revoked meanwhile is Unauthenticated, whatever else was answered."""
+    """Status and body. A client that was revoked meanwhile is Unauthenticated, whatever else was answered; where the
+    database is away or overloaded nothing is answered but that, with Retry-After.
+    """
     allowed = {OperationType.QUERY} if asked.by_get else {OperationType.QUERY, OperationType.MUTATION}
     try:
         result = await schema.execute(
@@ -240,7 +242,7 @@ async def _execute(session: Session, asked: _Asked) -> tuple[int, dict[str, Any]
 def _outcome(result: ExecutionResult) -> tuple[int, dict[str, Any]]:
     errors = result.errors or []
     for error in errors:
-        if isinstance(error.original_error, Unauthenticated):
+        if isinstance(error.original_error, Unauthenticated | Unavailable | Overloaded):
             raise error.original_error
     if result.data is None and not any(error.path for error in errors):
         unparsed = any(isinstance(error, GraphQLSyntaxError) for error in errors)

@@ -60,6 +60,9 @@ class Limiter(Protocol):
     def take(self, client_id: UUID, school_id: UUID | None) -> tuple[Mapping[str, str], int | None]:
         """The RateLimit headers, and the seconds to wait if the allowance is used up."""
 
+    def known(self, client_id: UUID, school_id: UUID) -> None:
+        """The database has let this client in for this school."""
+
 
 @dataclass
 class House:
@@ -74,6 +77,7 @@ class House:
     body_limit: int = 2_000_000
     body_stall: float = 30.0
     keep_answers: timedelta = timedelta(days=30)
+    stopping: bool = False
     webhook_policy: Policy = field(default_factory=Policy)
 
 
@@ -202,6 +206,7 @@ async def _read(
     request: Request, house: House, caller: Caller, inner: Callable[[Request], Awaitable[Response]]
 ) -> Response:
     async with house.db.read(caller) as tx:
+        _let_in(house, caller)
         request.state.tx = tx
         response = await inner(request)
     _count(house, response, tx)
@@ -209,6 +214,12 @@ async def _read(
     if etag and _is_held(etag, request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers={"ETag": etag})
     return response
+
+
+def _let_in(house: House, caller: Caller) -> None:
+    """The database knows the school that was named as one of the caller's: it has an allowance of its own from now on."""
+    if caller.school_id is not None:
+        house.limiter.known(caller.client_id, caller.school_id)
 
 
 def _is_held(etag: str, header: str) -> bool:
@@ -227,6 +238,7 @@ async def _write(
     body = await _body(request, house, need)
     key = _idempotency_key(request) if request.method == "POST" and need.idempotent else None
     async with house.db.write(caller) as tx:
+        _let_in(house, caller)
         request.state.tx = tx
         if key:
             digest = hashlib.sha256(

@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261130_0300"
-down_revision = "20261130_0100"
+down_revision = "20261130_0200"
 branch_labels = None
 depends_on = None
 
