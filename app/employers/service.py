@@ -95,11 +95,18 @@ async def change_employer(tx: Writer, expected: int, given: Given) -> Row:
 
 async def add_site(tx: Writer, given: Given) -> Row:
     """Add a site of the caller's. Raises Conflict `external_ref_taken`, Invalid `postcode_format`."""
-    values = {"id": new_id(), "employer_id": the_employer(tx.caller), **_addressed(given)}
-    row = await sql.add_site(tx, values)
+    row = await _added_site(tx, given)
     if row is None:
         raise taken()
-    await _tell_of_site(tx, row)
+    return row
+
+
+async def _added_site(tx: Writer, given: Given) -> Row | None:
+    """The site that was added; None if another one has its reference."""
+    values = {"id": new_id(), "employer_id": the_employer(tx.caller), **_addressed(given)}
+    row = await sql.add_site(tx, values)
+    if row is not None:
+        await _tell_of_site(tx, row)
     return row
 
 
@@ -119,7 +126,12 @@ async def put_site(tx: Writer, external_ref: str, given: Given) -> tuple[Row, bo
     employer_id = the_employer(tx.caller)
     row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
     if row is None:
-        return await add_site(tx, {**given, "external_ref": external_ref}), True
+        made = await _added_site(tx, {**given, "external_ref": external_ref})
+        if made is not None:
+            return made, True
+        row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
+    if row is None:
+        raise taken()
     return await _changed_site(tx, row, given), False
 
 

@@ -355,8 +355,8 @@ class SlotResult(Out):
 
     index: int
     external_ref: str | None
-    status: Literal["created", "refused"]
-    id: UUID | None
+    status: Literal["created", "updated", "unchanged", "refused"]
+    id: UUID | None = Field(description="The slot; of a refused row too, where its reference is known.")
     errors: list[RowFault]
     warnings: list[WarningOut]
 
@@ -367,6 +367,8 @@ class SlotsOut(Out):
     model_config = example(
         {
             "created": 1,
+            "updated": 0,
+            "unchanged": 0,
             "refused": 1,
             "results": [
                 {
@@ -396,6 +398,8 @@ class SlotsOut(Out):
     )
 
     created: int
+    updated: int
+    unchanged: int
     refused: int
     results: list[SlotResult]
 

@@ -1,6 +1,6 @@
 """Slots over REST: dated chances with a capacity, one by one, by your own references, or 500 at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,6 +26,7 @@ _SHOWN = (
     "id", "offer_id", "employer_id", "site_id", "starts_at", "ends_at", "minutes", "capacity", "taken", "book_by",
     "name_by", "reply_within_hours", "state", "version", "created_at", "updated_at",
 )  # fmt: skip
+STATUSES = ("created", "updated", "unchanged", "refused")
 _SITTING = ("id", "break_minutes", "virtual")
 
 
@@ -76,7 +77,9 @@ async def add_slot(body: SlotIn, tx: Write) -> Response:
     return _answer(row, tx.caller.org_id, warnings, 201)
 
 
-@router.post("/slots/bulk", response_model=SlotsOut, summary="Add up to 500 slots", operation_id="add_slots")
+@router.post(
+    "/slots/bulk", response_model=SlotsOut, summary="Add or change up to 500 slots", operation_id="add_slots"
+)
 @needs("slots:write")
 async def add_slots(
     *,
@@ -84,7 +87,9 @@ async def add_slots(
     tx: Write,
     atomic: Annotated[bool, Query(description="All of them, or none (422).")] = False,
 ) -> Response:
-    """Each row for itself: good rows are kept, each refused one says why. With `atomic=true` all or none."""
+    """By your own `external_ref`, the same rows as often as you like: each is `created`, `updated`, `unchanged` or `refused`
+    for itself, and a refused one says why. With `atomic=true` all or none.
+    """
     rows: list[Any] = list(body.slots)
     read = [_read_row(at, row) for at, row in enumerate(rows)]
     good = {at: one for at, one in enumerate(read) if isinstance(one, dict)}
@@ -94,9 +99,17 @@ async def add_slots(
     places = [f"/slots/{at}" for at in good]
     planned = await service.add_slots(tx, list(good.values()), places, atomic=atomic)
     outcome = dict(zip(good, planned, strict=True))
-    results = [_result(at, row, read[at], outcome.get(at)) for at, row in enumerate(rows)]
-    created = sum(one["status"] == "created" for one in results)
-    return json_answer({"created": created, "refused": len(rows) - created, "results": results})
+    known = await service.ids_of(
+        tx, [ref for at, row in enumerate(rows) if at not in good and (ref := _ref(row))]
+    )
+    results = [_result(at, row, read[at], outcome.get(at), known) for at, row in enumerate(rows)]
+    counts = {status: sum(one["status"] == status for one in results) for status in STATUSES}
+    return json_answer({**counts, "results": results})
+
+
+def _ref(sent: object) -> str | None:
+    ref = sent.get("external_ref") if isinstance(sent, dict) else None
+    return ref if isinstance(ref, str) else None
 
 
 def _read_row(at: int, row: Any) -> dict[str, Any] | list[Fault]:  # noqa: ANN401
@@ -112,17 +125,19 @@ def _result(
     sent: object,
     read: dict[str, Any] | list[Fault],
     planned: service.Planned | None,
+    known: Mapping[str, UUID],
 ) -> dict[str, Any]:
-    ref = sent.get("external_ref") if isinstance(sent, dict) else None
+    ref = _ref(sent)
     faults = read if isinstance(read, list) else planned.faults if planned else []
-    row = planned.row if planned else None
+    status = planned.status if planned else "refused"
+    its_id = planned.slot_id if planned else known.get(ref or "")
     return {
         "index": at,
-        "external_ref": ref if isinstance(ref, str) else None,
-        "status": "created" if row else "refused",
-        "id": row["id"] if row else None,
+        "external_ref": ref,
+        "status": status,
+        "id": its_id,
         "errors": [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in faults],
-        "warnings": _told(planned.warnings) if planned and row else [],
+        "warnings": _told(planned.warnings) if planned and status != "refused" else [],
     }
 
 

@@ -87,7 +87,8 @@ async def states(world: World, booking: dict[str, Any]) -> list[str]:
 
 async def last_events(world: World, booking: dict[str, Any]) -> dict[str, dict[str, Any]]:
     rows = await world.owner.fetch(
-        "SELECT audience, type, convert_from(body, 'UTF8') AS body FROM events WHERE order_key = $1 ORDER BY seq DESC LIMIT 2",
+        "SELECT audience, type, convert_from(body, 'UTF8') AS body FROM events WHERE order_key = $1"
+        " ORDER BY seq DESC LIMIT 2",
         booking["id"],
     )  # fmt: skip
     return {row["audience"]: {"type": row["type"], **orjson.loads(row["body"])["data"]} for row in rows}
