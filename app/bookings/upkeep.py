@@ -96,6 +96,22 @@ async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 
+async def cancel_with_offer(db: Database) -> int:
+    """Cancel what nobody has agreed of offers that were withdrawn, and at sites that were closed."""
+    return await each(db, await _found(db, "offer_ended"), _cancel_with_offer)
+
+
+async def _cancel_with_offer(tx: Writer, booking_id: UUID) -> None:
+    booking = await sql.lock(tx, booking_id)
+    reason = await sql.why_ended(tx, booking_id) if booking and booking["state"] in _NOT_AGREED else None
+    if reason is not None:
+        step = service.Step(BookingAction.CANCEL, BookingReason(reason))
+        await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+_NOT_AGREED = (BookingState.WAITING, BookingState.REQUESTED, BookingState.COUNTERED)
+
+
 async def promote_waiting(db: Database) -> int:
     """Turn the longest waiting booking that fits into a request, slot by slot."""
     return await each(db, await _found(db, "promote"), _promote)

@@ -10,7 +10,15 @@ from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem
 from app.core.ids import new_id
 from app.employers import sql as employers
-from app.employers.service import at_version, differing, taken, the_employer
+from app.employers.service import (
+    at_version,
+    differing,
+    schools_of,
+    taken,
+    the_employer,
+    unknown_sectors,
+    what_becomes,
+)
 from app.offers import sql
 from app.outbox import service as outbox
 from app.outbox.service import Event
@@ -58,8 +66,10 @@ async def _added_offer(tx: Writer, given: Given) -> Row | None:
     employer_id = the_employer(tx.caller)
     whole = {**_OFFER_DEFAULTS, **given}
     site_id, missing = await _site_of(tx, employer_id, whole)
-    missing += await _contact_faults(tx, employer_id, whole)
-    refuse([*_faults(offering.problems_with_offer(whole)), *missing])
+    missing += await _contact_faults(tx, employer_id, whole, site_id)
+    missing += await _sector_faults(tx, whole)
+    problems = _faults(offering.problems_with_offer(whole))
+    refuse([*problems, *missing, *await _audience_faults(tx, whole)])
     audience = list(dict.fromkeys(whole.pop("audience_ids")))
     whole.pop("site_ref", None)
     values = {"id": new_id(), "employer_id": employer_id, **whole, "site_id": site_id}
@@ -91,11 +101,35 @@ async def _site_of(tx: Writer, employer_id: UUID, given: Given) -> tuple[UUID | 
     return found, [] if found else [Fault(pointer, "unknown", "You have no such site.")]
 
 
-async def _contact_faults(tx: Writer, employer_id: UUID, given: Given) -> list[Fault]:
+async def _contact_faults(tx: Writer, employer_id: UUID, given: Given, site_id: UUID | None) -> list[Fault]:
     contact_id = given.get("contact_id")
-    if contact_id is None or await employers.lock_contact(tx, employer_id, contact_id):
+    if contact_id is None:
         return []
-    return [Fault("/contact_id", "unknown", "You have no such contact.")]
+    contact = await employers.lock_contact(tx, employer_id, contact_id)
+    if contact is None:
+        return [Fault("/contact_id", "unknown", "You have no such contact.")]
+    if site_id is not None and contact["site_id"] not in (None, site_id):
+        return [Fault("/contact_id", "contact_of_another_site", "This contact is at another of your sites.")]
+    return []
+
+
+async def _sector_faults(tx: Writer, given: Given) -> list[Fault]:
+    sector = given.get("sector")
+    found = await unknown_sectors(tx, [sector]) if sector is not None else []
+    return [Fault("/sector", "not_one_of", detail) for _, detail in found]
+
+
+async def _audience_faults(tx: Writer, offer: Given) -> list[Fault]:
+    """A fault for each of the audience that is nobody: what does not exist, or is of another kind."""
+    kind = _audience_kind(offer)
+    if kind is None or not offer["audience_ids"]:
+        return []
+    unknown = await sql.audience_unknown(tx, kind, offer["audience_ids"])
+    return [
+        Fault(f"/audience_ids/{at}", "unknown", f"There is no such {kind}.")
+        for at, one in enumerate(offer["audience_ids"])
+        if one in unknown
+    ]
 
 
 async def change_offer(tx: Writer, offer_id: UUID, expected: int, given: Given) -> Row:
@@ -140,15 +174,15 @@ async def _changed_offer(tx: Writer, row: Row, given: Given) -> Row:
     if wanted.get("visibility") == Visibility.ALL_SCHOOLS:
         wanted.setdefault("audience_ids", [])
     whole = {**row, **wanted}
+    audience = list(dict.fromkeys(whole["audience_ids"]))
+    shown_to_others = set(audience) != set(row["audience_ids"]) or whole["visibility"] != row["visibility"]
     refuse(
         [
             *_faults(offering.problems_with_offer(whole)),
-            *await _contact_faults(tx, row["employer_id"], wanted),
+            *await _faults_of_change(tx, row, whole, shown=shown_to_others),
         ]
     )
     wanted["year_mask"] = _mask(whole)
-    audience = list(dict.fromkeys(whole["audience_ids"]))
-    shown_to_others = set(audience) != set(row["audience_ids"]) or whole["visibility"] != row["visibility"]
     wanted.pop("audience_ids", None)
     changed = differing(row, wanted)
     if not changed and not shown_to_others:
@@ -161,8 +195,20 @@ async def _changed_offer(tx: Writer, row: Row, given: Given) -> Row:
         await sql.set_audience(
             tx, row["id"], row["employer_id"], _audience_kind(whole), audience, fresh=not row["audience_ids"]
         )
-    await _tell_of_offer(tx, made)
-    return {**made, "audience_ids": audience}
+    moved = made["state"] == "withdrawn"  # for good, so it was not before
+    ahead = await employers.bookings_ahead(tx, offer_id=row["id"]) if moved else ()
+    await _tell_of_offer(tx, made, schools_of(ahead))
+    return {**made, "audience_ids": audience, "bookings": what_becomes(ahead) if moved else None}
+
+
+async def _faults_of_change(tx: Writer, row: Row, whole: Given, *, shown: bool) -> list[Fault]:
+    """What stands against what an offer names, where that changes: contact, sector, audience."""
+    faults: list[Fault] = []
+    if whole["contact_id"] != row["contact_id"]:
+        faults += await _contact_faults(tx, row["employer_id"], whole, row["site_id"])
+    if whole["sector"] != row["sector"]:
+        faults += await _sector_faults(tx, whole)
+    return faults + await _audience_faults(tx, whole) if shown else faults
 
 
 async def _free_ref(tx: Writer, employer_id: UUID, changed: Given) -> None:
@@ -171,9 +217,10 @@ async def _free_ref(tx: Writer, employer_id: UUID, changed: Given) -> None:
         raise taken()
 
 
-async def _tell_of_offer(tx: Writer, row: Row) -> None:
+async def _tell_of_offer(tx: Writer, row: Row, schools: Sequence[UUID] = ()) -> None:
     data = {"offer_id": row["id"], "state": row["state"], "version": row["version"]}
-    await outbox.emit(tx, [Event("offer.changed", "employer", row["employer_id"], row["id"], data)])
+    told = [Event("offer.changed", "school", school, row["id"], data) for school in schools]
+    await outbox.emit(tx, [Event("offer.changed", "employer", row["employer_id"], row["id"], data), *told])
 
 
 # --- slots ------------------------------------------------------------------------------------

@@ -60,6 +60,11 @@ def _audience() -> ScalarSelect[Any]:
     return select(ids).where(offer_audiences.c.offer_id == offers.c.id).scalar_subquery()
 
 
+_UNKNOWN = select(
+    func.app.audience_unknown(
+        bindparam("kind", type_=Text), bindparam("ids", type_=ARRAY(_UUID)), type_=ARRAY(_UUID)
+    )
+)
 _OFFER = select(offers, _audience().label("audience_ids"))
 
 
@@ -108,6 +113,11 @@ async def set_audience(
     if audience_ids:
         base = {"offer_id": offer_id, "employer_id": employer_id, "kind": kind}
         await tx.run(insert(offer_audiences), [{**base, "audience_id": one} for one in audience_ids])
+
+
+async def audience_unknown(tx: Writer, kind: str, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of an audience of this kind (`hub`, `school`, `programme`) that are nobody. One statement."""
+    return frozenset(await tx.value(_UNKNOWN, {"kind": kind, "ids": list(ids)}))
 
 
 async def offers_page(tx: Door, wanted: Mapping[str, Any], after: UUID | None, limit: int) -> Sequence[Row]:

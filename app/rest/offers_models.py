@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, SkipValidation, StrictBool, StrictInt
 
-from app.rest.employers_models import Name, Next, Ref, SectorWord, Version, example, page_example
+from app.rest.employers_models import Bookings, Name, Next, Ref, SectorWord, Version, example, page_example
 from app.rest.models import Body, Out
 from app.rules.words import (
     ActivityBand,
@@ -74,6 +74,7 @@ _OFFER = {
     "external_ref": "TOUR-1",
     **_OFFER_BODY,
     "state": "open",
+    "bookings": None,
     **_STAMPS,
 }
 
@@ -172,6 +173,7 @@ class OfferOut(Out):
     visibility: Visibility
     audience_ids: list[UUID] = Field(description="Who is shown it; for its own employer.")
     state: OfferState
+    bookings: Bookings
     version: Version
     created_at: datetime
     updated_at: datetime
