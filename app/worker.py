@@ -100,6 +100,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("keep_partitions", 300, make_partitions),
     Chore("hold_and_release", 1, bookings.hold_and_release),
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
+    Chore("cancel_with_offer", 2, bookings.cancel_with_offer),
     Chore("withdraw_leavers", 2, leavers.withdraw_leavers),
     Chore("raise_overdue", 10, encounters.raise_overdue),
     Chore("raise_undelivered", 5, webhooks.raise_undelivered),

@@ -26,7 +26,9 @@ _MOMENT = TIMESTAMP(timezone=True)
 _SLOT_FACTS = text(
     """
     SELECT s.id, s.offer_id, s.employer_id, s.site_id, s.state, s.starts_at, s.ends_at, s.capacity, s.taken,
-           s.book_by, s.name_by, s.reply_within_hours, o.state AS offer_state, o.kind, o.mode, o.activity_band,
+           s.book_by, s.name_by, s.reply_within_hours, o.kind, o.mode, o.activity_band,
+           CASE (SELECT x.state FROM sites x WHERE x.id = s.site_id) WHEN 'closed' THEN 'closed' ELSE o.state END
+             AS offer_state,
            o.year_groups, o.hazards, o.criteria, o.title, app.is_suspended(s.employer_id, :school) AS suspended,
            (SELECT jsonb_agg(jsonb_build_object('id', t.id, 'starts_at', t.starts_at, 'ends_at', t.ends_at,
                      'break_minutes', t.break_minutes, 'virtual', t.virtual) ORDER BY t.no)
@@ -463,7 +465,20 @@ _TO_PROMOTE = text(
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
+# The condition on `expires_at` is that of the index: unanswered bookings are few, however many there were.
+_OFFER_ENDED = """
+      FROM bookings b JOIN offers o ON o.id = b.offer_id JOIN sites s ON s.id = b.site_id
+     WHERE b.state IN ('waiting', 'requested', 'countered') AND b.expires_at IS NOT NULL
+       AND (o.state = 'withdrawn' OR s.state = 'closed')
+"""
+_TO_END = text(f"SELECT b.id {_OFFER_ENDED} ORDER BY b.id LIMIT :most").bindparams(
+    bindparam("most", type_=BigInteger)
+)
+_WHY_ENDED = text(
+    f"SELECT CASE o.state WHEN 'withdrawn' THEN 'offer_withdrawn' ELSE 'site_closed' END {_OFFER_ENDED} AND b.id = :booking"
+).bindparams(bindparam("booking", type_=_UUID))
 _LOOKS = {
+    "offer_ended": _TO_END,
     "hold": _TO_HOLD,
     "hold_uncovered": _TO_HOLD_UNCOVERED,
     "release": _TO_RELEASE,
@@ -476,6 +491,7 @@ _LOOKS = {
 
 _ASKING = {
     "slot_cancelled": ("most",),
+    "offer_ended": ("most",),
     "hold_uncovered": ("now", "most", "rules"),
     "release": ("now", "most", "rules"),
 }
@@ -485,11 +501,17 @@ async def waiting_for(
     tx: Door, what: str, now: datetime, most: int, rules: Sequence[Mapping[str, Any]] = ()
 ) -> Sequence[UUID]:
     """The ids of bookings on which the worker must act: `hold`, `hold_uncovered`, `release`, `hand_back`,
-    `proposal_over`, `slot_cancelled`, `promote`. `rules` are those of cover, for the second and third.
+    `proposal_over`, `slot_cancelled`, `offer_ended`, `promote`. `rules` are those of cover, for the second and third.
     """
     given = {"now": now, "most": most, "rules": [dict(one) for one in rules]}
     asked = {name: given[name] for name in _ASKING.get(what, ("now", "most"))}
     return [row["id"] for row in await tx.rows(_LOOKS[what], asked)]
+
+
+async def why_ended(tx: Writer, booking_id: UUID) -> str | None:
+    """`offer_withdrawn` or `site_closed` for a booking that nobody has agreed and that has lost its offer."""
+    reason: str | None = await tx.value(_WHY_ENDED, {"booking": booking_id})
+    return reason
 
 
 async def statutes(tx: Door) -> Sequence[Row]:

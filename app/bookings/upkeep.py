@@ -27,6 +27,7 @@ _TURNS = {
         ("hold_uncovered", "hold_and_release"),
         ("release", "hold_and_release"),
         ("slot_cancelled", "cancel_with_slot"),
+        ("offer_ended", "cancel_with_offer"),
         ("promote", "promote_waiting"),
         ("hand_back", "hand_back_unnamed"),
         ("leavers", "withdraw_leavers"),
@@ -142,6 +143,22 @@ def _unanswered(row: Row, now: datetime) -> BookingReason:
     if row["proposal_by"] == Actor.SCHOOL:
         return BookingReason.NO_ANSWER_FROM_EMPLOYER
     return BookingReason.NO_ANSWER_FROM_SCHOOL
+
+
+async def cancel_with_offer(db: Database) -> int:
+    """Cancel what nobody has agreed of offers that were withdrawn, and at sites that were closed."""
+    return await each(db, "offer_ended", partial(_found, db, "offer_ended"), _cancel_with_offer)
+
+
+async def _cancel_with_offer(tx: Writer, booking_id: UUID) -> None:
+    booking = await sql.lock(tx, booking_id)
+    reason = await sql.why_ended(tx, booking_id) if booking and booking["state"] in _NOT_AGREED else None
+    if reason is not None:
+        step = Step(BookingAction.CANCEL, BookingReason(reason))
+        await service.take_step(tx, booking_id, step, Actor.SYSTEM)
+
+
+_NOT_AGREED = (BookingState.WAITING, BookingState.REQUESTED, BookingState.COUNTERED)
 
 
 async def promote_waiting(db: Database) -> int:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from app.core.caller import Caller
 from app.core.clock import school_day
-from app.core.db import Row, Writer
+from app.core.db import Door, Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Invalid, NotFound, Stale, invalid
 from app.core.ids import new_id
 from app.employers import sql
@@ -20,13 +20,14 @@ from app.outbox.catalogue import side_of
 from app.outbox.service import Event
 from app.rules.answers import Refusal
 from app.rules.identifiers import postcode
-from app.rules.words import CoverKind
+from app.rules.words import BookingState, CoverKind, Sector
 
 Given = Mapping[str, Any]
 APPROVER_KINDS = ("school", "trust", "hub")
 SUSPENDER_KINDS = ("hub", "trust", "national")
 _POLICY = ("insurer", "policy_number", "limit_pence", "expires_on")
 _ATTESTED = ("attested_on", "attested_by")
+SECTORS = tuple(word.value for word in Sector)
 _EXEMPT = (CoverKind.NHS_INDEMNITY, CoverKind.PUBLIC_BODY_EXEMPT)
 
 
@@ -72,8 +73,9 @@ async def register(
 ) -> Row:
     """Give an organisation of kind `employer` its profile: the employer itself, a hub or the national body may.
 
-    Raises Conflict `already_registered`.
+    Raises Conflict `already_registered`, Invalid `not_one_of` for a sector that is not known.
     """
+    refuse_unknown_sectors(await unknown_sectors(tx, sectors))
     values = {"size_band": size_band, "sic_section": sic_section, "sectors": list(sectors), "about": about}
     row = await sql.add_employer(tx, {"id": employer_id, **values})
     if row is None:
@@ -82,13 +84,34 @@ async def register(
 
 
 async def change_employer(tx: Writer, expected: int, given: Given) -> Row:
-    """Change the caller's own profile. Raises NotFound, Stale."""
+    """Change the caller's own profile. Raises NotFound, Stale, Invalid `not_one_of` for a sector that is not known."""
     row = await sql.lock_employer(tx, the_employer(tx.caller))
     if row is None:
         raise NotFound("employer")
     at_version(row, expected)
     changed = differing(row, given)
+    refuse_unknown_sectors(await unknown_sectors(tx, changed.get("sectors", ())))
     return await sql.change_employer(tx, row["id"], changed) if changed else row
+
+
+async def unknown_sectors(tx: Door, sectors: Sequence[str]) -> list[tuple[int, str]]:
+    """Which of these sectors are not known, with their place, and what is known; asks only about words of its own.
+
+    Known are those of the Industrial Strategy, and those kept as dated data under the topic `sector`.
+    """
+    strange = [at for at, word in enumerate(sectors) if word not in SECTORS]
+    if not strange:
+        return []
+    known = [*SECTORS, *await sql.sectors_added(tx)]
+    detail = f"One of: {', '.join(known)}."
+    return [(at, detail) for at in strange if sectors[at] not in known]
+
+
+def refuse_unknown_sectors(found: Sequence[tuple[int, str]]) -> None:
+    """Raise Invalid with a fault for each."""
+    if found:
+        faults = [Fault(f"/sectors/{at}", "not_one_of", detail) for at, detail in found]
+        raise Invalid("invalid", "The request is not acceptable.", faults)
 
 
 # --- sites ------------------------------------------------------------------------------------
@@ -96,11 +119,18 @@ async def change_employer(tx: Writer, expected: int, given: Given) -> Row:
 
 async def add_site(tx: Writer, given: Given) -> Row:
     """Add a site of the caller's. Raises Conflict `external_ref_taken`, Invalid `postcode_format`."""
-    values = {"id": new_id(), "employer_id": the_employer(tx.caller), **_addressed(given)}
-    row = await sql.add_site(tx, values)
+    row = await _added_site(tx, given)
     if row is None:
         raise taken()
-    await _tell_of_site(tx, row)
+    return row
+
+
+async def _added_site(tx: Writer, given: Given) -> Row | None:
+    """The site that was added; None if another one has its reference."""
+    values = {"id": new_id(), "employer_id": the_employer(tx.caller), **_addressed(given)}
+    row = await sql.add_site(tx, values)
+    if row is not None:
+        await _tell_of_site(tx, row)
     return row
 
 
@@ -120,7 +150,12 @@ async def put_site(tx: Writer, external_ref: str, given: Given) -> tuple[Row, bo
     employer_id = the_employer(tx.caller)
     row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
     if row is None:
-        return await add_site(tx, {**given, "external_ref": external_ref}), True
+        made = await _added_site(tx, {**given, "external_ref": external_ref})
+        if made is not None:
+            return made, True
+        row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
+    if row is None:
+        raise taken()
     return await _changed_site(tx, row, given), False
 
 
@@ -132,8 +167,31 @@ async def _changed_site(tx: Writer, row: Row, given: Given) -> Row:
     if ref is not None and await sql.own_site_id(tx, row["employer_id"], external_ref=ref):
         raise taken()
     made = await sql.change_site(tx, row["id"], changed)
-    await _tell_of_site(tx, made)
-    return made
+    ahead = await sql.bookings_ahead(tx, site_id=row["id"]) if "state" in changed else ()
+    await _tell_of_site(tx, made, schools_of(ahead))
+    return {**made, "bookings": what_becomes(ahead) if changed.get("state") == "closed" else None}
+
+
+ENDED = (BookingState.WAITING, BookingState.REQUESTED, BookingState.COUNTERED)
+KEPT = (BookingState.CONFIRMED, BookingState.ON_HOLD)
+
+
+def what_becomes(ahead: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """What becomes of bookings when an offer is withdrawn or a site closed: how many of each state.
+
+    What was agreed is kept: a school has planned the day, and each such visit is cancelled by name if it has to be.
+    What nobody has agreed is cancelled by the worker.
+    """
+    counts = {row["state"]: row["bookings"] for row in ahead}
+    return {
+        "kept": {state.value: counts.get(state, 0) for state in KEPT},
+        "cancelled": {state.value: counts.get(state, 0) for state in ENDED},
+    }
+
+
+def schools_of(ahead: Sequence[Row]) -> list[UUID]:
+    """The schools of these bookings, each once."""
+    return sorted({school for row in ahead for school in row["schools"]})
 
 
 def _addressed(given: Given) -> dict[str, Any]:
@@ -146,9 +204,10 @@ def _addressed(given: Given) -> dict[str, Any]:
     return values
 
 
-async def _tell_of_site(tx: Writer, row: Row) -> None:
+async def _tell_of_site(tx: Writer, row: Row, schools: Sequence[UUID] = ()) -> None:
     data = {"site_id": row["id"], "state": row["state"], "version": row["version"]}
-    await outbox.emit(tx, [_to_employer("site.changed", row, data)])
+    told = [Event("site.changed", "school", school, row["id"], data) for school in schools]
+    await outbox.emit(tx, [_to_employer("site.changed", row, data), *told])
 
 
 def _to_employer(kind: str, row: Row, data: Given) -> Event:
@@ -166,7 +225,9 @@ async def add_contact(tx: Writer, given: Given) -> Row:
 
 
 async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Given) -> Row:
-    """Change one of the caller's contacts. Raises NotFound, Stale, Invalid."""
+    """Change one of the caller's contacts. Raises NotFound, Stale, Invalid; Conflict `contact_in_use` where it would go to
+    another site than an offer that names it.
+    """
     employer_id = the_employer(tx.caller)
     row = await sql.lock_contact(tx, employer_id, contact_id)
     if row is None:
@@ -174,6 +235,11 @@ async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Giv
     at_version(row, expected)
     await _own_site(tx, employer_id, given.get("site_id"))
     changed = differing(row, given)
+    moved_to = changed.get("site_id")
+    if moved_to is not None and await sql.contact_elsewhere(tx, contact_id, moved_to):
+        raise Conflict(
+            "contact_in_use", "An offer at another site names this contact. Name another one there first."
+        )
     return await sql.change_contact(tx, contact_id, changed) if changed else row
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.db import Door, Row, Writer
@@ -132,6 +133,24 @@ async def own_site_id(
     return found
 
 
+_UUID = PG_UUID(as_uuid=True)
+_AHEAD = text("SELECT state, bookings, schools FROM app.bookings_ahead(:offer, :site)").bindparams(
+    bindparam("offer", type_=_UUID), bindparam("site", type_=_UUID)
+)
+
+
+async def bookings_ahead(
+    tx: Writer, *, offer_id: UUID | None = None, site_id: UUID | None = None
+) -> Sequence[Row]:
+    """The bookings ahead on an offer of the caller's, or at a site: `bookings` and their `schools` by `state`."""
+    return await tx.rows(_AHEAD, {"offer": offer_id, "site": site_id})
+
+
+async def sectors_added(tx: Door) -> Sequence[str]:
+    """The sectors that are known today beside those of the Industrial Strategy, as dated data."""
+    return tuple(await tx.value(select(func.app.sectors_added())))
+
+
 # --- contacts ---------------------------------------------------------------------------------
 
 
@@ -153,6 +172,11 @@ async def lock_contact(tx: Writer, employer_id: UUID, contact_id: UUID) -> Row |
 async def change_contact(tx: Writer, contact_id: UUID, values: Values) -> Row:
     """Update a contact, with its version."""
     return await _change(tx, contacts, contact_id, values)
+
+
+async def contact_elsewhere(tx: Writer, contact_id: UUID, site_id: UUID) -> bool:
+    """Whether an offer of the caller's at another site names this contact."""
+    return bool(await tx.value(select(func.app.contact_elsewhere(contact_id, site_id))))
 
 
 async def drop_contact(tx: Writer, employer_id: UUID, contact_id: UUID) -> int | None:

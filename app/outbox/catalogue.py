@@ -239,8 +239,8 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "site.changed",
-            ("employer",),
-            "A site was added or changed.",
+            _BOTH,
+            "A site was added or changed; told to schools with bookings there when it is closed or opened.",
             site_id=UUID,
             state=WORD,
             version=COUNT,
@@ -264,8 +264,8 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "offer.changed",
-            ("employer",),
-            "An offer was added or changed.",
+            _BOTH,
+            "An offer was added or changed; told to schools with bookings of it when it is withdrawn.",
             offer_id=UUID,
             state=WORD,
             version=COUNT,

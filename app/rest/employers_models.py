@@ -106,6 +106,7 @@ _SITE = {
     "external_ref": "SITE-7",
     **_SITE_BODY,
     "state": "open",
+    "bookings": None,
     **_STAMPS,
 }
 Address = Annotated[Text, Field(min_length=1, max_length=400)]
@@ -155,6 +156,43 @@ class SitePatch(Body):
     state: SiteState | None = Field(None, description="A closed site's slots are not found.")
 
 
+class BookingsKeptOut(Out):
+    """Bookings that were agreed, and stand."""
+
+    confirmed: int
+    on_hold: int
+
+
+class BookingsCancelledOut(Out):
+    """Bookings that nobody has agreed: they are cancelled within seconds."""
+
+    waiting: int
+    requested: int
+    countered: int
+
+
+class BookingsAheadOut(Out):
+    """How many bookings ahead are affected, by state, and what becomes of them."""
+
+    model_config = example(
+        {
+            "kept": {"confirmed": 2, "on_hold": 0},
+            "cancelled": {"waiting": 1, "requested": 3, "countered": 0},
+        }
+    )
+
+    kept: BookingsKeptOut
+    cancelled: BookingsCancelledOut
+
+
+Bookings = Annotated[
+    BookingsAheadOut | None,
+    Field(
+        description="In the answer to the change that closes or withdraws it: what becomes of its bookings."
+    ),
+]
+
+
 class SiteOut(Out):
     """A site."""
 
@@ -170,6 +208,7 @@ class SiteOut(Out):
     access: str | None
     travel: str | None
     state: SiteState
+    bookings: Bookings
     version: Version
     created_at: datetime
     updated_at: datetime

@@ -27,7 +27,7 @@ _SHOWN = (
 
 def shown(row: Row, org_id: UUID) -> dict[str, Any]:
     """An offer; its reference is for its own employer."""
-    view = {name: row[name] for name in _SHOWN}
+    view = {"bookings": row.get("bookings")} | {name: row[name] for name in _SHOWN}
     view["external_ref"] = row["external_ref"] if row["employer_id"] == org_id else None
     return view
 
@@ -101,6 +101,8 @@ async def read_offer(offer_id: UUID, tx: Read) -> Response:
 )
 @needs("offers:write")
 async def change_offer(offer_id: UUID, body: OfferPatch, tx: Write, expected: IfMatch) -> Response:
-    """Change an offer of yours; what schools find follows. Bookings that stand are not touched."""
+    """Change an offer of yours; what schools find follows. Bookings that are agreed stand; `withdrawn` cancels those that
+    are not: `bookings` says how many.
+    """
     row = await service.change_offer(tx, offer_id, expected, changes(body, "external_ref", *_TEXTS))
     return _answer(row, tx.caller.org_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool, StrictInt
 
-from app.rest.employers_models import Name, Next, SectorWord, Version, example, page_example
+from app.rest.employers_models import Bookings, Name, Next, SectorWord, Version, example, page_example
 from app.rest.models import Body, Moment, MoreErrors, Out, Ref
 from app.rules.words import (
     ActivityBand,
@@ -74,6 +74,7 @@ _OFFER = {
     "external_ref": "TOUR-1",
     **_OFFER_BODY,
     "state": "open",
+    "bookings": None,
     **_STAMPS,
 }
 
@@ -172,6 +173,7 @@ class OfferOut(Out):
     visibility: Visibility
     audience_ids: list[UUID] = Field(description="Who is shown it; for its own employer.")
     state: OfferState
+    bookings: Bookings
     version: Version
     created_at: datetime
     updated_at: datetime
@@ -353,8 +355,8 @@ class SlotResult(Out):
 
     index: int
     external_ref: str | None
-    status: Literal["created", "refused"]
-    id: UUID | None
+    status: Literal["created", "updated", "unchanged", "refused"]
+    id: UUID | None = Field(description="The slot; of a refused row too, where its reference is known.")
     errors: list[RowFault]
     warnings: list[WarningOut]
 
@@ -365,6 +367,8 @@ class SlotsOut(Out):
     model_config = example(
         {
             "created": 1,
+            "updated": 0,
+            "unchanged": 0,
             "refused": 1,
             "more_errors": 0,
             "results": [
@@ -395,6 +399,8 @@ class SlotsOut(Out):
     )
 
     created: int
+    updated: int
+    unchanged: int
     refused: int
     more_errors: MoreErrors
     results: list[SlotResult]

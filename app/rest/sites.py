@@ -43,7 +43,7 @@ def whose(org_kind: str, org_id: UUID, employer_id: UUID | None) -> UUID | None:
 
 def shown(row: Row, org_id: UUID) -> dict[str, Any]:
     """A site; its reference is for its own employer."""
-    view = {name: row[name] for name in _SITE}
+    view = {"bookings": row.get("bookings")} | {name: row[name] for name in _SITE}
     view["external_ref"] = row["external_ref"] if row["employer_id"] == org_id else None
     return view
 
@@ -146,6 +146,8 @@ async def read_site(site_id: UUID, tx: Read) -> Response:
 @router.patch("/sites/{site_id}", response_model=SiteOut, summary="Change a site", operation_id="change_site")
 @needs("sites:write")
 async def change_site(site_id: UUID, body: SitePatch, tx: Write, expected: IfMatch) -> Response:
-    """Change a site of yours. Open slots follow; those of a closed site are not found."""
+    """Change a site of yours. Open slots follow; those of a closed site are not found. Closing it keeps what is agreed and
+    cancels what is not: `bookings` says how many.
+    """
     row = await service.change_site(tx, site_id, expected, changes(body, "external_ref", "access", "travel"))
     return _answer(row, tx.caller.org_id)

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from app.core import values
 from app.core.db import Row
 from app.core.errors import NotFound, invalid
+from app.employers.service import unknown_sectors
 from app.offers import sql
 from app.rest.frame import Paged, Read, framed, json_answer, needs, page_of
 from app.rest.models import DayOrMoment, WholeNumber
@@ -89,6 +90,9 @@ async def search_open_slots(
 
     Employers suspended for your school are not found. Approval, cover and age are judged when you book.
     """
+    if sector is not None:
+        for _, detail in await unknown_sectors(tx, [sector]):
+            raise invalid("?sector", "not_one_of", detail)
     wanted: dict[str, Any] = {
         "kind": kind,
         "to": _when("to", starts_to, days=1),

@@ -1,6 +1,6 @@
 """Slots over REST: dated chances with a capacity, one by one, by your own references, or 500 at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,6 +26,7 @@ _SHOWN = (
     "id", "offer_id", "employer_id", "site_id", "starts_at", "ends_at", "minutes", "capacity", "taken", "book_by",
     "name_by", "reply_within_hours", "state", "version", "created_at", "updated_at",
 )  # fmt: skip
+STATUSES = ("created", "updated", "unchanged", "refused")
 _SITTING = ("id", "break_minutes", "virtual")
 _SITTINGS_AT_ONCE = 250
 _BULK_BODY = bulk.document(SlotsIn)
@@ -81,7 +82,7 @@ async def add_slot(body: SlotIn, tx: Write) -> Response:
 @router.post(
     "/slots/bulk",
     response_model=SlotsOut,
-    summary="Add up to 500 slots",
+    summary="Add or change up to 500 slots",
     operation_id="add_slots",
     openapi_extra=_BULK_BODY,
 )
@@ -92,9 +93,8 @@ async def add_slots(
     *,
     atomic: Annotated[Flag, Query(description="All of them, or none (422).")] = False,
 ) -> Response:
-    """Each row for itself: good rows are kept, each refused one says why. With `atomic=true` all or none.
-
-    A request has 5,000 sittings at most.
+    """By your own `external_ref`, the same rows as often as you like: each is `created`, `updated`, `unchanged` or `refused`
+    for itself, and a refused one says why. With `atomic=true` all or none. A request has 5,000 sittings at most.
     """
     sent = await bulk.rows_of(request, "slots", service.MOST)
     _refuse_occurrences(sent.rows)
@@ -111,10 +111,11 @@ async def add_slots(
     if atomic:
         service.refuse([fault for row in faults for fault in row])
     listed = bulk.Listed()
-    results = [_result(row, listed.of(faults[row.index]), planned.get(row.index)) for row in sent.rows]
-    created = sum(one["status"] == "created" for one in results)
-    counts = {"created": created, "refused": len(results) - created, "more_errors": listed.more}
-    return json_answer({**counts, "results": results})
+    unread = [row.text("external_ref") for row in sent.rows if row.index not in planned]
+    known = await service.ids_of(tx, [ref for ref in unread if ref])
+    results = [_result(row, listed.of(faults[row.index]), planned.get(row.index), known) for row in sent.rows]
+    counts = {status: sum(one["status"] == status for one in results) for status in STATUSES}
+    return json_answer({**counts, "more_errors": listed.more, "results": results})
 
 
 def _refuse_occurrences(rows: Sequence[bulk.Row]) -> None:
@@ -129,15 +130,18 @@ def _read_row(row: bulk.Row) -> dict[str, Any] | list[Fault]:
     return one if isinstance(one, list) else one.model_dump()
 
 
-def _result(sent: bulk.Row, errors: list[dict[str, str]], planned: service.Planned | None) -> dict[str, Any]:
-    row = planned.row if planned else None
+def _result(
+    sent: bulk.Row, errors: list[dict[str, str]], planned: service.Planned | None, known: Mapping[str, UUID]
+) -> dict[str, Any]:
+    ref = sent.text("external_ref")
+    status = planned.status if planned else "refused"
     return {
         "index": sent.index,
-        "external_ref": sent.text("external_ref"),
-        "status": "created" if row else "refused",
-        "id": row["id"] if row else None,
+        "external_ref": ref,
+        "status": status,
+        "id": planned.slot_id if planned else known.get(ref or ""),
         "errors": errors,
-        "warnings": _told(planned.warnings) if planned and row else [],
+        "warnings": _told(planned.warnings) if planned and status != "refused" else [],
     }
 
 

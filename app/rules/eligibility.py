@@ -278,8 +278,8 @@ def reasons_against(facts: BookingFacts | PupilFacts) -> list[Reason]:
     `no_places_asked`, `no_places`, `approval_missing`, `approval_not_accepted`, `approval_lapsed`,
     `cover_missing`, `cover_too_low`, `cover_lapsed`, `cover_not_attested`. For a pupil: `not_available` (then
     alone: a bar is not to be guessed from its company), `after_last_day`, `year_group_not_offered`,
-    `placement_unlawful`, `too_young`, `overlap`, `parental_agreement_missing`.
-    Refuses facts without a sitting with ValueError.
+    `placement_unlawful`, `too_young`, `overlap`, `parental_agreement_missing`. Refuses facts without a sitting with
+    ValueError.
     """
     if isinstance(facts, BookingFacts):
         return [reason for rule in BOOKING_RULES for reason in rule(facts)]
