@@ -160,6 +160,19 @@ TYPES: Final[Mapping[str, EventType]] = {
             {**_ONE_PUPIL, "no_show_id": UUID, "resolution": WORD},
         ),
         EventType(
+            "attendance.closed",
+            _BOTH,
+            "booking",
+            "One side says that an occurrence of the visit does not take place. On the day itself it takes the safety lane.",
+            {
+                "booking_id": UUID,
+                "sitting_id": UUID,
+                "starts_at": TIME,
+                "closed_by": WORD,
+                "reason_code": maybe(WORD),
+            },
+        ),
+        EventType(
             "attendance.reported",
             ("school",),
             "booking",

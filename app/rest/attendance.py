@@ -183,9 +183,13 @@ async def read_attendance(booking_id: UUID, tx: Read) -> Response:
 )
 @needs("attendance:write")
 async def close_sitting(booking_id: UUID, sitting_id: UUID, body: CloseIn, tx: Write) -> Response:
-    """The school says that a sitting did not take place: it asks for no attendance any more."""
-    reason = body.reason_code.value if body.reason_code else None
-    outcome = await attendance.close_sitting(tx, booking_id, sitting_id, reason)
+    """Either side says that one sitting of a visit does not take place: no attendance is asked for, no minutes are
+    credited for it, and the booking goes on with the others.
+
+    The employer gives a reason, and closes what is not over: 409 `sitting_over`, `nothing_left` (cancel the booking
+    instead). 409 `attendance_recorded` where somebody was there. Told to both sides: `attendance.closed`.
+    """
+    outcome = await attendance.close_sitting(tx, booking_id, sitting_id, body.reason_code)
     listed = bulk.Listed()
     return _reported(booking_id, outcome, [_row(one, listed) for one in outcome.answers], listed.more)
 

@@ -95,7 +95,9 @@ class CloseIn(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason_code": "weather"}]})
 
-    reason_code: BookingReason | None = Field(None, description="Why.")
+    reason_code: BookingReason | None = Field(
+        None, description="Why: a reason of your side for cancelling. An employer gives one."
+    )
 
 
 class ResolveIn(Body):

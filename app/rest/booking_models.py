@@ -318,6 +318,7 @@ _MOVE: dict[str, Any] = {
     "to_state": "requested",
     "from_slot_id": None,
     "to_slot_id": _BOOKING["slot_id"],
+    "sitting_id": None,
     "proposed_slot_id": None,
     "places": 25,
     "reason_code": None,
@@ -332,14 +333,16 @@ class MoveOut(Out):
     """One line of a booking's history."""
 
     no: int
-    action: BookingAction | Literal["assign"] = Field(
-        description="`assign`: it became part of another programme, which its school's side alone reads."
+    action: BookingAction | Literal["assign", "close_sitting"] = Field(
+        description="`assign`: it became part of another programme, which its school's side alone reads. `close_sitting`: "
+        "`sitting_id` does not take place."
     )
     actor: str
     from_state: BookingState | None
     to_state: BookingState
     from_slot_id: UUID | None
     to_slot_id: UUID | None
+    sitting_id: UUID | None = Field(description="The sitting that was closed.")
     proposed_slot_id: UUID | None = Field(description="The slot of the proposal that was made or ended.")
     places: int
     reason_code: BookingReason | None

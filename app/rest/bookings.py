@@ -53,7 +53,8 @@ _SHOWN = (
 )  # fmt: skip
 _PROPOSAL = ("slot_id", "places", "starts_at", "ends_at", "expires_at", "by")
 _MOVE = (
-    "no", "action", "actor", "from_state", "to_state", "from_slot_id", "to_slot_id", "proposed_slot_id",
+    "no", "action", "actor", "from_state", "to_state", "from_slot_id", "to_slot_id", "sitting_id",
+    "proposed_slot_id",
     "places", "at",
 )  # fmt: skip
 

@@ -89,8 +89,11 @@ async def visit(
     confirmed = await world.post("employer_a", f"/v1/bookings/{made['id']}/confirm")
     assert confirmed.status_code == 200, confirmed.text
     ids = [await world.pupil("school_a", nc_year) for _ in range(pupils)]
+    agreed = {"parental_agreement": "given"} if kind == "placement" else {}
     named = await world.post(
-        "school_a", f"/v1/bookings/{made['id']}/participants", {"pupils": [{"pupil_id": one} for one in ids]}
+        "school_a",
+        f"/v1/bookings/{made['id']}/participants",
+        {"pupils": [{"pupil_id": one, **agreed} for one in ids]},
     )
     assert named.status_code == 200, named.text
     rows = await world.owner.fetch("SELECT id FROM sittings WHERE slot_id = $1 ORDER BY no", slot)
