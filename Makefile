@@ -7,14 +7,15 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run story test check format bench torture contract reset lock seal
+.PHONY: help run story test test-pgbouncer check format bench torture contract reset lock seal
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
 	@printf 'TenDays: an open API for modern work experience\n\n'
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 	@printf '\nSettings are TENDAYS_* variables (app/settings.py); ARGS="..." goes to the command itself.\n'
 
+run: export TENDAYS_ENV ?= development
 run: $(STAMP) ## everything: database, API, worker; the story at first start; Ctrl-C stops it
 	@exec $(BIN)/tendays run $(ARGS)
 
@@ -23,6 +24,9 @@ story: $(STAMP) ## play the story against what `make run` started
 
 test: $(STAMP) ## the test suite (TENDAYS_PG_BIN=... for another Postgres)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-pgbouncer: $(STAMP) ## the requests of the suite through PgBouncer in transaction mode, with a small pool
+	@$(BIN)/python -m pytest -p tests.pooled tests/rest tests/bookings tests/idempotency $(ARGS)
 
 check: $(STAMP) ## style, types, import contracts, published contract, lock file
 	@$(BIN)/ruff check --quiet .
