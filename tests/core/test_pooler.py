@@ -32,7 +32,7 @@ def pooler(dsns: Dsns) -> Iterator[PgBouncer]:
 
 @pytest_asyncio.fixture(scope="module")
 async def db(pooler: PgBouncer, dsns: Dsns) -> AsyncIterator[Database]:
-    opened = await Database(pooler.at(dsns.app), pool=8, pooling=True).open()
+    opened = await Database(pooler.at(dsns.app), pool=8, wait=120.0, pooling=True).open()
     yield opened
     await opened.close()
 
