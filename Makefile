@@ -11,7 +11,7 @@ FAST   := tests/rules tests/students tests/offers tests/employers tests/organisa
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run story test test-fast test-slow test-calendar check format bench torture contract reset lock seal
+.PHONY: help run story test test-fast test-slow test-calendar test-pgbouncer check format bench torture contract reset lock seal
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -19,6 +19,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 	@printf '\nSettings are TENDAYS_* variables (app/settings.py); ARGS="..." goes to the command itself.\n'
 
+run: export TENDAYS_ENV ?= development
 run: $(STAMP) ## everything: database, API, worker; the story at first start; Ctrl-C stops it
 	@exec $(BIN)/tendays run $(ARGS)
 
@@ -36,6 +37,9 @@ test-slow: $(STAMP) ## the rest: kill -9, a browser, the story, the README, the 
 
 test-calendar: $(STAMP) ## the tests that read the calendar, on other days than today (needs faketime)
 	@$(BIN)/python -m tests.other_days $(SHARED) -m 'calendar and not slow_suite' $(ARGS)
+
+test-pgbouncer: $(STAMP) ## the requests of the suite through PgBouncer in transaction mode, with a small pool
+	@$(BIN)/python -m pytest -p tests.pooled -m 'not slow_suite' tests/rest tests/bookings tests/idempotency $(ARGS)
 
 check: $(STAMP) ## style, types, import contracts, published contract, lock file
 	@$(BIN)/ruff check --quiet .

@@ -1,8 +1,11 @@
 """What has to hold before a process works on a database: a direct address, the schema, the master key, the clock."""
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -21,8 +24,13 @@ from app.webhooks.sql import endpoints
 MOST_SECONDS: Final = 30.0
 """By how much the clock of a worker may differ from that of Postgres."""
 SCHEMA, KEY, CLOCK = "schema", "key", "clock"
+HEARS: Final = "through one a worker hears nothing (LISTEN)."
 _HOLDING: Final = (SCHEMA, CLOCK)
 _log = structlog.get_logger("tendays.checks")
+
+
+class NoAnswer(SettingsRefused):
+    """Nobody answers at an address; the message names its setting."""
 
 
 # --- the worker -----------------------------------------------------------------------------------
@@ -79,6 +87,20 @@ class Guard:
         return all(map(self._keyring.opens, (*heads, *await endpoints.seals(tx))))
 
 
+async def worker(settings: Settings) -> None:
+    """SettingsRefused if a worker must not start beside the API. A database that does not answer is not waited for."""
+    try:
+        await address(settings, "worker_database_url", direct=HEARS)
+        db = Database(settings.worker_database_url or "", pool=1)
+        try:
+            await db.open()
+            await Guard(settings, settings.keyring()).refuse(db)
+        finally:
+            await db.close()
+    except (NoAnswer, OSError, TimeoutError, Unavailable):  # said by who needs it
+        return
+
+
 def _clock_fault(ahead: float) -> str | None:
     if abs(ahead) <= MOST_SECONDS:
         return None
@@ -95,12 +117,8 @@ def _clock_fault(ahead: float) -> str | None:
 async def api(settings: Settings) -> None:
     """SettingsRefused if the API must not start, as `tendays_app`. A database that does not answer is not waited for."""
     try:
-        pooled = await refuse_address(settings, "database_url")
-        if pooled and settings.database_pooling is None:
-            raise SettingsRefused(
-                "TENDAYS_DATABASE_URL leads to a pooler: set TENDAYS_DATABASE_POOLING=transaction, or give the "
-                "address of Postgres itself."
-            )
+        for name in ("database_url", "replica_url"):
+            await _pooled_as_said(settings, name)
         db = Database(settings.database_url or "", pool=1, pooling=settings.database_pooling is not None)
         try:
             await db.open()
@@ -108,8 +126,24 @@ async def api(settings: Settings) -> None:
             await signing_keys_open(settings, db)
         finally:
             await db.close()
-    except (OSError, TimeoutError, Unavailable):  # said by who needs it
+    except (NoAnswer, OSError, TimeoutError, Unavailable):  # said by who needs it
         return
+
+
+async def _pooled_as_said(settings: Settings, name: str) -> None:
+    if not getattr(settings, name):
+        return
+    try:
+        pooled = await address(settings, name)
+    except NoAnswer:
+        if name == "replica_url":  # reads go to the primary meanwhile
+            return
+        raise
+    if pooled and settings.database_pooling is None:
+        raise SettingsRefused(
+            f"TENDAYS_{name.upper()} leads to a pooler: set TENDAYS_DATABASE_POOLING=transaction, or give the address "
+            "of Postgres itself."
+        )
 
 
 async def _schema(db: Database) -> None:
@@ -132,21 +166,42 @@ async def signing_keys_open(settings: Settings, db: Database) -> None:
 # --- what both are asked --------------------------------------------------------------------------
 
 
-async def refuse_address(settings: Settings, name: str, *, direct: str | None = None) -> bool:
-    """Whether the address leads to a pooler. SettingsRefused if Postgres turns us away there, naming the setting.
+async def address(settings: Settings, name: str, *, direct: str | None = None, patience: float = 0.0) -> bool:
+    """Whether the address in a setting leads to a pooler; as `reached`.
 
-    With `direct`, which says what would be lost, a pooler is refused. OSError if nobody answers.
+    With `direct`, which says what would be lost, a pooler is refused.
     """
     variable = f"TENDAYS_{name.upper()}"
-    try:
-        pooled = await is_pooled(getattr(settings, name) or "")
-    except DatabaseRefuses as refusal:
-        raise SettingsRefused(f"{variable}: {refusal}") from None
+    pooled = await reached(variable, getattr(settings, name) or "", patience)
     if pooled and direct:
         raise SettingsRefused(
             f"{variable} leads to a pooler, such as PgBouncer, and {direct} Give the address of Postgres itself."
         )
     return pooled
+
+
+async def reached(variable: str, dsn: str, patience: float = 0.0) -> bool:
+    """Whether this address, the value of a variable, leads to a pooler.
+
+    SettingsRefused, naming the variable, if Postgres turns us away there; NoAnswer if nobody answers for `patience`
+    seconds.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return await is_pooled(dsn)
+        except DatabaseRefuses as refusal:
+            raise SettingsRefused(f"{variable}: {refusal}") from None
+        except (OSError, TimeoutError) as error:
+            if time.monotonic() >= deadline:
+                where = urlsplit(dsn).netloc.rpartition("@")[2]
+                raise NoAnswer(f"{variable}: no Postgres answers at {where} ({_why(error)}).") from None
+            await asyncio.sleep(0.5)
+
+
+def _why(error: OSError | TimeoutError) -> str:
+    """Asyncpg tells of each address that it tried; the first line is enough."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def schema_fault(revision: str | None) -> str | None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 
 from app.access.rates import Allowance, Rates
@@ -21,6 +22,8 @@ from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
 from app.worker import serve
+
+_log = structlog.get_logger("tendays.api")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -106,6 +109,8 @@ def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa:
         serving.stop_in_order(lambda: setattr(house, "stopping", True), settings.stop_pause_seconds)
         stop = asyncio.Event()
         work = asyncio.create_task(serve(settings, stop)) if settings.with_worker else None
+        if work is not None:
+            work.add_done_callback(_ended)
         try:
             yield
         finally:
@@ -116,6 +121,12 @@ def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa:
             await house.db.close()
 
     return lifespan
+
+
+def _ended(work: asyncio.Task[None]) -> None:
+    """A worker that ends beside a living API would be missed by nobody."""
+    if not work.cancelled() and (error := work.exception()):
+        _log.error("worker.ended", error=f"{type(error).__name__}: {error}")
 
 
 def _publish(app: FastAPI, routers: Iterable[APIRouter]) -> None:

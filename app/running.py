@@ -1,6 +1,7 @@
 """`tendays run`: the database, migrations, the first start, then API and worker until told to stop."""
 
 import asyncio
+import errno
 import json
 import socket
 import sys
@@ -86,7 +87,10 @@ def with_dsns(settings: Settings, dsns: Dsns) -> Settings:
 
 async def bring_up_to_date(settings: Settings) -> None:
     """Migrate, as the owner; and let the application move the domain clock in development, nowhere else."""
+    from app.checks import address  # noqa: PLC0415 - as in `rebuild`
+
     owner = needed(settings, "owner_database_url")
+    await address(settings, "owner_database_url", direct="migrations need a session of their own (locks).")
     with step("Database migrated"):
         await asyncio.to_thread(migrations.upgrade, owner)
         await set_clock_door(owner, is_open=settings.development)
@@ -240,6 +244,7 @@ def _part(name: str, settings: Settings) -> Part:
     """A process of its own. It gets the addresses of its roles only: never the owner's."""
     environment = {
         "TENDAYS_SUPERVISED": "1",
+        "TENDAYS_ENV": settings.env,
         # A person reads what is said here: not a line for each request, unless they asked for it.
         "TENDAYS_LOG_LEVEL": settings.log_level if "log_level" in settings.model_fields_set else "warning",
         "TENDAYS_DATA_DIR": str(settings.data_dir),
@@ -260,7 +265,11 @@ def refuse_taken_port(settings: Settings) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsRefused(
+                    f"TENDAYS_HOST or TENDAYS_PORT: {settings.host}:{settings.port}: {error.strerror}"
+                ) from None
             raise SettingsRefused(
                 f"Something else already listens on {settings.host}:{settings.port}. "
                 f"Stop it, or choose another port: TENDAYS_PORT={settings.port + 1}"

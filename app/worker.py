@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,15 +12,15 @@ import structlog
 from app.access import sql as access
 from app.bookings import leavers
 from app.bookings import upkeep as bookings
-from app.checks import Guard, refuse_address
+from app.checks import HEARS, Guard, address
 from app.core import metrics
-from app.core.db import Database, Writer, system
+from app.core.db import RECOVERY_SECONDS, Database, Writer, system
 from app.core.egress import Egress
 from app.core.one_by_one import AWAY, OneByOne, each_step
 from app.dashboards import upkeep as dashboards
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
-from app.settings import Settings
+from app.settings import Settings, SettingsRefused
 from app.webhooks import upkeep as webhooks
 from app.webhooks.certifier import Certifier
 from app.webhooks.sql import measures, queue
@@ -158,7 +158,7 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
     db = await _opened(settings, guard)
     port = None if settings.with_worker else settings.metrics_port  # beside an API its /metrics tells all
     try:
-        with metrics.serve(port, settings.host):
+        with _metrics_at(port, settings.host):
             async with Egress(settings.webhook_policy()) as egress:
                 own = Chore("check", CHECK_SECONDS, guard.turn)
                 await _work(settings, db, egress, stop, guard, (*chores, own))
@@ -166,10 +166,26 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
         await db.close()
 
 
+@contextmanager
+def _metrics_at(port: int | None, host: str) -> Iterator[None]:
+    served = metrics.serve(port, host)
+    try:
+        served.__enter__()
+    except OSError as error:
+        raise SettingsRefused(f"TENDAYS_METRICS_PORT: {host}:{port}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        served.__exit__()
+
+
 async def _opened(settings: Settings, guard: Guard) -> Database:
     """The worker's connections, a handful, once all is in order. SettingsRefused if it is not."""
-    await refuse_address(
-        settings, "worker_database_url", direct="through one a worker hears nothing (LISTEN)."
+    await address(
+        settings,
+        "worker_database_url",
+        direct=HEARS,
+        patience=RECOVERY_SECONDS,
     )
     db = Database(
         settings.worker_database_url or "",

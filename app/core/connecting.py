@@ -70,8 +70,12 @@ async def is_pooled(dsn: str) -> bool:
     """
     try:
         connection = await asyncpg.connect(dsn, timeout=10.0, statement_cache_size=0)
-    except (*_TURNED_AWAY, ValueError, asyncpg.InterfaceError) as error:
+    except _TURNED_AWAY as error:
         raise DatabaseRefuses(str(error)) from None
+    except (ValueError, asyncpg.InterfaceError):  # what they say may hold a part of the password
+        raise DatabaseRefuses(
+            "is no address of Postgres; percent-encode what is special in a password."
+        ) from None
     except asyncpg.CannotConnectNowError as error:  # it is starting
         raise ConnectionError(str(error)) from None
     except (

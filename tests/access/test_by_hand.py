@@ -186,4 +186,4 @@ async def test_a_master_key_that_does_not_fit_is_named_in_one_line(
 
 def test_a_master_key_that_is_none_is_named(dsns: Dsns) -> None:
     with pytest.raises(SettingsRefused, match="TENDAYS_SECRET_KEY"):
-        load(secret_key="short").keyring()
+        load(env="test", secret_key="short").keyring()

@@ -38,7 +38,12 @@ class Run:
         self.process: subprocess.Popen[bytes] | None = None
         plain = {name: value for name, value in os.environ.items() if not name.startswith("TENDAYS_")}
         kept = {name: os.environ[name] for name in ("TENDAYS_PG_BIN",) if name in os.environ}
-        given = {"TENDAYS_DATA_DIR": str(folder), "TENDAYS_PORT": str(self.port), "PYTHONPATH": str(HOME)}
+        given = {
+            "TENDAYS_ENV": "development",
+            "TENDAYS_DATA_DIR": str(folder),
+            "TENDAYS_PORT": str(self.port),
+            "PYTHONPATH": str(HOME),
+        }
         self.environment = plain | kept | given
 
     @property
