@@ -11,6 +11,7 @@ import structlog
 from app.access import sql as access
 from app.bookings import upkeep as bookings
 from app.core import metrics
+from app.core import sql as core
 from app.core.db import Database, system
 from app.core.egress import Egress
 from app.core.errors import Overloaded, Unavailable
@@ -46,6 +47,12 @@ async def make_partitions(db: Database) -> int:
         return await keep_partitions(tx)
 
 
+async def settle_changes(db: Database) -> int | None:
+    """Move the mark up to which every change has been committed: what a pull of changes goes by."""
+    async with db.write(system()) as tx:
+        return await core.settle_changes(tx)
+
+
 async def measure(db: Database) -> None:
     """Look how the queue stands, for the metrics."""
     async with db.write(system()) as tx:
@@ -61,6 +68,7 @@ async def forget(db: Database) -> int:
 CHORES: tuple[Chore, ...] = (
     Chore("keep_partitions", 300, make_partitions),
     Chore("hold_and_release", 1, bookings.hold_and_release),
+    Chore("settle_changes", 1, settle_changes),
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
     Chore("raise_overdue", 10, encounters.raise_overdue),
     Chore("raise_undelivered", 5, webhooks.raise_undelivered),

@@ -11,6 +11,7 @@ from app.bookings.programmes import fit
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Forbidden, NotFound, Stale, invalid
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.outbox import service as outbox
 from app.rules import booking as law
 from app.rules.answers import Reason, Refusal
@@ -43,7 +44,7 @@ class Step:
     reason: BookingReason | None = None
     note: str | None = None
     slot_id: UUID | None = None
-    expected: int | None = None
+    expected: Expected = None
     external_ref: str | None = None
 
 
@@ -131,7 +132,7 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     who = actor or Actor(tx.caller.side)
     confirms = step.action == BookingAction.CONFIRM and who == Actor.EMPLOYER
     before = {**held, **await sql.so_far(tx, booking_id, acts=confirms)}
-    if step.expected is not None and step.expected != before["version"]:
+    if not is_expected(before["version"], step.expected):
         raise Stale
     target = await _target(tx, before, step)
     facts = _facts(target, places=before["places"], step=step, booking=before)

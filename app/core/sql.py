@@ -1,9 +1,27 @@
-"""The domain clock's one row: read, and moved where the database lets us; and how far ahead there are partitions."""
+"""The domain clock, the partitions that are ahead, and pages of what changed since a mark."""
 
-from sqlalchemy import BigInteger, cast, func, select
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Interval,
+    Select,
+    Table,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from app.core.db import Door, Writer
-from app.core.tables import clock
+from app.core.paging import Pull
+from app.core.tables import change_marks, change_moments, clock
 
 _DOOR = "app.move_clock(bigint)"
 
@@ -26,3 +44,53 @@ async def move_clock(tx: Writer, seconds: int) -> None:
 async def periods_ahead(tx: Door) -> int:
     """For how many whole months (or years) after the present one everything partitioned is ready. Asks for no caller."""
     return int(await tx.value(select(func.app.periods_ahead())) or 0)
+
+
+# --- what changed -------------------------------------------------------------------------------
+
+_OVERLAP: ColumnElement[timedelta] = literal_column("interval '5 minutes'", Interval)
+_MARK = func.concat(change_marks.c.epoch, ".", change_marks.c.settled)
+
+
+def pulled(stmt: Select[Any], table: Table, pull: Pull) -> Select[Any]:
+    """The page of a list, with the `horizon` of the same snapshot in each row, and one row more if there is a next page.
+
+    `stmt` selects at least `id` and `changed_seq` of `table`, with the conditions of the list. There is always a first
+    row: on an empty page its `id` is null, so that the horizon is told in the snapshot in which nothing was found.
+    """
+    order: tuple[Any, ...] = (table.c.id,)
+    if pull.by_change:
+        order = (table.c.changed_seq, table.c.id)
+        stmt = stmt.where(_after(table, pull))
+    elif pull.key:
+        stmt = stmt.where(table.c.id > literal(pull.key[0], table.c.id.type))
+    page = stmt.order_by(*order).limit(pull.limit + 1).subquery("page")
+    return (
+        select(_MARK.label("horizon"), page)
+        .select_from(change_marks.outerjoin(page, true()))
+        .order_by(*(page.c[one.name] for one in order))
+    )
+
+
+def _after(table: Table, pull: Pull) -> ColumnElement[bool]:
+    seq, ident = table.c.changed_seq, table.c.id
+    if pull.key:
+        return tuple_(seq, ident) > tuple_(
+            literal(pull.key[0], BigInteger), literal(pull.key[1], table.c.id.type)
+        )
+    if pull.changed_since is not None:
+        return seq > literal(pull.changed_since, BigInteger)
+    moment = (
+        select(change_moments.c.settled)
+        .where(change_moments.c.at <= literal(pull.updated_after, TIMESTAMP(timezone=True)) - _OVERLAP)
+        .order_by(change_moments.c.at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return seq > func.coalesce(moment, -1)
+
+
+async def settle_changes(tx: Writer) -> int | None:
+    """Move the mark up to which every change is committed; None if another worker is at it. The first statement of `tx`."""
+    settled: int | None = await tx.value(select(func.app.settle_changes()))
+    return settled

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 
 from app.core.db import metadata
-from app.core.tables import big, ident, kept, texts, uid, when, word
+from app.core.tables import big, changed, changed_by, ident, kept, texts, uid, when, word
 from app.core.tables import text as words
 from app.rules.words import (
     SIC_SECTIONS,
@@ -50,6 +50,9 @@ sites = Table(
     words("travel", null=True, longest=2000),
     word("state", ("open", "closed"), default="open"),
     *kept(),
+    changed(),
+    changed_by("sites", "employer_id"),
+    changed_by("sites"),
     UniqueConstraint("employer_id", "external_ref", name="uq_sites_external_ref"),
     Index("ix_sites_employer_id", "employer_id", "id"),
 )
@@ -66,6 +69,9 @@ contacts = Table(
     words("phone", null=True, longest=40),
     Column("supervises", Boolean, nullable=False, server_default="false"),
     *kept(),
+    changed(),
+    changed_by("contacts", "employer_id"),
+    changed_by("contacts"),
     Index("ix_contacts_employer_id", "employer_id", "id"),
 )
 
@@ -87,6 +93,9 @@ covers = Table(
     words("attested_by", null=True, longest=200),
     when("withdrawn_at", null=True),
     *kept(),
+    changed(),
+    changed_by("covers", "employer_id"),
+    changed_by("covers"),
     CheckConstraint(
         "kind <> 'policy' OR (insurer IS NOT NULL AND policy_number IS NOT NULL AND limit_pence IS NOT NULL "
         "AND expires_on IS NOT NULL)",
@@ -112,6 +121,9 @@ approvals = Table(
     words("basis", null=True, longest=1000),
     when("withdrawn_at", null=True),
     *kept(),
+    changed(),
+    changed_by("approvals", "approver_id"),
+    changed_by("approvals"),
     Index("ix_approvals_site_id", "site_id", "kind", "activity_band"),
     Index("ix_approvals_approver_id", "approver_id", "id"),
     Index("ix_approvals_employer_id", "employer_id", "id"),
@@ -137,6 +149,8 @@ suspensions = Table(
     when("lifted_at", null=True),
     words("private_note", null=True, longest=2000),
     *kept(),
+    changed(),
+    changed_by("suspensions", "suspended_by"),
     Index(
         "uq_suspensions_open",
         "employer_id",

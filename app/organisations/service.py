@@ -19,6 +19,7 @@ from app.core.errors import (
     invalid,
 )
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.organisations import sql
 from app.outbox import service as outbox
 from app.outbox.service import Event
@@ -65,7 +66,7 @@ async def register(tx: Writer, given: Mapping[str, Any]) -> Row:
     )
 
 
-async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], version: int) -> Row:
+async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], version: Expected) -> Row:
     """Change an organisation's own entry, or one that the caller registered.
 
     NotFound if the caller may not see it, Forbidden `not_yours` if it may not change it, Stale, Invalid, Conflict as
@@ -78,7 +79,7 @@ async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], ve
     if not registrar and (held["id"] != tx.caller.org_id or "urn" in given):
         raise Forbidden("not_yours", "This entry, or this field of it, is its registrar's to change.")
     locked = await sql.lock(tx, "organisation", organisation_id)
-    if locked is None or locked["version"] != version:
+    if locked is None or not is_expected(locked["version"], version):
         raise Stale
     changes = {**given, **_numbers(given, held["kind"])}
     return await _kept(tx, sql.change(tx, "organisation", organisation_id, changes)) if changes else locked

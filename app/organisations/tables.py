@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, ident, kept, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import FieldGroup, OrganisationKind
 
@@ -24,6 +24,8 @@ organisations = Table(
     uid("predecessor_id", "organisations.id", null=True),
     uid("registered_by", null=True),
     *kept(),
+    changed(),
+    changed_by("organisations"),
     Index(
         "uq_organisations_urn",
         "urn",
@@ -50,6 +52,8 @@ memberships = Table(
     Column("starts_on", Date, nullable=False),
     Column("ends_on", Date, nullable=True),
     *kept(),
+    changed(),
+    changed_by("memberships"),
     CheckConstraint("ends_on IS NULL OR ends_on > starts_on", name="in_order"),
     *(
         ExcludeConstraint(
@@ -80,6 +84,8 @@ agreements = Table(
     when("ended_at", null=True),
     uid("recorded_by"),
     *kept(),
+    changed(),
+    changed_by("agreements"),
     Index("ix_agreements_controller_id", "controller_id"),
 )
 """A controller's (a trust's, or a school's own) agreement: without one no pupil row is accepted outside development."""
@@ -99,6 +105,8 @@ grants = Table(
     uid("revoked_by", null=True),
     uid("recorded_by"),
     *kept(),
+    changed(),
+    changed_by("grants"),
     CheckConstraint(
         "field_groups <@ ARRAY[" + ", ".join(f"'{one.value}'" for one in FieldGroup) + "]::text[]",
         name="field_groups_known",

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from app.rest.attendance_models import FaultOut
-from app.rest.models import Body, Out
+from app.rest.models import HORIZON, Body, HorizonOut, Out
 from app.rules.words import ActivityBand, Criterion, ExperienceKind, Mode
 
 _PUPIL = "01a2013a-0000-7000-8000-00000000000a"
@@ -263,10 +263,13 @@ class EncounterWithVersions(EncounterOut):
 class EncounterPage(Out):
     """A page of encounters."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_ENCOUNTER], "next": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_ENCOUNTER], "next": None, "horizon": HORIZON}]}
+    )
 
     data: list[EncounterOut]
     next: str | None = Field(description="Send it as `after`; null on the last page.")
+    horizon: HorizonOut
 
 
 class EncounterAnswer(Out):

@@ -1,8 +1,8 @@
 """The bases of request and response models."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Body(BaseModel):
@@ -19,3 +19,14 @@ class Out(BaseModel):
     """A response body, for the contract."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+HORIZON = "e1d3a95f7b2.48210"
+HorizonOut = Annotated[
+    str,
+    Field(
+        description="Up to where this list is whole; the same on every page of one pull. Keep it, and send it as "
+        "`changed_since` next time. It is opaque.",
+        examples=[HORIZON],
+    ),
+]

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool
 
 from app.rest.booking_models import NcYear
-from app.rest.models import Body, Out
+from app.rest.models import Body, HorizonOut, Out
 from app.rules.characteristics import FreeSchoolMeals
 from app.rules.words import AbsenceBand, EnrolmentKind, EnrolmentState, Sen
 
@@ -216,6 +216,7 @@ class PupilPage(Out):
 
     data: list[PupilOut]
     next: str | None
+    horizon: HorizonOut
 
 
 class RowFault(Out):

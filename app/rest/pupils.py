@@ -1,6 +1,5 @@
 """`/v1/schools/{school_id}/pupils`: the roll in bulk, one by one, and read back under grant and scope."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from app.core.errors import Fault, invalid
 from app.rest.frame import (
     IfMatch,
     InHouse,
-    Paged,
+    Pulled,
     Read,
     Write,
     framed,
@@ -23,7 +22,7 @@ from app.rest.frame import (
     known,
     needs,
     one_answer,
-    page_of,
+    page_of_pull,
 )
 from app.rest.problems import fault_of, refusal
 from app.rest.pupil_models import BulkIn, BulkOut, PupilChange, PupilIn, PupilOut, PupilPage
@@ -160,23 +159,16 @@ async def index(
     school_id: UUID,
     tx: Read,
     house: InHouse,
-    turn: Paged,
+    turn: Pulled,
     *,
     nc_year: Annotated[str | None, Query(description="Only this NC year.")] = None,
     academic_year: Annotated[
         int | None, Query(ge=2000, le=2100, description="Of which `nc_year` is; today's, if left out.")
     ] = None,
-    updated_after: Annotated[
-        datetime | None, Query(description="Changed after this moment, with an offset.")
-    ] = None,
     include: Include = None,
 ) -> Response:
     """Two statements, three for a vendor."""
     known(nc_year, NC_YEARS, "?nc_year")
-    if updated_after is not None and updated_after.tzinfo is None:
-        raise invalid(
-            "?updated_after", "offset_required", "A moment needs an offset, as in 2026-09-01T06:00:00Z."
-        )
     pupils = await reading.page(
         tx,
         house.keyring,
@@ -186,11 +178,9 @@ async def index(
         with_upn=_upn(include),
         nc_year=nc_year,
         year=academic_year,
-        updated_after=updated_after,
-        after=turn.after_id("pupils"),
-        limit=turn.limit,
+        pull=turn.pull("pupils"),
     )
-    return page_of(turn, "pupils", pupils, ("id",), lambda pupil: pupil)
+    return page_of_pull(turn, "pupils", pupils, lambda row: row["pupil"])
 
 
 @router.get(_ONE, response_model=PupilOut, summary="Read a pupil", operation_id="read_pupil")

@@ -10,6 +10,7 @@ from app.core.db import Door, Row, Writer
 from app.core.errors import Fault, Forbidden, Invalid, NotFound, Stale
 from app.core.ids import new_id
 from app.core.secrets import Keyring
+from app.core.versions import Expected, is_expected
 from app.outbox import service as outbox
 from app.outbox.service import Event
 from app.rules.school_calendar import academic_year
@@ -131,7 +132,7 @@ async def change_pupil(
     pupil_id: UUID,
     *,
     given: Mapping[str, Any],
-    version: int,
+    version: Expected,
     scoped: frozenset[FieldGroup],
     development: bool = False,
 ) -> None:
@@ -140,7 +141,7 @@ async def change_pupil(
     held = next(iter(await sql.held(tx, school_id, [pupil_id])), None)
     if held is None:
         raise NotFound("pupil")
-    if held["version"] != version:
+    if not is_expected(held["version"], version):
         raise Stale
     one = Sent(0, None, given)
     rows.judge(one, access, _digest(keyring))

@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Column, Date, Index, Integer, LargeBinary, Prima
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, uid, when, whole, word
+from app.core.tables import changed, changed_by, ident, kept, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import NC_YEARS, EnrolmentKind, EnrolmentState, FieldGroup
 
@@ -40,6 +40,8 @@ enrolments = Table(
     Column("identity_protected", Boolean, nullable=False, server_default="false"),
     words("access_needs", null=True, longest=2000),
     *kept(),
+    changed(),
+    changed_by("enrolments", "school_id"),
     Index("ix_enrolments_school_id", "school_id", "id"),
     Index("ix_enrolments_person_id", "person_id"),
     Index("ix_enrolments_second", "person_id", postgresql_where=text("kind <> 'main'")),
