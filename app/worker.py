@@ -16,9 +16,12 @@ from app.core.db import Database, system
 from app.core.egress import Egress
 from app.core.errors import Overloaded, Unavailable
 from app.dashboards import upkeep as dashboards
+from app.employers import upkeep as employers
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
+from app.organisations import upkeep as organisations
 from app.settings import Settings
+from app.students import upkeep as students
 from app.webhooks import upkeep as webhooks
 from app.webhooks.certifier import Certifier
 from app.webhooks.sql import measures
@@ -79,6 +82,10 @@ CHORES: tuple[Chore, ...] = (
     Chore("promote_waiting", 15, bookings.promote_waiting),
     Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),
     Chore("keep_figures", 1, dashboards.keep_figures),
+    Chore("turn_pupils", 30, students.turn_pupils),
+    Chore("turn_memberships", 30, organisations.turn_memberships),
+    Chore("turn_cover", 30, employers.turn_cover),
+    Chore("turn_approvals", 30, employers.turn_approvals),
     Chore("forget_expired", 600, forget),
 )
 """What the house does by itself, and every how many seconds of wall time. What matters for a child comes first."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -63,6 +64,10 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         """`key` is 32 secret bytes, the same in every process."""
         self._key = key
+
+    def of(self, owner: UUID) -> "Cursors":
+        """The cursors of one organisation: those of another are none of them."""
+        return Cursors(hmac.new(self._key, owner.bytes, hashlib.sha256).digest())
 
     def make(self, scope: str, values: Sequence[Any]) -> str:
         """The cursor after a row whose sort key is `values` (JSON-able; UUIDs and times become text)."""

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from app.core.db import Door, Writer
 from app.core.paging import Pull
@@ -94,3 +95,23 @@ async def settle_changes(tx: Writer) -> int | None:
     """Move the mark up to which every change is committed; None if another worker is at it. The first statement of `tx`."""
     settled: int | None = await tx.value(select(func.app.settle_changes()))
     return settled
+
+
+# --- what becomes true by the date -----------------------------------------------------------------
+
+
+async def due_by_date(tx: Door, what: str, after: UUID, most: int) -> list[UUID]:
+    """Up to `most` ids after `after`, in order, of what is due: pupils, claims, memberships, covers, approvals."""
+    found = select(func.app.due_by_date(what, after, most).label("id"))
+    return [row["id"] for row in await tx.rows(found)]
+
+
+async def turn_by_date(tx: Writer, what: str, identifier: UUID) -> dict[str, Any] | None:
+    """Write one of them down; what there is to be told of it, None if it is not due any more."""
+    row: dict[str, Any] | None = await tx.value(select(func.app.turn_by_date(what, identifier, type_=JSONB)))
+    return row
+
+
+async def number_characteristics_of_today(tx: Writer) -> int:
+    """Count the characteristics that begin today as changes of their pupils; of how many pupils."""
+    return int(await tx.value(select(func.app.number_characteristics_of_today())) or 0)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -126,10 +127,12 @@ change_marks = Table(
         nullable=False,
         server_default="0",
     ),
+    Column("judged_on", Date, nullable=True),
 )
 """One row. `settled`: every change up to this number has been committed or rolled back. `epoch`: of which history.
 
-`dropped`: the last position of the feed of which the event may be kept no more.
+`dropped`: the last position of the feed of which the event may be kept no more. `judged_on`: the day
+up to which characteristics that were recorded ahead have been counted as changes.
 """
 
 change_moments = Table(

@@ -96,6 +96,11 @@ covers = Table(
     changed(),
     changed_by("covers", "employer_id"),
     changed_by("covers"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index(
+        "ix_covers_beginning", "expires_on", postgresql_where=text("NOT in_force AND withdrawn_at IS NULL")
+    ),
+    Index("ix_covers_ending", "expires_on", postgresql_where=text("in_force AND expires_on IS NOT NULL")),
     CheckConstraint(
         "kind <> 'policy' OR (insurer IS NOT NULL AND policy_number IS NOT NULL AND limit_pence IS NOT NULL "
         "AND expires_on IS NOT NULL)",
@@ -124,6 +129,8 @@ approvals = Table(
     changed(),
     changed_by("approvals", "approver_id"),
     changed_by("approvals"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index("ix_approvals_ending", "expires_on", postgresql_where=text("in_force")),
     Index("ix_approvals_site_id", "site_id", "kind", "activity_band"),
     Index("ix_approvals_approver_id", "approver_id", "id"),
     Index("ix_approvals_employer_id", "employer_id", "id"),

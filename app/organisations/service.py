@@ -151,7 +151,7 @@ async def let_join(tx: Writer, given: Mapping[str, Any]) -> Row:
             made = await sql.add(tx, "membership", row)
     except ConstraintBroken as broken:
         raise _overlap(broken) from broken
-    await outbox.emit(tx, _told(made, member["kind"]))
+    await outbox.emit(tx, told(made, member["kind"]))
     return made
 
 
@@ -201,11 +201,12 @@ async def let_go(tx: Writer, membership_id: UUID, ends_on: date) -> Row:
     except ConstraintBroken as broken:
         raise _overlap(broken) from broken
     member = await sql.party(tx, row["member_id"], None)
-    await outbox.emit(tx, _told(row, member["kind"] if member else Kind.SCHOOL))
+    await outbox.emit(tx, told(row, member["kind"] if member else Kind.SCHOOL))
     return row
 
 
-def _told(row: Row, member_kind: str) -> list[Event]:
+def told(row: Row, member_kind: str) -> list[Event]:
+    """The events that tell both sides of a membership."""
     data = {name: row[name] for name in ("member_id", "parent_id", "kind", "starts_on", "ends_on")}
     data["membership_id"] = row["id"]
     side = "school" if member_kind == Kind.SCHOOL else "hub"

@@ -54,6 +54,9 @@ memberships = Table(
     *kept(),
     changed(),
     changed_by("memberships"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index("ix_memberships_beginning", "ends_on", postgresql_where=text("NOT in_force")),
+    Index("ix_memberships_ending", "ends_on", postgresql_where=text("in_force AND ends_on IS NOT NULL")),
     CheckConstraint("ends_on IS NULL OR ends_on > starts_on", name="in_order"),
     *(
         ExcludeConstraint(

@@ -44,6 +44,12 @@ enrolments = Table(
     changed_by("enrolments", "school_id"),
     Index("ix_enrolments_school_id", "school_id", "id"),
     Index("ix_enrolments_person_id", "person_id"),
+    Index(
+        "ix_enrolments_ending",
+        "ends_on",
+        postgresql_where=text("ends_on IS NOT NULL AND state <> 'left'"),
+    ),
+    Index("ix_enrolments_claimed", "id", postgresql_where=text("state = 'claimed'")),
     Index("ix_enrolments_second", "person_id", postgresql_where=text("kind <> 'main'")),
     Index(
         "uq_enrolments_school_upn",
@@ -93,5 +99,6 @@ characteristics = Table(
     when("superseded_at", null=True),
     Index("ix_characteristics_enrolment_id", "enrolment_id", "field_group", "valid_from"),
     Index("ix_characteristics_school_id", "school_id"),
+    Index("ix_characteristics_valid_from", "valid_from", postgresql_where=text("superseded_at IS NULL")),
 )
 """Dated twice: from when it was true, and from when we knew. Reports use the value of the date of the experience."""

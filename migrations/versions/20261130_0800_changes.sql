@@ -63,7 +63,7 @@ BEGIN
   IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
     RAISE EXCEPTION 'settle_changes needs a transaction that has written nothing' USING ERRCODE = '25001';
   END IF;
-  IF NOT pg_try_advisory_xact_lock(7310002) THEN RETURN NULL; END IF;
+  IF NOT pg_try_advisory_xact_lock(7310008) THEN RETURN NULL; END IF;
   SELECT * INTO m FROM change_marks;
   -- Who changes a row has its transaction's number before it takes a `changed_seq`. So every transaction with a
   -- `changed_seq` up to v_newest has a lower number than ours, which is assigned after v_newest was read.
