@@ -121,7 +121,7 @@ async def _active(tx: Writer, *, urn: str | None = None, kind: str | None = None
     found: list[Row] = []
     while True:
         after = found[-1]["id"] if found else None
-        rows = await sql.page(tx, "organisation", sql.organisations_where(urn=urn, kind=kind), after, 500)
+        rows = await sql.after_id(tx, "organisation", sql.organisations_where(urn=urn, kind=kind), after, 500)
         found += rows[:500]
         if len(rows) <= 500:  # noqa: PLR2004 - the page asked for
             return [row for row in found if row["status"] == "active"]

@@ -17,7 +17,19 @@ from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
 from app.graphql.app import graphql_app
-from app.rest import contract, dev_clock, health, metrics, oauth, pages, problems, seen, serving, webhook_keys
+from app.rest import (
+    contract,
+    dev_clock,
+    head,
+    health,
+    metrics,
+    oauth,
+    pages,
+    problems,
+    seen,
+    serving,
+    webhook_keys,
+)
 from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
@@ -43,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.house = house
     problems.install(app)
+    head.install(app)
     app.include_router(  # before the others, as routes are tried in turn and dashboards ask here only
         graphql_app(
             authenticate=authenticate,

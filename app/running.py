@@ -112,7 +112,9 @@ async def rebuild(settings: Settings) -> int:
     try:
         while True:
             async with db.write(None) as tx:
-                rows = (await sql.page(tx, "organisation", [], rows[-1]["id"] if rows else None, PAGE))[:PAGE]
+                rows = (await sql.after_id(tx, "organisation", [], rows[-1]["id"] if rows else None, PAGE))[
+                    :PAGE
+                ]
             for school in (row["id"] for row in rows if row["kind"] == "school"):
                 async with db.write(None) as tx:
                     await service.rebuild(tx, school)

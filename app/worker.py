@@ -14,13 +14,17 @@ from app.bookings import leavers
 from app.bookings import upkeep as bookings
 from app.checks import HEARS, Guard, address
 from app.core import metrics
+from app.core import sql as core
 from app.core.db import RECOVERY_SECONDS, Database, Writer, system
 from app.core.egress import Egress
 from app.core.one_by_one import AWAY, OneByOne, each_step
 from app.dashboards import upkeep as dashboards
+from app.employers import upkeep as employers
 from app.encounters import upkeep as encounters
 from app.idempotency import service as idempotency
+from app.organisations import upkeep as organisations
 from app.settings import Settings, SettingsRefused
+from app.students import upkeep as students
 from app.webhooks import upkeep as webhooks
 from app.webhooks.certifier import Certifier
 from app.webhooks.sql import measures, queue
@@ -65,6 +69,12 @@ async def make_partitions(db: Database) -> int:
     return await _PARTITIONED.turn(db, tables, keep, most=_MOST_TABLES)
 
 
+async def settle_changes(db: Database) -> int | None:
+    """Move the mark up to which every change has been committed: what a pull of changes goes by."""
+    async with db.write(system()) as tx:
+        return await core.settle_changes(tx)
+
+
 async def measure(db: Database) -> int:
     """Look how the queue stands, for the metrics."""
 
@@ -99,6 +109,7 @@ async def forget(db: Database) -> int:
 CHORES: tuple[Chore, ...] = (
     Chore("keep_partitions", 300, make_partitions),
     Chore("hold_and_release", 1, bookings.hold_and_release),
+    Chore("settle_changes", 1, settle_changes),
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
     Chore("cancel_with_offer", 2, bookings.cancel_with_offer),
     Chore("withdraw_leavers", 2, leavers.withdraw_leavers),
@@ -112,6 +123,10 @@ CHORES: tuple[Chore, ...] = (
     Chore("promote_waiting", 15, bookings.promote_waiting, "tendays_places"),
     Chore("hand_back_unnamed", 60, bookings.hand_back_unnamed),
     Chore("keep_figures", 1, dashboards.keep_figures),
+    Chore("turn_pupils", 30, students.turn_pupils),
+    Chore("turn_memberships", 30, organisations.turn_memberships),
+    Chore("turn_cover", 30, employers.turn_cover),
+    Chore("turn_approvals", 30, employers.turn_approvals),
     Chore("forget_expired", 600, forget),
 )
 """What the house does by itself, and every how many seconds of wall time. What matters for a child comes first."""

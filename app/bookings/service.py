@@ -13,6 +13,7 @@ from app.bookings.steps import Step
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Forbidden, NotFound, Stale, invalid
 from app.core.ids import new_id
+from app.core.versions import is_expected
 from app.outbox import service as outbox
 from app.outbox.service import Event
 from app.rules import booking as law
@@ -129,7 +130,7 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     who = actor or Actor(tx.caller.side)
     agrees = step.action in _AGREES and who == Actor.EMPLOYER
     before = {**held, **await sql.so_far(tx, booking_id, acts=agrees)}
-    if step.expected is not None and step.expected != before["version"]:
+    if not is_expected(before["version"], step.expected):
         raise Stale
     target = await _target(tx, before, step)
     facts = _facts(target, places=before["places"], step=step, booking=before)

@@ -18,6 +18,8 @@ from app.bookings.tables import (
     participations,
 )
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 
 _UUID = PG_UUID(as_uuid=True)
 _MOMENT = TIMESTAMP(timezone=True)
@@ -236,12 +238,11 @@ async def page(
     external_ref: str | None,
     starts_from: datetime | None,
     starts_to: datetime | None,
-    after: UUID | None,
-    limit: int,
+    pull: Pull,
     programme_id: UUID | None = None,
     strand_id: UUID | None = None,
 ) -> Sequence[Row]:
-    """One side's bookings in the order of their ids, one row more than `limit` if there is a next page."""
+    """A page of one side's bookings, as `core.sql.pulled` gives them."""
     stmt = _mine(school_id, employer_id)
     if state:
         stmt = stmt.where(bookings.c.state == state)
@@ -258,9 +259,7 @@ async def page(
         stmt = stmt.where(bookings.c.starts_at >= starts_from)
     if starts_to:
         stmt = stmt.where(bookings.c.starts_at < starts_to)
-    if after:
-        stmt = stmt.where(bookings.c.id > after)
-    return await tx.rows(stmt.order_by(bookings.c.id).limit(limit + 1))
+    return await tx.rows(pulled(stmt, bookings, pull))
 
 
 async def moves(tx: Door, booking_id: UUID) -> Sequence[Row]:

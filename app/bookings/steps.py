@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.core.versions import Expected
 from app.rules.words import BookingAction, BookingReason
 
 
@@ -14,5 +15,5 @@ class Step:
     reason: BookingReason | None = None
     note: str | None = None
     slot_id: UUID | None = None
-    expected: int | None = None
+    expected: Expected = None
     external_ref: str | None = None

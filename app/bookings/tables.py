@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, UniqueCon
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint
 
 from app.core.db import metadata
-from app.core.tables import day, ident, kept, moment, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import (
     NC_YEARS,
@@ -56,6 +56,9 @@ bookings = Table(
     uid("requested_by"),
     when("set_aside_at", null=True),
     *kept(),
+    changed(),
+    changed_by("bookings", "school_id"),
+    changed_by("bookings", "employer_id"),
     UniqueConstraint("school_id", "school_ref", name="uq_bookings_school_ref"),
     Index("ix_bookings_school_id", "school_id", "id"),
     Index("ix_bookings_employer_id", "employer_id", "id"),

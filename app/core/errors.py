@@ -56,6 +56,10 @@ class Conflict(Problem):
     """Lawful in form, but not in this state (409)."""
 
 
+class Gone(Problem):
+    """What was asked for was there once and is no more (410)."""
+
+
 class Stale(Problem):
     """The caller's copy is old: If-Match did not match (412)."""
 

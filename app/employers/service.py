@@ -14,6 +14,7 @@ from app.core.clock import school_day
 from app.core.db import Door, Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Invalid, NotFound, Stale, invalid
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.employers import sql
 from app.outbox import service as outbox
 from app.outbox.catalogue import side_of
@@ -47,11 +48,20 @@ def taken(pointer: str = "/external_ref") -> Conflict:
     )
 
 
-def at_version(row: Row, expected: int | None) -> Row:
+def at_version(row: Row, expected: Expected) -> Row:
     """The row, if it is at the version the caller read. Raises Stale."""
-    if expected is not None and row["version"] != expected:
+    if not is_expected(row["version"], expected):
         raise Stale
     return row
+
+
+def at_version_if_there(row: Row | None, expected: Expected, *, there: bool) -> None:
+    """For what is made or changed by one request: raises Stale unless it is at this version, or, if asked, there at all."""
+    if row is None:
+        if there or expected is not None:
+            raise Stale
+    else:
+        at_version(row, expected)
 
 
 def differing(row: Row, given: Given) -> dict[str, Any]:
@@ -83,7 +93,7 @@ async def register(
     return row
 
 
-async def change_employer(tx: Writer, expected: int, given: Given) -> Row:
+async def change_employer(tx: Writer, expected: Expected, given: Given) -> Row:
     """Change the caller's own profile. Raises NotFound, Stale, Invalid `not_one_of` for a sector that is not known."""
     row = await sql.lock_employer(tx, the_employer(tx.caller))
     if row is None:
@@ -134,7 +144,7 @@ async def _added_site(tx: Writer, given: Given) -> Row | None:
     return row
 
 
-async def change_site(tx: Writer, site_id: UUID, expected: int, given: Given) -> Row:
+async def change_site(tx: Writer, site_id: UUID, expected: Expected, given: Given) -> Row:
     """Change one of the caller's sites. Raises NotFound, Stale, Invalid."""
     row = await sql.lock_site(tx, the_employer(tx.caller), site_id=site_id)
     if row is None:
@@ -142,13 +152,17 @@ async def change_site(tx: Writer, site_id: UUID, expected: int, given: Given) ->
     return await _changed_site(tx, at_version(row, expected), given)
 
 
-async def put_site(tx: Writer, external_ref: str, given: Given) -> tuple[Row, bool]:
+async def put_site(
+    tx: Writer, external_ref: str, given: Given, expected: Expected = None, *, there: bool = False
+) -> tuple[Row, bool]:
     """Make the site that the caller calls `external_ref`, or bring it to what is given; True if it was made.
 
-    Sent again unchanged it changes nothing: neither version nor event.
+    Sent again unchanged it changes nothing: neither version nor event. `expected`, `there`: raises Stale unless it is at
+    this version, or there at all.
     """
     employer_id = the_employer(tx.caller)
     row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
+    at_version_if_there(row, expected, there=there)
     if row is None:
         made = await _added_site(tx, {**given, "external_ref": external_ref})
         if made is not None:
@@ -224,7 +238,7 @@ async def add_contact(tx: Writer, given: Given) -> Row:
     return await sql.add_contact(tx, {"id": new_id(), "employer_id": employer_id, **given}) or {}
 
 
-async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Given) -> Row:
+async def change_contact(tx: Writer, contact_id: UUID, expected: Expected, given: Given) -> Row:
     """Change one of the caller's contacts. Raises NotFound, Stale, Invalid; Conflict `contact_in_use` where it would go to
     another site than an offer that names it.
     """
@@ -243,14 +257,14 @@ async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Giv
     return await sql.change_contact(tx, contact_id, changed) if changed else row
 
 
-async def drop_contact(tx: Writer, contact_id: UUID, expected: int | None = None) -> None:
+async def drop_contact(tx: Writer, contact_id: UUID, expected: Expected = None) -> None:
     """Delete one of the caller's contacts. Raises NotFound; Stale if `expected` is given and is not its version; Conflict
     `contact_in_use` while an offer names it.
     """
     try:
         async with tx.attempt():
             version = await sql.drop_contact(tx, the_employer(tx.caller), contact_id)
-            if version is not None and expected not in {None, version}:
+            if version is not None and not is_expected(version, expected):
                 raise Stale
     except ConstraintBroken:
         raise Conflict(

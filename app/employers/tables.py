@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 
 from app.core.db import metadata
-from app.core.tables import big, day, ident, kept, texts, uid, when, word
+from app.core.tables import big, changed, changed_by, day, ident, kept, texts, uid, when, word
 from app.core.tables import text as words
 from app.rules.words import (
     SIC_SECTIONS,
@@ -49,6 +49,9 @@ sites = Table(
     words("travel", null=True, longest=2000),
     word("state", ("open", "closed"), default="open"),
     *kept(),
+    changed(),
+    changed_by("sites", "employer_id"),
+    changed_by("sites"),
     UniqueConstraint("employer_id", "external_ref", name="uq_sites_external_ref"),
     Index("ix_sites_employer_id", "employer_id", "id"),
 )
@@ -65,6 +68,9 @@ contacts = Table(
     words("phone", null=True, longest=40),
     Column("supervises", Boolean, nullable=False, server_default="false"),
     *kept(),
+    changed(),
+    changed_by("contacts", "employer_id"),
+    changed_by("contacts"),
     Index("ix_contacts_employer_id", "employer_id", "id"),
 )
 
@@ -86,6 +92,14 @@ covers = Table(
     words("attested_by", null=True, longest=200),
     when("withdrawn_at", null=True),
     *kept(),
+    changed(),
+    changed_by("covers", "employer_id"),
+    changed_by("covers"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index(
+        "ix_covers_beginning", "expires_on", postgresql_where=text("NOT in_force AND withdrawn_at IS NULL")
+    ),
+    Index("ix_covers_ending", "expires_on", postgresql_where=text("in_force AND expires_on IS NOT NULL")),
     CheckConstraint(
         "kind <> 'policy' OR (insurer IS NOT NULL AND policy_number IS NOT NULL AND limit_pence IS NOT NULL "
         "AND expires_on IS NOT NULL)",
@@ -111,6 +125,11 @@ approvals = Table(
     words("basis", null=True, longest=1000),
     when("withdrawn_at", null=True),
     *kept(),
+    changed(),
+    changed_by("approvals", "approver_id"),
+    changed_by("approvals"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index("ix_approvals_ending", "expires_on", postgresql_where=text("in_force")),
     Index("ix_approvals_site_id", "site_id", "kind", "activity_band"),
     Index("ix_approvals_approver_id", "approver_id", "id"),
     Index("ix_approvals_employer_id", "employer_id", "id"),
@@ -136,6 +155,8 @@ suspensions = Table(
     when("lifted_at", null=True),
     words("private_note", null=True, longest=2000),
     *kept(),
+    changed(),
+    changed_by("suspensions", "suspended_by"),
     Index(
         "uq_suspensions_open",
         "employer_id",

@@ -11,6 +11,7 @@ from app.core.clock import as_date, school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, Fault, Invalid, NotFound, Stale
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.encounters import sql
 from app.encounters.records import judged, summed
 from app.encounters.settlement import add, correct
@@ -263,7 +264,7 @@ class Correction:
     void: bool = False
 
 
-async def correct_one(tx: Writer, encounter_id: UUID, correction: Correction, expected: int) -> Row:
+async def correct_one(tx: Writer, encounter_id: UUID, correction: Correction, expected: Expected) -> Row:
     """Correct an encounter without a booking: a reversal and a new credit, what it said before is kept.
 
     Refuses with NotFound `encounter`, Stale, Conflict `from_a_booking` (correct its attendance instead) and `voided`,
@@ -309,17 +310,17 @@ async def _refuse_bad(tx: Writer, was: Row, will: Mapping[str, Any]) -> None:
         raise Invalid("invalid", "The request is not acceptable.", faults)
 
 
-async def _locked(tx: Writer, encounter_id: UUID, expected: int) -> Row:
+async def _locked(tx: Writer, encounter_id: UUID, expected: Expected) -> Row:
     was = await sql.lock(tx, encounter_id)
     if was is None:
         raise NotFound("encounter")
-    if was["version"] != expected:
+    if not is_expected(was["version"], expected):
         raise Stale
     return was
 
 
 async def confirm_criteria(
-    tx: Writer, encounter_id: UUID, criteria: Sequence[Criterion], expected: int
+    tx: Writer, encounter_id: UUID, criteria: Sequence[Criterion], expected: Expected
 ) -> Row:
     """The school says which criteria were met; BM5 and BM6 follow, and the ledger's facts move with them.
 

@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Column, Index, PrimaryKeyConstraint, Table, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
-from app.core.tables import day, ident, moment, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import (
     NC_YEARS,
@@ -77,6 +77,9 @@ no_shows = Table(
     uid("resolved_by", null=True),
     words("note", null=True, longest=2000),
     when("recorded_at", now=True),
+    changed(),
+    changed_by("no_shows", "school_id"),
+    changed_by("no_shows", "employer_id"),
     Index(
         "uq_no_shows_open",
         "participation_sitting_id",
@@ -124,6 +127,8 @@ encounters = Table(
     uid("recorded_by"),
     when("recorded_at", now=True),
     when("updated_at", now=True),
+    changed(),
+    changed_by("encounters", "school_id"),
     PrimaryKeyConstraint("academic_year", "id"),
     Index("ix_encounters_school_id", "school_id", "id"),
     Index("ix_encounters_enrolment_id", "enrolment_id", "id"),

@@ -9,9 +9,11 @@ from uuid import UUID
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem
 from app.core.ids import new_id
+from app.core.versions import Expected
 from app.employers import sql as employers
 from app.employers.service import (
     at_version,
+    at_version_if_there,
     differing,
     schools_of,
     taken,
@@ -135,7 +137,7 @@ async def _audience_faults(tx: Writer, offer: Given) -> list[Fault]:
     ]
 
 
-async def change_offer(tx: Writer, offer_id: UUID, expected: int, given: Given) -> Row:
+async def change_offer(tx: Writer, offer_id: UUID, expected: Expected, given: Given) -> Row:
     """Change one of the caller's offers; slots, and what schools find, follow by themselves.
 
     Raises NotFound, Stale, Invalid, Conflict `offer_withdrawn`.
@@ -146,13 +148,17 @@ async def change_offer(tx: Writer, offer_id: UUID, expected: int, given: Given) 
     return await _changed_offer(tx, at_version(row, expected), given)
 
 
-async def put_offer(tx: Writer, external_ref: str, given: Given) -> tuple[Row, bool]:
+async def put_offer(
+    tx: Writer, external_ref: str, given: Given, expected: Expected = None, *, there: bool = False
+) -> tuple[Row, bool]:
     """Make the offer that the caller calls `external_ref`, or bring it to what is given; True if it was made.
 
     Kind and site of an offer stay: raises Conflict `offer_fixed`. Sent again unchanged it changes nothing.
+    `expected`, `there`: raises Stale unless it is at this version, or there at all.
     """
     employer_id = the_employer(tx.caller)
     row = await sql.lock_offer(tx, employer_id, external_ref=external_ref)
+    at_version_if_there(row, expected, there=there)
     if row is None:
         made = await _added_offer(tx, {**given, "external_ref": external_ref})
         if made is not None:
@@ -513,7 +519,9 @@ def _made(planned: Planned) -> Row:
     return {**(planned.row or {}), "sittings": planned.sittings}
 
 
-async def change_slot(tx: Writer, slot_id: UUID, expected: int, given: Given) -> tuple[Row, list[Reason]]:
+async def change_slot(
+    tx: Writer, slot_id: UUID, expected: Expected, given: Given
+) -> tuple[Row, list[Reason]]:
     """Change one of the caller's slots.
 
     Raises NotFound, Stale, Invalid; Conflict `capacity_below_taken` (with `taken`), `slot_cancelled`, and
@@ -525,13 +533,17 @@ async def change_slot(tx: Writer, slot_id: UUID, expected: int, given: Given) ->
     return await _changed_slot(tx, at_version(row, expected), given)
 
 
-async def put_slot(tx: Writer, external_ref: str, given: Given) -> tuple[Row, list[Reason], bool]:
+async def put_slot(
+    tx: Writer, external_ref: str, given: Given, expected: Expected = None, *, there: bool = False
+) -> tuple[Row, list[Reason], bool]:
     """Make the slot that the caller calls `external_ref`, or bring it to what is given; True if it was made.
 
     A slot stays with its offer: raises Conflict `slot_fixed`. Sent again unchanged it changes nothing.
+    `expected`, `there`: raises Stale unless it is at this version, or there at all.
     """
     employer_id = the_employer(tx.caller)
     row = await sql.lock_slot(tx, employer_id, external_ref=external_ref)
+    at_version_if_there(row, expected, there=there)
     if row is None:
         planned = await _added_slot(tx, {**given, "external_ref": external_ref})
         if planned is not None:
@@ -544,6 +556,13 @@ async def put_slot(tx: Writer, external_ref: str, given: Given) -> tuple[Row, li
     if offer is None or offer["id"] != row["offer_id"]:
         raise Conflict("slot_fixed", "A slot stays with its offer. Cancel it and post another one.")
     wanted = {name: value for name, value in given.items() if name not in ("offer_id", "offer_ref")}
+    wanted["book_by"], wanted["name_by"] = offering.deadlines_sent_whole(
+        min(one["starts_at"] for one in given["sittings"]),
+        tx.caller.now,
+        (row["book_by"], row["name_by"]),
+        given.get("book_by"),
+        given.get("name_by"),
+    )
     changed, warnings = await _changed_slot(tx, row, wanted)
     return changed, warnings, False
 

@@ -33,6 +33,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 from app.employers.tables import sites
 from app.offers.tables import offer_audiences, offers, open_slots, sittings, slots
 
@@ -120,11 +122,10 @@ async def audience_unknown(tx: Writer, kind: str, ids: Sequence[UUID]) -> frozen
     return frozenset(await tx.value(_UNKNOWN, {"kind": kind, "ids": list(ids)}))
 
 
-async def offers_page(tx: Door, wanted: Mapping[str, Any], after: UUID | None, limit: int) -> Sequence[Row]:
-    """Offers in the order they were made; `wanted`: employer_id, site_id, kind, state, external_ref."""
+async def offers_page(tx: Door, wanted: Mapping[str, Any], pull: Pull) -> Sequence[Row]:
+    """A page of offers; `wanted`: employer_id, site_id, kind, state, external_ref."""
     stmt = _OFFER.where(*_equal(offers, **wanted), _visible(offers, tx.caller.org_id))
-    stmt = stmt.order_by(offers.c.id).limit(limit + 1)
-    return await tx.rows(stmt if after is None else stmt.where(offers.c.id > after))
+    return await tx.rows(pulled(stmt, offers, pull))
 
 
 async def offers_named(
@@ -336,17 +337,15 @@ async def slots_page(
     *,
     starts_from: datetime | None,
     starts_to: datetime | None,
-    after: UUID | None,
-    limit: int,
+    pull: Pull,
 ) -> Sequence[Row]:
-    """Slots in the order they were made; `wanted`: employer_id, offer_id, state, external_ref."""
+    """A page of slots; `wanted`: employer_id, offer_id, state, external_ref."""
     stmt = _SLOT.where(*_equal(slots, **wanted), _published(tx.caller.org_id))
     if starts_from is not None:
         stmt = stmt.where(slots.c.starts_at >= starts_from)
     if starts_to is not None:
         stmt = stmt.where(slots.c.starts_at < starts_to)
-    stmt = stmt.order_by(slots.c.id).limit(limit + 1)
-    return await tx.rows(stmt if after is None else stmt.where(slots.c.id > after))
+    return await tx.rows(pulled(stmt, slots, pull))
 
 
 # --- what schools search ----------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, moment, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import ActivityBand, ExperienceKind, Grouping, Mode, OfferState, SlotState, Visibility
 
@@ -46,6 +46,9 @@ offers = Table(
     Column("restricted", Boolean, Computed("visibility <> 'all_schools'", persisted=True)),
     word("state", OfferState, default="open"),
     *kept(),
+    changed(),
+    changed_by("offers", "employer_id"),
+    changed_by("offers"),
     CheckConstraint("tier BETWEEN 1 AND 3", name="tier_known"),
     UniqueConstraint("employer_id", "external_ref", name="uq_offers_external_ref"),
     Index("ix_offers_employer_id", "employer_id", "id"),
@@ -82,6 +85,9 @@ slots = Table(
     Column("restricted", Boolean, nullable=False, server_default="false"),
     word("state", SlotState, default="open"),
     *kept(),
+    changed(),
+    changed_by("slots", "employer_id"),
+    changed_by("slots"),
     CheckConstraint("taken <= capacity", name="taken_within_capacity"),
     CheckConstraint("ends_at > starts_at", name="in_order"),
     UniqueConstraint("employer_id", "external_ref", name="uq_slots_external_ref"),

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import day, ident, kept, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, kept, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import FieldGroup, OrganisationKind
 
@@ -24,6 +24,8 @@ organisations = Table(
     uid("predecessor_id", "organisations.id", null=True),
     uid("registered_by", null=True),
     *kept(),
+    changed(),
+    changed_by("organisations"),
     Index(
         "uq_organisations_urn",
         "urn",
@@ -50,6 +52,11 @@ memberships = Table(
     day("starts_on"),
     day("ends_on", null=True),
     *kept(),
+    changed(),
+    changed_by("memberships"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index("ix_memberships_beginning", "ends_on", postgresql_where=text("NOT in_force")),
+    Index("ix_memberships_ending", "ends_on", postgresql_where=text("in_force AND ends_on IS NOT NULL")),
     CheckConstraint("ends_on IS NULL OR ends_on > starts_on", name="in_order"),
     *(
         ExcludeConstraint(
@@ -80,6 +87,8 @@ agreements = Table(
     when("ended_at", null=True),
     uid("recorded_by"),
     *kept(),
+    changed(),
+    changed_by("agreements"),
     Index("ix_agreements_controller_id", "controller_id"),
 )
 """A controller's (a trust's, or a school's own) agreement: without one no pupil row is accepted outside development."""
@@ -99,6 +108,8 @@ grants = Table(
     uid("revoked_by", null=True),
     uid("recorded_by"),
     *kept(),
+    changed(),
+    changed_by("grants"),
     CheckConstraint(
         "field_groups <@ ARRAY[" + ", ".join(f"'{one.value}'" for one in FieldGroup) + "]::text[]",
         name="field_groups_known",

@@ -261,14 +261,14 @@ TYPES: Final[Mapping[str, EventType]] = {
         _thing(
             "cover.changed",
             ("employer",),
-            "Insurance cover was recorded, changed or withdrawn.",
+            "Insurance cover was recorded, changed or withdrawn, began or ran out.",
             cover_id=UUID,
             version=COUNT,
         ),
         _thing(
             "approval.changed",
             ("employer", "hub", "school"),
-            "An approval was given or withdrawn.",
+            "An approval was given or withdrawn, or has run out (`expired`).",
             approval_id=UUID,
             site_id=UUID,
             kind=WORD,
@@ -326,6 +326,14 @@ TYPES: Final[Mapping[str, EventType]] = {
             {"correction_id": UUID, "pupil_id": UUID, "fields": WORDS},
         ),
         _thing(
+            "pupil.state_changed",
+            ("school",),
+            "A pupil has left, or a claim has become the main enrolment, by the date alone.",
+            pupil_id=UUID,
+            state=WORD,
+            version=COUNT,
+        ),
+        _thing(
             "agreement.recorded",
             ("school", "hub"),
             "A controller's agreement was recorded.",
@@ -359,7 +367,7 @@ TYPES: Final[Mapping[str, EventType]] = {
         _thing(
             "membership.changed",
             ("school", "hub"),
-            "A membership of a hub, a trust or an authority began or ended.",
+            "A membership of a hub, a trust or an authority was recorded, began or ended.",
             membership_id=UUID,
             member_id=UUID,
             parent_id=UUID,

@@ -24,7 +24,7 @@ from app.rest.attendance_models import (
     ReportIn,
     ResolveIn,
 )
-from app.rest.frame import Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rest.frame import Pulled, Read, Write, framed, json_answer, needs, one_answer, page_of_pull
 from app.rest.models import Flag
 from app.rules.words import AttendanceStatus
 
@@ -198,7 +198,7 @@ async def close_sitting(booking_id: UUID, sitting_id: UUID, body: CloseIn, tx: W
 @needs("attendance:read")
 async def list_no_shows(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     *,
     school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
     only_open: Annotated[
@@ -212,10 +212,9 @@ async def list_no_shows(
         school_id=school_id,
         employer_id=tx.caller.org_id if side == "employer" else None,
         only_open=only_open,
-        after=turn.after_id("no_shows"),
-        limit=turn.limit,
+        pull=turn.pull("no_shows"),
     )
-    return page_of(turn, "no_shows", rows, ("id",), lambda row: _no_show(row, side))
+    return page_of_pull(turn, "no_shows", rows, lambda row: _no_show(row, side))
 
 
 @router.post(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, SkipValidation, StrictBool
 
-from app.rest.models import Body, Moment, MoreErrors, Out
+from app.rest.models import HORIZON, Body, HorizonOut, Moment, MoreErrors, Out
 from app.rules.words import AttendanceStatus, BookingReason, BookingState, NoShowResolution, Reporter
 
 _PART = "01a2013a-0000-7000-8000-000000000009"
@@ -273,7 +273,10 @@ class NoShowOut(Out):
 class NoShowPage(Out):
     """A page of no-shows."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_MISSING], "next": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_MISSING], "next": None, "horizon": HORIZON}]}
+    )
 
     data: list[NoShowOut]
     next: str | None = Field(description="Send it as `after`; null on the last page.")
+    horizon: HorizonOut

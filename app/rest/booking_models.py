@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from app.rest.models import Body, Out, Ref
+from app.rest.models import HORIZON, Body, HorizonOut, Out, Ref
 from app.rules.words import (
     AttendanceStatus,
     BookingAction,
@@ -304,10 +304,13 @@ class BookingOut(Out):
 class BookingPage(Out):
     """A page of bookings."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_BOOKING], "next": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_BOOKING], "next": None, "horizon": HORIZON}]}
+    )
 
     data: list[BookingOut]
     next: str | None = Field(description="Send it as `after`; null on the last page.")
+    horizon: HorizonOut
 
 
 _MOVE: dict[str, Any] = {

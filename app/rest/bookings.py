@@ -30,7 +30,7 @@ from app.rest.booking_models import (
 )
 from app.rest.frame import (
     Match,
-    Paged,
+    Pulled,
     Read,
     Write,
     framed,
@@ -38,7 +38,7 @@ from app.rest.frame import (
     known,
     needs,
     one_answer,
-    page_of,
+    page_of_pull,
     version_of,
 )
 from app.rest.models import Moment, Ref
@@ -123,7 +123,7 @@ async def request_booking(body: BookingIn, tx: Write) -> Response:
 @needs("bookings:read")
 async def list_bookings(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
     state: Annotated[str | None, Query(description="One state.")] = None,
     slot_id: Annotated[UUID | None, Query(description="One slot.")] = None,
@@ -149,10 +149,9 @@ async def list_bookings(
         starts_to=starts_to,
         programme_id=programme_id,
         strand_id=strand_id,
-        after=turn.after_id("bookings"),
-        limit=turn.limit,
+        pull=turn.pull("bookings"),
     )
-    return page_of(turn, "bookings", rows, ("id",), lambda row: shown(row, side, tx.caller.now))
+    return page_of_pull(turn, "bookings", rows, lambda row: shown(row, side, tx.caller.now))
 
 
 @router.get(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from app.rest.models import Body, Day, Line, Out, Ref, Text
+from app.rest.models import HORIZON, Body, Day, HorizonOut, Line, Out, Ref, Text
 from app.rules.words import ActivityBand, ApprovalState, CoverKind, ExperienceKind, Liability, SizeBand
 
 Name = Annotated[Line, Field(min_length=1, max_length=200)]
@@ -35,6 +35,11 @@ def example(*shown: dict[str, Any]) -> ConfigDict:
 def page_example(shown: dict[str, Any]) -> ConfigDict:
     """The configuration of a page of such things."""
     return example({"data": [shown], "next": None})
+
+
+def pull_example(shown: dict[str, Any]) -> ConfigDict:
+    """The configuration of a page of a list that tells what changed."""
+    return example({"data": [shown], "next": None, "horizon": HORIZON})
 
 
 Next = Annotated[str | None, Field(description="Send it as `after`; null on the last page.")]
@@ -128,9 +133,6 @@ class SiteByRef(Body):
     postcode: Postcode
     access: Access | None = None
     travel: Travel | None = None
-    state: SiteState | None = Field(
-        None, description="A closed site's slots are not found. Open unless said."
-    )
 
 
 class SiteIn(SiteByRef):
@@ -139,6 +141,9 @@ class SiteIn(SiteByRef):
     model_config = example({"external_ref": "SITE-7", **_SITE_BODY})
 
     external_ref: Ref | None = None
+    state: SiteState | None = Field(
+        None, description="A closed site's slots are not found. Open unless said."
+    )
 
 
 class SitePatch(Body):
@@ -217,10 +222,11 @@ class SiteOut(Out):
 class SitePage(Out):
     """A page of sites."""
 
-    model_config = page_example(_SITE)
+    model_config = pull_example(_SITE)
 
     data: list[SiteOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- contacts ---------------------------------------------------------------------------------
@@ -286,10 +292,11 @@ class ContactOut(Out):
 class ContactPage(Out):
     """A page of contacts."""
 
-    model_config = page_example(_CONTACT)
+    model_config = pull_example(_CONTACT)
 
     data: list[ContactOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- cover ------------------------------------------------------------------------------------
@@ -376,10 +383,11 @@ class CoverOut(Out):
 class CoverPage(Out):
     """A page of covers."""
 
-    model_config = page_example(_COVER)
+    model_config = pull_example(_COVER)
 
     data: list[CoverOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- approvals --------------------------------------------------------------------------------
@@ -442,10 +450,11 @@ class ApprovalOut(Out):
 class ApprovalPage(Out):
     """A page of approvals."""
 
-    model_config = page_example(_APPROVAL)
+    model_config = pull_example(_APPROVAL)
 
     data: list[ApprovalOut]
     next: Next
+    horizon: HorizonOut
 
 
 _ACCEPTANCE = {"school_id": _SCHOOL_ID, "approver_id": _HUB_ID, "accepted_at": "2026-11-22T09:30:00Z"}
@@ -531,7 +540,8 @@ class SuspensionOut(Out):
 class SuspensionPage(Out):
     """A page of suspensions."""
 
-    model_config = page_example(_SUSPENSION)
+    model_config = pull_example(_SUSPENSION)
 
     data: list[SuspensionOut]
     next: Next
+    horizon: HorizonOut

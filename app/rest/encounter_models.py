@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from app.rest.attendance_models import FaultOut
-from app.rest.models import Body, Day, Line, MoreErrors, Out, Ref, Text
+from app.rest.models import HORIZON, Body, Day, HorizonOut, Line, MoreErrors, Out, Ref, Text
 from app.rules.words import ActivityBand, Criterion, ExperienceKind, Mode
 
 _PUPIL = "01a2013a-0000-7000-8000-00000000000a"
@@ -259,10 +259,13 @@ class EncounterWithVersions(EncounterOut):
 class EncounterPage(Out):
     """A page of encounters."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_ENCOUNTER], "next": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_ENCOUNTER], "next": None, "horizon": HORIZON}]}
+    )
 
     data: list[EncounterOut]
     next: str | None = Field(description="Send it as `after`; null on the last page.")
+    horizon: HorizonOut
 
 
 class EncounterAnswer(Out):

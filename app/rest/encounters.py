@@ -27,7 +27,7 @@ from app.rest.encounter_models import (
     EncountersIn,
     EncounterWithVersions,
 )
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rest.frame import IfMatch, Pulled, Read, Write, framed, json_answer, needs, one_answer, page_of_pull
 from app.rest.models import Day, Flag
 
 router = framed("/v1", "encounters")
@@ -241,7 +241,7 @@ async def confirm_booking_criteria(booking_id: UUID, body: BookingCriteriaIn, tx
 @needs("encounters:read")
 async def list_encounters(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     *,
     school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
     pupil_id: Annotated[UUID | None, Query(description="One pupil.")] = None,
@@ -259,10 +259,9 @@ async def list_encounters(
         booking_id=booking_id,
         starts_from=starts_from,
         starts_to=starts_to,
-        after=turn.after_id("encounters"),
-        limit=turn.limit,
+        pull=turn.pull("encounters"),
     )
-    return page_of(turn, "encounters", rows, ("id",), lambda row: shown(row, tx.caller))
+    return page_of_pull(turn, "encounters", rows, lambda row: shown(row, tx.caller))
 
 
 @router.get(

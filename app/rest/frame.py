@@ -10,8 +10,8 @@ import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 from uuid import UUID
@@ -26,6 +26,7 @@ from app.core.addresses import Policy
 from app.core.caller import Caller
 from app.core.db import Database, Reader, Row, Writer
 from app.core.errors import (
+    Conflict,
     Forbidden,
     Invalid,
     Missing,
@@ -35,12 +36,13 @@ from app.core.errors import (
     Unauthenticated,
     invalid,
 )
-from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors, Horizon, Pull
 from app.core.secrets import Keyring
+from app.core.versions import Expected
 from app.idempotency import service as idempotency
 from app.rest import urls
 from app.rest.fitted import Fitted, names_of
-from app.rest.models import WholeNumber
+from app.rest.models import Moment, WholeNumber
 from app.rest.problems import refusal
 
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
@@ -191,6 +193,7 @@ class FramedRoute(APIRoute):
                 response = await _read(request, house, caller, inner)
             else:
                 response = await _write(request, house, caller, stated, inner)
+            response = _unchanged(request, response)
             response.headers.update(headers)
             return response
 
@@ -210,9 +213,6 @@ async def _read(
         request.state.tx = tx
         response = await inner(request)
     _count(house, response, tx)
-    etag = response.headers.get("etag")
-    if etag and _is_held(etag, request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers={"ETag": etag})
     return response
 
 
@@ -222,10 +222,36 @@ def _let_in(house: House, caller: Caller) -> None:
         house.limiter.known(caller.client_id, caller.school_id)
 
 
-def _is_held(etag: str, header: str) -> bool:
-    """RFC 9110 section 13.1.2: any of a list, `*`, and weak ones too: what compresses on the way makes ours weak."""
-    held = {one.strip().removeprefix("W/") for one in header.split(",")}
-    return etag.removeprefix("W/") in held or "*" in held
+_TAG = re.compile(r'\s*(W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+
+
+def tags_in(header: str) -> list[tuple[bool, str]]:
+    """The entity tags of a list, each with whether it is weak (RFC 9110 section 8.8.3); none if it is no such list."""
+    found, at = [], 0
+    header = re.sub(r"(?:^|(?<=,))\s*,", "", header).strip()
+    while at < len(header):
+        one = _TAG.match(header, at)
+        if one is None:
+            return []
+        found.append((one[1] is not None, one[2]))
+        at = one.end()
+    return found
+
+
+def _unchanged(request: Request, response: Response) -> Response:
+    """304 to a read whose If-None-Match names what would be sent, by the weak comparison (RFC 9110 section 13.1.2)."""
+    etag = response.headers.get("etag")
+    header = ",".join(request.headers.getlist("if-none-match")).strip()
+    if not etag or not header or request.method not in {"GET", "HEAD"} or response.status_code != 200:  # noqa: PLR2004
+        return response
+    held = header == "*" or etag.removeprefix("W/") in {tag for _, tag in tags_in(header)}
+    if not held:
+        return response
+    kept = {name: value for name, value in response.headers.items() if name in _KEPT_UNCHANGED}
+    return Response(status_code=304, headers=kept)
+
+
+_KEPT_UNCHANGED = ("etag", "vary", "cache-control", "content-location", "server-timing")
 
 
 async def _write(
@@ -347,18 +373,11 @@ async def _writing(request: Request) -> Writer:
     return tx
 
 
-async def _if_match(request: Request) -> int:
-    header = request.headers.get("if-match", "").strip()
+async def _if_match(request: Request) -> Expected:
+    header = ",".join(request.headers.getlist("if-match")).strip()
     if not header:
         raise Missing("if_match_required", "Send If-Match with the ETag you read.")
-    return _named(header)
-
-
-def _named(etag: str) -> int:
-    found = re.fullmatch(r'(?:W/)?"v(\d+)(?:\.\d+)?"', etag)
-    if not found:
-        raise Stale
-    return int(found[1])
+    return version_of(header)
 
 
 async def _house(request: Request) -> House:
@@ -368,8 +387,8 @@ async def _house(request: Request) -> House:
 Read = Annotated[Reader, Depends(_reading)]
 Write = Annotated[Writer, Depends(_writing)]
 InHouse = Annotated[House, Depends(_house)]
-IfMatch = Annotated[int, Depends(_if_match)]
-"""The version that If-Match names; 428 without the header. The service raises Stale if it is not the present one."""
+IfMatch = Annotated[Expected, Depends(_if_match)]
+"""The versions that If-Match names; 428 without the header. The service raises Stale if the present one is none of them."""
 
 
 Match = Annotated[
@@ -378,27 +397,73 @@ Match = Annotated[
 """Where If-Match may be left out; `version_of` reads it."""
 
 
-def version_of(match: str | None) -> int | None:
-    """The version that an If-Match names which may be left out, None for any; Stale for what is none of ours."""
-    return None if match is None or match.strip() == "*" else _named(match.strip())
+def version_of(match: str | None) -> Expected:
+    """The versions that an If-Match names which may be left out, None for any. Stale if it names none of ours.
+
+    The comparison is the strong one (RFC 9110 section 13.1.1): a weak tag never matches.
+    """
+    if match is None or match.strip() == "*":
+        return None
+    found = [_VERSION.fullmatch(tag) for weak, tag in tags_in(match) if not weak]
+    versions = frozenset(int(one[1]) for one in found if one)
+    if not versions:
+        raise Stale
+    return versions
+
+
+def refuse_unless_there(match: str | None, *, made: bool) -> None:
+    """For a PUT of what has no version and so no ETag: only `*` can match, and only what was there. Raises Stale."""
+    if match is not None and (made or match.strip() != "*"):
+        raise Stale
+
+
+_VERSION = re.compile(r'"v([0-9]{1,10})(?:\.[0-9]{1,10})?"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Which page is wanted."""
+    """Which page is wanted, and of a list that tells what changed, since when."""
 
     request: Request
     limit: int
     cursor: str | None
+    since: Horizon | None = None
+    updated_after: datetime | None = None
 
     def after(self, scope: str) -> list[Any] | None:
         """The key after which the page begins, or None for the first page."""
-        return house_of(self.request).cursors.read(scope, self.cursor) if self.cursor else None
+        if not self.cursor:
+            return None
+        return house_of(self.request).cursors.read(self._bound(scope), self.cursor)
 
     def after_id(self, scope: str) -> UUID | None:
         """The same, where the key is one id."""
         key = self.after(scope)
         return UUID(key[0]) if key else None
+
+    def pull(self, scope: str) -> Pull:
+        """The page of a list that tells what changed. The cursor carries the horizon of the first page at its end."""
+        values = self.after(scope)
+        return Pull(
+            self.limit,
+            (*values[:-2], UUID(values[-2])) if values else None,
+            self.since.settled if self.since else None,
+            self.updated_after,
+        )
+
+    def made(self, scope: str, values: Sequence[Any]) -> str:
+        """The cursor after a row whose key is `values`."""
+        return house_of(self.request).cursors.make(self._bound(scope), values)
+
+    def _bound(self, scope: str) -> str:
+        """A cursor belongs to one organisation, one path and one set of filters; how many rows a page has may change."""
+        asked = sorted(
+            (name, value)
+            for name, value in self.request.query_params.multi_items()
+            if name not in {"after", "limit"}
+        )
+        caller: Caller = self.request.state.tx.caller
+        return f"{scope} {caller.org_id} {self.request.scope['path']} {urlencode(asked)}"
 
 
 async def _turn(
@@ -410,6 +475,36 @@ async def _turn(
 
 
 Paged = Annotated[Turn, Depends(_turn)]
+
+
+async def _turn_of_changes(
+    turn: Paged,
+    changed_since: Annotated[
+        str | None,
+        Query(
+            max_length=40,
+            description="What changed since the page that gave this `horizon`, in the order of changes. Some rows may "
+            "come again; none is left out. 410 `position_gone` or 409 `position_ahead` if the data were restored since.",
+        ),
+    ] = None,
+    updated_after: Annotated[
+        Moment | None,
+        Query(
+            description="Changed after this time, with an offset. What changed up to 6 minutes before it comes again, "
+            "so that nothing is left out; `changed_since` repeats less."
+        ),
+    ] = None,
+) -> Turn:
+    if changed_since is not None and updated_after is not None:
+        raise invalid("?updated_after", "not_here", "Send either changed_since or updated_after.")
+    since = None if changed_since is None else Horizon.read(changed_since)
+    if changed_since is not None and since is None:
+        raise invalid("?changed_since", "bad_horizon", "Send the `horizon` of a page of this list.")
+    return replace(turn, since=since, updated_after=updated_after)
+
+
+Pulled = Annotated[Turn, Depends(_turn_of_changes)]
+"""For a list that tells what changed: its statement is made by `core.sql.pulled`, its answer by `page_of_pull`."""
 
 
 def page_of(
@@ -425,12 +520,64 @@ def page_of(
     """
     shown = list(rows[: turn.limit])
     more = len(rows) > turn.limit
-    cursor = house_of(turn.request).cursors.make(scope, [shown[-1][name] for name in key]) if more else None
+    cursor = turn.made(scope, [shown[-1][name] for name in key]) if more else None
     response = json_answer({"data": [show(row) for row in shown], "next": cursor})
+    return _linked(turn, cursor, response)
+
+
+def _linked(turn: Turn, cursor: str | None, response: Response) -> Response:
     if cursor:
-        query = {**turn.request.query_params, "after": cursor}
+        query = [(name, value) for name, value in turn.request.query_params.multi_items() if name != "after"]
+        query.append(("after", cursor))
         response.headers["Link"] = f'<{turn.request.scope["path"]}?{urlencode(query)}>; rel="next"'
     return response
+
+
+def page_of_pull(
+    turn: Turn,
+    scope: str,
+    rows: Sequence[Row],
+    show: Callable[[Row], Mapping[str, Any]],
+) -> Response:
+    """As `page_of`, with `horizon`: the mark of the first page, so that whoever keeps the last one's misses nothing.
+
+    `rows` come from `core.sql.pulled`. Raises Problem `position_gone` (410) or `position_ahead` (409).
+    """
+    horizon = horizon_of(turn, scope, rows)
+    found = [row for row in rows if row["id"] is not None]
+    shown = found[: turn.limit]
+    cursor = None
+    if len(found) > turn.limit:
+        last = shown[-1]
+        key = [last["changed_seq"], last["id"]] if turn.since or turn.updated_after else [last["id"]]
+        cursor = turn.made(scope, [*key, horizon])
+    response = json_answer({"data": [show(row) for row in shown], "next": cursor, "horizon": horizon})
+    return _linked(turn, cursor, response)
+
+
+def horizon_of(turn: Turn, scope: str, rows: Sequence[Row]) -> str:
+    """The horizon to answer with. Raises Problem for one that was sent and is of another history, or ahead of this."""
+    text = str(rows[0]["horizon"])
+    mark = Horizon.read(text)
+    values = turn.after(scope)
+    for sent in (turn.since, Horizon.read(values[-1]) if values else None):
+        if sent is None or mark is None:
+            continue
+        if sent.epoch != mark.epoch:
+            raise refusal(
+                410,
+                "position_gone",
+                "This horizon is of an earlier history of the data, which have been restored since. Read the whole list "
+                "again without changed_since, and go on from the horizon that it gives.",
+            )
+        if sent.settled > mark.settled:
+            raise Conflict(
+                "position_ahead",
+                "This horizon is ahead of these data. Ask again in a moment; if it stays so, read the whole list again "
+                "without changed_since, and go on from the horizon that it gives.",
+                extra={"retry_after": 5},
+            )
+    return values[-1] if values else text
 
 
 def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401

@@ -100,3 +100,12 @@ MoreErrors = Annotated[
         "Of one row 100 are counted at most."
     ),
 ]
+HORIZON = "e1d3a95f7b2.48210"
+HorizonOut = Annotated[
+    str,
+    Field(
+        description="Up to where this list is whole; the same on every page of one pull. Keep it, and send it as "
+        "`changed_since` next time. It is opaque.",
+        examples=[HORIZON],
+    ),
+]

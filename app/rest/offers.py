@@ -9,7 +9,18 @@ from fastapi.responses import Response
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.offers import service, sql
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import (
+    IfMatch,
+    Match,
+    Pulled,
+    Read,
+    Write,
+    framed,
+    needs,
+    one_answer,
+    page_of_pull,
+    version_of,
+)
 from app.rest.models import Ref
 from app.rest.offers_models import OfferByRef, OfferIn, OfferOut, OfferPage, OfferPatch
 from app.rest.patches import changes, whole
@@ -55,9 +66,14 @@ async def add_offer(body: OfferIn, tx: Write) -> Response:
     operation_id="put_offer",
 )
 @needs("offers:write")
-async def put_offer(external_ref: ByRef, body: OfferByRef, tx: Write) -> Response:
-    """Send an offer whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing."""
-    row, made = await service.put_offer(tx, external_ref, whole(body, "state"))
+async def put_offer(external_ref: ByRef, body: OfferByRef, tx: Write, match: Match = None) -> Response:
+    """Send an offer whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing.
+
+    What is left out has its default. `If-Match` makes it a change only: 412 if it is another version, or not there.
+    """
+    row, made = await service.put_offer(
+        tx, external_ref, body.model_dump(), version_of(match), there=match is not None
+    )
     return _answer(row, tx.caller.org_id, 201 if made else 200)
 
 
@@ -66,7 +82,7 @@ async def put_offer(external_ref: ByRef, body: OfferByRef, tx: Write) -> Respons
 async def list_offers(
     *,
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
     site_id: Annotated[UUID | None, Query(description="Those at one site.")] = None,
     kind: Annotated[ExperienceKind | None, Query(description="One kind of experience.")] = None,
@@ -82,8 +98,8 @@ async def list_offers(
         "state": state,
         "external_ref": external_ref if caller.org_kind == "employer" else None,
     }
-    rows = await sql.offers_page(tx, wanted, turn.after_id("offers"), turn.limit)
-    return page_of(turn, "offers", rows, ("id",), lambda row: shown(row, caller.org_id))
+    rows = await sql.offers_page(tx, wanted, turn.pull("offers"))
+    return page_of_pull(turn, "offers", rows, lambda row: shown(row, caller.org_id))
 
 
 @router.get("/offers/{offer_id}", response_model=OfferOut, summary="Read an offer", operation_id="read_offer")

@@ -6,8 +6,17 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool, StrictInt
 
-from app.rest.employers_models import Bookings, Name, Next, SectorWord, Version, example, page_example
-from app.rest.models import Body, Moment, MoreErrors, Out, Ref
+from app.rest.employers_models import (
+    Bookings,
+    Name,
+    Next,
+    SectorWord,
+    Version,
+    example,
+    page_example,
+    pull_example,
+)
+from app.rest.models import Body, HorizonOut, Moment, MoreErrors, Out, Ref
 from app.rules.words import (
     ActivityBand,
     Criterion,
@@ -105,9 +114,6 @@ class OfferByRef(Body):
     objectives: Description | None = None
     visibility: Visibility = Visibility.ALL_SCHOOLS
     audience_ids: Audience = Field(default_factory=list)
-    state: OfferState | None = Field(
-        None, description="Only slots of an `open` offer are found. Open unless said."
-    )
 
 
 class OfferIn(OfferByRef):
@@ -116,6 +122,9 @@ class OfferIn(OfferByRef):
     model_config = example({"external_ref": "TOUR-1", "site_ref": "SITE-7", **_OFFER_BODY})
 
     external_ref: Ref | None = None
+    state: OfferState | None = Field(
+        None, description="Only slots of an `open` offer are found. Open unless said."
+    )
 
 
 class OfferPatch(Body):
@@ -182,10 +191,11 @@ class OfferOut(Out):
 class OfferPage(Out):
     """A page of offers."""
 
-    model_config = page_example(_OFFER)
+    model_config = pull_example(_OFFER)
 
     data: list[OfferOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- slots ------------------------------------------------------------------------------------
@@ -336,10 +346,11 @@ class SlotOut(Out):
 class SlotPage(Out):
     """A page of slots."""
 
-    model_config = page_example({**_SLOT, "warnings": None})
+    model_config = pull_example({**_SLOT, "warnings": None})
 
     data: list[SlotOut]
     next: Next
+    horizon: HorizonOut
 
 
 class RowFault(Out):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, model_validator
 
-from app.rest.models import Body, Day, Line, Out
+from app.rest.models import Body, Day, HorizonOut, Line, Out
 from app.rules.words import FieldGroup, OrganisationKind
 
 _ID = "01a2013a-9643-713b-a2d5-339b6a0a0c26"
@@ -86,6 +86,7 @@ class OrganisationPage(Out):
 
     data: list[OrganisationOut]
     next: str | None = Field(description="The cursor of the next page.")
+    horizon: HorizonOut
 
 
 class MembershipIn(Body):
@@ -148,6 +149,7 @@ class MembershipPage(Out):
 
     data: list[MembershipOut]
     next: str | None
+    horizon: HorizonOut
 
 
 class AgreementIn(Body):
@@ -202,6 +204,7 @@ class AgreementPage(Out):
 
     data: list[AgreementOut]
     next: str | None
+    horizon: HorizonOut
 
 
 class GrantIn(Body):
@@ -258,3 +261,4 @@ class GrantPage(Out):
 
     data: list[GrantOut]
     next: str | None
+    horizon: HorizonOut

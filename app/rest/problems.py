@@ -22,6 +22,7 @@ STATUS: Mapping[type[Problem], int] = {
     errors.NotFound: 404,
     errors.ConstraintBroken: 409,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.Stale: 412,
     errors.Missing: 428,
     errors.Invalid: 422,

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool
 
 from app.rest.booking_models import NcYear
-from app.rest.models import AcademicYear, BirthDay, Body, Day, Line, MoreErrors, Out, Ref
+from app.rest.models import AcademicYear, BirthDay, Body, Day, HorizonOut, Line, MoreErrors, Out, Ref
 from app.rules.characteristics import FreeSchoolMeals
 from app.rules.words import AbsenceBand, EnrolmentKind, EnrolmentState, Sen
 
@@ -219,6 +219,7 @@ class PupilPage(Out):
 
     data: list[PupilOut]
     next: str | None
+    horizon: HorizonOut
 
 
 _CORRECTION: dict[str, Any] = {

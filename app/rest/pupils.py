@@ -16,6 +16,7 @@ from app.rest.frame import (
     IfMatch,
     InHouse,
     Paged,
+    Pulled,
     Read,
     Write,
     framed,
@@ -24,8 +25,9 @@ from app.rest.frame import (
     needs,
     one_answer,
     page_of,
+    page_of_pull,
 )
-from app.rest.models import Flag, Moment, WholeNumber
+from app.rest.models import Flag, WholeNumber
 from app.rest.pupil_models import (
     BulkIn,
     BulkOut,
@@ -126,15 +128,12 @@ async def index(
     school_id: UUID,
     tx: Read,
     house: InHouse,
-    turn: Paged,
+    turn: Pulled,
     *,
     nc_year: Annotated[str | None, Query(description="Only this NC year.")] = None,
     academic_year: Annotated[
         WholeNumber | None,
         Query(ge=2000, le=2100, description="Of which `nc_year` is; today's, if left out."),
-    ] = None,
-    updated_after: Annotated[
-        Moment | None, Query(description="Changed after this moment, with an offset.")
     ] = None,
     include: Include = None,
 ) -> Response:
@@ -149,11 +148,9 @@ async def index(
         with_upn=_upn(include),
         nc_year=nc_year,
         year=academic_year,
-        updated_after=updated_after,
-        after=turn.after_id("pupils"),
-        limit=turn.limit,
+        pull=turn.pull("pupils"),
     )
-    return page_of(turn, "pupils", pupils, ("id",), lambda pupil: pupil)
+    return page_of_pull(turn, "pupils", pupils, lambda row: row["pupil"])
 
 
 @router.get(_ONE, response_model=PupilOut, summary="Read a pupil", operation_id="read_pupil")

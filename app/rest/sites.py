@@ -19,7 +19,18 @@ from app.rest.employers_models import (
     SitePage,
     SitePatch,
 )
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import (
+    IfMatch,
+    Match,
+    Pulled,
+    Read,
+    Write,
+    framed,
+    needs,
+    one_answer,
+    page_of_pull,
+    version_of,
+)
 from app.rest.models import Ref
 from app.rest.patches import changes, whole
 
@@ -111,9 +122,14 @@ async def add_site(body: SiteIn, tx: Write) -> Response:
     operation_id="put_site",
 )
 @needs("sites:write")
-async def put_site(external_ref: ByRef, body: SiteByRef, tx: Write) -> Response:
-    """Send a site whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing."""
-    row, made = await service.put_site(tx, external_ref, whole(body, "state"))
+async def put_site(external_ref: ByRef, body: SiteByRef, tx: Write, match: Match = None) -> Response:
+    """Send a site whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing.
+
+    What is left out has its default. `If-Match` makes it a change only: 412 if it is another version, or not there.
+    """
+    row, made = await service.put_site(
+        tx, external_ref, body.model_dump(), version_of(match), there=match is not None
+    )
     return _answer(row, tx.caller.org_id, 201 if made else 200)
 
 
@@ -121,7 +137,7 @@ async def put_site(external_ref: ByRef, body: SiteByRef, tx: Write) -> Response:
 @needs("sites:read")
 async def list_sites(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
     external_ref: Annotated[Ref | None, Query(description="Your own reference.")] = None,
 ) -> Response:
@@ -129,8 +145,8 @@ async def list_sites(
     caller = tx.caller
     owner = whose(caller.org_kind, caller.org_id, employer_id)
     ref = external_ref if caller.org_kind == "employer" else None
-    rows = await sql.sites_page(tx, owner, ref, turn.after_id("sites"), turn.limit)
-    return page_of(turn, "sites", rows, ("id",), lambda row: shown(row, caller.org_id))
+    rows = await sql.sites_page(tx, owner, ref, turn.pull("sites"))
+    return page_of_pull(turn, "sites", rows, lambda row: shown(row, caller.org_id))
 
 
 @router.get("/sites/{site_id}", response_model=SiteOut, summary="Read a site", operation_id="read_site")

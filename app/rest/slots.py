@@ -13,7 +13,19 @@ from app.core.errors import Fault, NotFound, invalid
 from app.core.turns import each, weighed
 from app.offers import service, sql
 from app.rest import bulk
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rest.frame import (
+    IfMatch,
+    Match,
+    Pulled,
+    Read,
+    Write,
+    framed,
+    json_answer,
+    needs,
+    one_answer,
+    page_of_pull,
+    version_of,
+)
 from app.rest.models import Flag, Moment, Ref
 from app.rest.offers_models import SlotByRef, SlotIn, SlotOut, SlotPage, SlotPatch, SlotsIn, SlotsOut
 from app.rest.patches import changes
@@ -153,9 +165,14 @@ def _result(
     operation_id="put_slot",
 )
 @needs("slots:write")
-async def put_slot(external_ref: ByRef, body: SlotByRef, tx: Write) -> Response:
-    """Send a slot whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing."""
-    row, warnings, made = await service.put_slot(tx, external_ref, body.model_dump())
+async def put_slot(external_ref: ByRef, body: SlotByRef, tx: Write, match: Match = None) -> Response:
+    """Send a slot whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing.
+
+    What is left out has its default. `If-Match` makes it a change only: 412 if it is another version, or not there.
+    """
+    row, warnings, made = await service.put_slot(
+        tx, external_ref, body.model_dump(), version_of(match), there=match is not None
+    )
     return _answer(row, tx.caller.org_id, warnings, 201 if made else 200)
 
 
@@ -164,7 +181,7 @@ async def put_slot(external_ref: ByRef, body: SlotByRef, tx: Write) -> Response:
 async def list_slots(
     *,
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
     offer_id: Annotated[UUID | None, Query(description="Those of one offer.")] = None,
     state: Annotated[SlotState | None, Query(description="One state.")] = None,
@@ -185,10 +202,9 @@ async def list_slots(
         wanted,
         starts_from=starts_from,
         starts_to=starts_to,
-        after=turn.after_id("slots"),
-        limit=turn.limit,
+        pull=turn.pull("slots"),
     )
-    return page_of(turn, "slots", rows, ("id",), lambda row: shown(row, caller.org_id))
+    return page_of_pull(turn, "slots", rows, lambda row: shown(row, caller.org_id))
 
 
 @router.get("/slots/{slot_id}", response_model=SlotOut, summary="Read a slot", operation_id="read_slot")

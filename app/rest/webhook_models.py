@@ -385,6 +385,7 @@ class FeedOut(Out):
                         }
                     ],
                     "last": 41,
+                    "position": "e1d3a95f7b2.41",
                     "more": False,
                 }
             ]
@@ -392,7 +393,10 @@ class FeedOut(Out):
     )
 
     data: list[dict[str, Any]]
-    last: int = Field(description="The position reached: send it as `after`.")
+    last: int = Field(description="The position reached, as a number.")
+    position: str = Field(
+        description="The position reached, with the history of the data that it is of: send it as `after`. It is opaque."
+    )
     more: bool = Field(description="Whether there are more now.")
 
 

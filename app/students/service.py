@@ -12,6 +12,7 @@ from app.core.errors import Conflict, Fault, Forbidden, Invalid, NotFound, Stale
 from app.core.ids import new_id
 from app.core.secrets import Keyring
 from app.core.turns import Turns, each, slices
+from app.core.versions import Expected, is_expected
 from app.outbox import service as outbox
 from app.outbox.service import Event
 from app.rules.school_calendar import academic_year
@@ -156,7 +157,7 @@ async def change_pupil(
     pupil_id: UUID,
     *,
     given: Mapping[str, Any],
-    version: int,
+    version: Expected,
     scoped: frozenset[FieldGroup],
     development: bool = False,
 ) -> None:
@@ -167,7 +168,7 @@ async def change_pupil(
     held = next(iter(await sql.held(tx, school_id, [pupil_id])), None)
     if held is None:
         raise NotFound("pupil")
-    if held["version"] != version:
+    if not is_expected(held["version"], version):
         raise Stale
     one = Sent(0, None, given)
     rows.judge(one, access, _digest(keyring))

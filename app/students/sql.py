@@ -1,7 +1,7 @@
 """The statements of the roll. A bulk of 500 pupils takes as many as a bulk of one: rows go in as one JSON document."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 from app.students.tables import (
     characteristics,
     enrolments,
@@ -278,19 +280,13 @@ async def page(
     today: date,
     year: int,
     nc_year: str | None = None,
-    updated_after: datetime | None = None,
-    after: UUID | None = None,
-    limit: int = 50,
+    pull: Pull,
 ) -> Sequence[Row]:
-    """A school's pupils in the order of id, with NC year of the academic `year` and what is true of them `today`."""
+    """A page of a school's pupils, with NC year of the academic `year` and what is true of them `today`."""
     stmt = _pupils(tx.caller.org_id, today, year).where(enrolments.c.school_id == school_id)
     if nc_year is not None:
         stmt = stmt.where(nc_years.c.nc_year == cast(nc_year, Text))
-    if updated_after is not None:
-        stmt = stmt.where(enrolments.c.updated_at > updated_after)
-    if after is not None:
-        stmt = stmt.where(enrolments.c.id > after)
-    return await tx.rows(stmt.order_by(enrolments.c.id).limit(limit + 1))
+    return await tx.rows(pulled(stmt, enrolments, pull))
 
 
 async def one(tx: Door, school_id: UUID, pupil_id: UUID, *, today: date, year: int) -> Row | None:

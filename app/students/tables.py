@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyC
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import day, ident, kept, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, kept, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import NC_YEARS, EnrolmentKind, EnrolmentState, FieldGroup
 
@@ -40,8 +40,16 @@ enrolments = Table(
     Column("identity_protected", Boolean, nullable=False, server_default="false"),
     words("access_needs", null=True, longest=2000),
     *kept(),
+    changed(),
+    changed_by("enrolments", "school_id"),
     Index("ix_enrolments_school_id", "school_id", "id"),
     Index("ix_enrolments_person_id", "person_id"),
+    Index(
+        "ix_enrolments_ending",
+        "ends_on",
+        postgresql_where=text("ends_on IS NOT NULL AND state <> 'left'"),
+    ),
+    Index("ix_enrolments_claimed", "id", postgresql_where=text("state = 'claimed'")),
     Index("ix_enrolments_second", "person_id", postgresql_where=text("kind <> 'main'")),
     Index(
         "uq_enrolments_school_upn",
@@ -91,6 +99,7 @@ characteristics = Table(
     when("superseded_at", null=True),
     Index("ix_characteristics_enrolment_id", "enrolment_id", "field_group", "valid_from"),
     Index("ix_characteristics_school_id", "school_id"),
+    Index("ix_characteristics_valid_from", "valid_from", postgresql_where=text("superseded_at IS NULL")),
 )
 """Dated twice: from when it was true, and from when we knew. Reports use the value of the date of the experience."""
 

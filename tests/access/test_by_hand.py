@@ -125,7 +125,7 @@ async def _organisations(owner: Database) -> int:
     from app.organisations import sql as organisations  # noqa: PLC0415  (here only)
 
     async with owner.write(None) as tx:
-        return len(await organisations.page(tx, "organisation", [], None, 1000))
+        return len(await organisations.after_id(tx, "organisation", [], None, 1000))
 
 
 # --- the keys -------------------------------------------------------------------------------------

@@ -202,6 +202,15 @@ async def test_pages_follow_each_other_until_the_end(face: Face, field: str) -> 
     assert (one["pageInfo"]["hasNextPage"], two["pageInfo"]["hasNextPage"]) == (True, False)
 
 
+async def test_a_cursor_is_good_for_its_own_organisation_only(face: Face) -> None:
+    query = "{ schools(first: 1) { totalCount pageInfo { endCursor } } }"
+    cursor = (await face.data("hub_a", query))["schools"]["pageInfo"]["endCursor"]
+    again = "query P($c: String) { schools(first: 1, after: $c) { totalCount } }"
+    assert (await face.post("hub_a", again, {"c": cursor})).json().get("errors") is None
+    response = await face.post("hub_b", again, {"c": cursor})
+    assert response.json()["errors"][0]["extensions"]["errors"][0]["code"] == "bad_cursor"
+
+
 async def test_a_cursor_is_good_for_its_own_list_only(face: Face) -> None:
     query = "{ schools(first: 1) { pageInfo { endCursor } } }"
     cursor = (await face.data("hub_a", query))["schools"]["pageInfo"]["endCursor"]

@@ -24,6 +24,8 @@ READERS: dict[str, frozenset[str]] = {
     "booking_moves": BOTH,
     "bookings": BOTH,
     "certifications": SCHOOL,
+    "change_marks": EVERYBODY,
+    "change_moments": EVERYBODY,
     "characteristics": SCHOOL_SIDE,
     "client_secrets": SCHOOL,
     "clients": SCHOOL,

@@ -96,6 +96,7 @@ def special(world: World) -> dict[str, Row]:
         "clock": {"one": 1},
         "sequencer": {"one": 1},
         "fanout": {"one": 1},
+        "change_marks": {"one": 1},
         "covers": {"kind": "public_body_exempt"},
         "grants": {"field_groups": ["identity"], "school_id": world["school_a"]},
         "offers": {"visibility": "named_schools"},

@@ -9,7 +9,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.core.caller import Caller
 from app.core.db import Door, Row, Writer
-from app.outbox.tables import sequencer
 from app.webhooks.tables import deliveries
 from app.webhooks.tables import webhook_endpoints as endpoints
 
@@ -97,11 +96,6 @@ async def cancel_pending(tx: Writer, caller: Caller, endpoint_id: UUID) -> int:
         )
         .values(state="cancelled", ended_at=func.clock_timestamp(), due_at=None)
     )
-
-
-async def newest_position(tx: Door) -> int:
-    """The newest position in the outbox."""
-    return int(await tx.value(select(sequencer.c.last)) or 0)
 
 
 async def reaches_school(tx: Door, caller: Caller, school_id: UUID) -> bool:
