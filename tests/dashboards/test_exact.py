@@ -29,8 +29,6 @@ from tests.dashboards.recount import State
 from tests.encounters.day import Visit, said, visit
 from tests.world import World
 
-pytestmark = pytest.mark.calendar
-
 SCHOOLS = ("school_a", "school_b", "school_c")
 BM5 = ["clear_shared_purpose", "learning_outcomes", "two_way_interaction", "reflection"]
 KINDS = ("workplace_visit", "placement", "virtual_experience", "employer_project")

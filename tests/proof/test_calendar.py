@@ -12,6 +12,10 @@ ALLOWED = {TESTS / "today.py", TESTS / "other_days.py"}
 FILES = sorted(set(TESTS.rglob("*.py")) - ALLOWED)
 SPREADS = {"tests.world", "tests.demonstration", "tests.proof.rows"}
 """Nearly every test has a world, whose own dates are weeks from any edge and follow from today; so have its rows."""
+TOO_LONG = {
+    "tests.dashboards.test_exact": "a long run over random days, most of them far from any edge",
+    "tests.proof.test_strangers": "every route for every stranger; its one date is a programme's",
+}
 RUNS_ELSEWHERE = {"calendar", "slow_suite"}
 
 
@@ -71,7 +75,7 @@ def test_whoever_asks_what_day_it_is_runs_on_other_days_too() -> None:
     unmarked = [
         _module(path)
         for path in FILES
-        if path.name.startswith("test_") and _module(path) in readers
+        if path.name.startswith("test_") and _module(path) in readers - set(TOO_LONG)
         if not RUNS_ELSEWHERE & {word.split(".")[-1] for word in _marks(path)}
     ]
     assert unmarked == [], "pytestmark = pytest.mark.calendar"

@@ -21,8 +21,6 @@ from tests.proof.rows import Row
 from tests.today import date_in
 from tests.world import KINDS, World
 
-pytestmark = pytest.mark.calendar
-
 Schema = dict[str, Any]
 
 
