@@ -50,6 +50,7 @@ async def measure(db: Database) -> None:
     """Look how the queue stands, for the metrics."""
     async with db.write(system()) as tx:
         metrics.state_of_queue(await measures.lanes(tx), await measures.endpoints(tx))
+        metrics.undelivered(await measures.undelivered(tx))
 
 
 async def forget(db: Database) -> int:
@@ -64,6 +65,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("cancel_with_slot", 2, bookings.cancel_with_slot),
     Chore("raise_overdue", 10, encounters.raise_overdue),
     Chore("raise_undelivered", 5, webhooks.raise_undelivered),
+    Chore("raise_unsent", 30, webhooks.Unsent().turn),
     Chore("go_on_with_replays", 1, webhooks.go_on_with_replays),
     Chore("settle_due", 10, encounters.settle_due),
     Chore("expire_due", 15, bookings.expire_due),

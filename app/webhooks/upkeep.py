@@ -1,16 +1,18 @@
 """What the house does by itself with webhooks: the worker's chores. All of it by wall time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 
+from app.core import metrics
 from app.core.clock import wall_now
 from app.core.db import Database, Row, system
 from app.outbox import service as outbox
 from app.outbox.catalogue import side_of
-from app.webhooks.sql import queue, replays, watch
+from app.webhooks.sql import endpoints, queue, replays, watch
 
 _log = structlog.get_logger("tendays.upkeep")
 
@@ -24,6 +26,10 @@ REMOVED_WITHIN: Final = timedelta(hours=1)
 """So long after its removal nothing is being queued any more for an endpoint."""
 UNDELIVERED_AFTER: Final = timedelta(minutes=10)
 """After so long without a 2xx a safety delivery is raised."""
+UNSENT_AFTER: Final = timedelta(minutes=5)
+"""What is due for so long, at an endpoint that is on and not paused, should have been sent."""
+LOOKED_AT: Final = 5_000
+"""So many deliveries without a due time are looked at in a turn."""
 MOST: Final = 200
 SLICE: Final = 500
 SLICES: Final = 20
@@ -54,13 +60,70 @@ async def raise_undelivered(db: Database) -> int:
         due = await watch.overdue(tx, wall_now() - UNDELIVERED_AFTER, MOST)
         if due:
             await watch.note_raised(tx, [row["id"] for row in due])
-            await outbox.emit(tx, [_undelivered(row) for row in due if not row["known"]])
+            await outbox.emit(tx, [_undelivered(row, "not_received") for row in due if not row["known"]])
+    _count(due, "not_received")
     return len(due)
 
 
-def _undelivered(row: Row) -> outbox.Event:
+class Unsent:
+    """Lists deliveries that nobody sends although they could be sent, says so, and heals those that wait for nothing.
+
+    `not_sent`: due for five minutes, the endpoint on and not paused, no delivery before it open. `no_due_time`: neither
+    a due time nor a delivery before it to wait for, which is a fault of ours; it becomes due. The owner is told of each
+    delivery of the safety lane, and otherwise once per endpoint for as long as any is listed: a receiver that cannot keep
+    up is not sent a message more for each that it is behind.
+    """
+
+    def __init__(self) -> None:
+        """Begins with the oldest; where it stands is a hint, each worker has its own."""
+        self._after = _NONE
+
+    async def turn(self, db: Database) -> int:
+        """One look; how many were listed."""
+        async with db.write(system()) as tx:
+            late = await watch.raise_these(tx, await watch.unsent(tx, UNSENT_AFTER, MOST), freed=False)
+            await outbox.emit(tx, _told_once(late, "not_sent"))
+        async with db.write(system()) as tx:
+            ids, last = await watch.waiting_for_nothing(tx, self._after, LOOKED_AT)
+            freed = await watch.raise_these(tx, ids, freed=True)
+            await outbox.emit(tx, _told_once(freed, "no_due_time"))
+            if freed:
+                await endpoints.wake_worker(tx)
+        self._after = last or _NONE
+        _count(late, "not_sent")
+        _count(freed, "no_due_time")
+        return len(late) + len(freed)
+
+
+_NONE: Final = UUID(int=0)
+
+
+def _told_once(rows: Sequence[Row], reason: str) -> list[outbox.Event]:
+    """Of the safety lane each; of the normal lane the first of an endpoint. Never of an event that is such news itself."""
+    told, seen = [], {row["endpoint_id"] for row in rows if row["already"]}
+    for row in rows:
+        if row["event_type"].startswith(("delivery.", "endpoint.")):
+            continue
+        if row["lane"] == "normal":
+            if row["endpoint_id"] in seen:
+                continue
+            seen.add(row["endpoint_id"])
+        told.append(_undelivered(row, reason))
+    return told
+
+
+def _count(rows: Sequence[Row], reason: str) -> None:
+    for row in rows:
+        metrics.raised(row["lane"], reason)
+        _log.warning(
+            "webhook.undelivered", reason=reason, lane=row["lane"], delivery_id=str(row["id"]),
+            endpoint_id=str(row["endpoint_id"]), event_type=row["event_type"],
+        )  # fmt: skip
+
+
+def _undelivered(row: Row, reason: str) -> outbox.Event:
     data = {"delivery_id": row["id"], "event_id": row["event_id"], "event_type": row["event_type"]}
-    return _to_owner("delivery.undelivered", row, row["endpoint_id"], data)
+    return _to_owner("delivery.undelivered", row, row["endpoint_id"], {**data, "reason": reason})
 
 
 async def go_on_with_replays(db: Database, *, slice_of: int = SLICE, backlog: int = BACKLOG) -> int:
