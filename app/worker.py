@@ -88,7 +88,12 @@ async def measure(db: Database) -> int:
             metrics.state_of_endpoints(await measures.endpoints(tx))
         return 0
 
-    return await each_step("measure", {"lanes": lanes, "endpoints": endpoints})
+    async def undelivered() -> int:
+        async with db.write(system()) as tx:
+            metrics.undelivered(await measures.undelivered(tx))
+        return 0
+
+    return await each_step("measure", {"lanes": lanes, "endpoints": endpoints, "undelivered": undelivered})
 
 
 async def forget(db: Database) -> int:
@@ -115,6 +120,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("withdraw_leavers", 2, leavers.withdraw_leavers),
     Chore("raise_overdue", 10, encounters.raise_overdue),
     Chore("raise_undelivered", 5, webhooks.raise_undelivered),
+    Chore("raise_unsent", 30, webhooks.Unsent().turn),
     Chore("go_on_with_replays", 1, webhooks.go_on_with_replays),
     Chore("settle_due", 10, encounters.settle_due),
     Chore("expire_due", 15, bookings.expire_due),

@@ -16,6 +16,7 @@ __all__ = [
     "MEDIA_TYPE",
     "answered",
     "attempted",
+    "raised",
     "read_from",
     "received",
     "row_failed",
@@ -27,6 +28,7 @@ __all__ = [
     "task_failed",
     "text",
     "turn_ended",
+    "undelivered",
     "worker_fault",
 ]
 
@@ -46,6 +48,15 @@ _received = Histogram(
     "tendays_webhook_commit_to_receipt_seconds",
     "From the making of an event to the 2xx of its receiver, where the first attempt brought it; without replays.",
     ("lane",), buckets=_SECONDS, registry=REGISTRY,
+)  # fmt: skip
+_raised = Counter(
+    "tendays_webhook_raised",
+    "Deliveries listed as undelivered, by why: not received in time, not sent although due, or without a due time.",
+    ("lane", "reason"), registry=REGISTRY,
+)  # fmt: skip
+_undelivered = Gauge(
+    "tendays_webhook_undelivered", "Deliveries listed as undelivered that are still pending.", ("lane",),
+    registry=REGISTRY, multiprocess_mode="mostrecent",
 )  # fmt: skip
 _depth = Gauge(
     "tendays_webhook_queue_depth",
@@ -106,6 +117,17 @@ def answered(method: str, route: str, status: int) -> None:
 def attempted(lane: str, outcome: str) -> None:
     """An attempt ended: delivered, retry or failed."""
     _attempts.labels(lane, outcome).inc()
+
+
+def raised(lane: str, reason: str) -> None:
+    """A delivery was listed as undelivered: `not_received`, `not_sent` or `no_due_time`."""
+    _raised.labels(lane, reason).inc()
+
+
+def undelivered(lanes: Mapping[str, int]) -> None:
+    """How many deliveries are listed as undelivered and still pending, per lane."""
+    for lane, number in lanes.items():
+        _undelivered.labels(lane).set(number)
 
 
 def received(lane: str, seconds: float) -> None:

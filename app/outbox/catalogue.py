@@ -413,8 +413,15 @@ TYPES: Final[Mapping[str, EventType]] = {
             "delivery.undelivered",
             SIDES,
             "endpoint",
-            "A safety event could not be delivered for ten minutes.",
-            {"endpoint_id": UUID, "delivery_id": UUID, "event_id": UUID, "event_type": WORD},
+            "A safety event was `not_received` for ten minutes; or an event was `not_sent` for five minutes after it was"
+            " due, or had `no_due_time`, though its endpoint was on.",
+            {
+                "endpoint_id": UUID,
+                "delivery_id": UUID,
+                "event_id": UUID,
+                "event_type": WORD,
+                "reason": {"type": "string", "enum": ["not_received", "not_sent", "no_due_time"]},
+            },
         ),
     )
 }

@@ -281,7 +281,8 @@ class DeliveryOut(Out):
     created_at: datetime
     ended_at: datetime | None
     undelivered_raised_at: datetime | None = Field(
-        description="When it was raised: a safety event without a 2xx for ten minutes."
+        description="When it was listed as undelivered: a safety event without a 2xx for ten minutes, or any delivery that"
+        " was due for five minutes and not sent, though its endpoint was on and not paused."
     )
 
 

@@ -229,7 +229,10 @@ async def list_deliveries(
     created_to: Annotated[Moment | None, Query(description="Made until (exclusive).")] = None,
     undelivered: Annotated[
         Flag | None,
-        Query(description="Safety deliveries without a 2xx for ten minutes or more, to this day."),
+        Query(
+            description="Safety deliveries without a 2xx for ten minutes or more, and deliveries that were due for five"
+            " minutes and not sent though their endpoint was on; to this day."
+        ),
     ] = None,
 ) -> Response:
     """What was and will be sent to your endpoints, the newest first. `state=failed` are the dead letters."""

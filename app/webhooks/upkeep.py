@@ -8,12 +8,13 @@ from uuid import UUID
 
 import structlog
 
+from app.core import metrics
 from app.core.clock import wall_now
 from app.core.db import Database, Row, Writer, system
 from app.core.one_by_one import OneByOne, each_step
 from app.outbox import service as outbox
 from app.outbox.catalogue import side_of
-from app.webhooks.sql import queue, replays, watch
+from app.webhooks.sql import endpoints, queue, replays, watch
 
 _log = structlog.get_logger("tendays.upkeep")
 
@@ -27,12 +28,17 @@ REMOVED_WITHIN: Final = timedelta(hours=1)
 """So long after its removal nothing is being queued any more for an endpoint."""
 UNDELIVERED_AFTER: Final = timedelta(minutes=10)
 """After so long without a 2xx a safety delivery is raised."""
+UNSENT_AFTER: Final = timedelta(minutes=5)
+"""What is due for so long, at an endpoint that is on and not paused, should have been sent."""
+LOOKED_AT: Final = 5_000
+"""So many deliveries without a due time are looked at in a turn."""
 MOST: Final = 200
 SLICE: Final = 500
 SLICES: Final = 20
 BACKLOG: Final = 1_000
 """A replay looks through events in slices, and waits while its endpoint has so many deliveries due."""
 _UNDELIVERED = OneByOne("raise_undelivered")
+_NOT_SENT, _NO_DUE_TIME = OneByOne("raise_unsent"), OneByOne("raise_unsent")
 _REPLAYS = OneByOne("go_on_with_replays")
 _PARTITIONS = OneByOne("drop_old")
 _ENDPOINTS = {
@@ -68,15 +74,89 @@ async def raise_undelivered(db: Database) -> int:
             due = await watch.overdue(tx, wall_now() - UNDELIVERED_AFTER, 1, delivery_id)
             if due:
                 await watch.note_raised(tx, [delivery_id])
-                await outbox.emit(tx, [_undelivered(row) for row in due if not row["known"]])
+                await outbox.emit(tx, [_undelivered(row, "not_received") for row in due if not row["known"]])
+        _count(due, "not_received")
         return len(due)
 
     return await _UNDELIVERED.turn(db, find, tell, most=MOST)
 
 
-def _undelivered(row: Row) -> outbox.Event:
+class Unsent:
+    """Lists deliveries that nobody sends although they could be sent, says so, and heals those that wait for nothing.
+
+    `not_sent`: due for five minutes, the endpoint on and not paused, no delivery before it open. `no_due_time`: neither
+    a due time nor a delivery before it to wait for, which is a fault of ours; it becomes due. The owner is told of each
+    delivery of the safety lane, and otherwise once per endpoint for as long as any is listed: a receiver that cannot keep
+    up is not sent a message more for each that it is behind.
+    """
+
+    def __init__(self) -> None:
+        """Begins with the oldest; where it stands is a hint, each worker has its own."""
+        self._after = _NONE
+
+    async def turn(self, db: Database) -> int:
+        """One look; how many were listed."""
+        looks = {"not_sent": partial(self._not_sent, db), "no_due_time": partial(self._no_due_time, db)}
+        return await each_step("raise_unsent", looks)
+
+    async def _not_sent(self, db: Database) -> int:
+        async def find(most: int) -> Sequence[UUID]:
+            async with db.write(system()) as tx:
+                return await watch.unsent(tx, UNSENT_AFTER, most)
+
+        return await _NOT_SENT.turn(db, find, partial(_list_one, db, "not_sent"), most=MOST)
+
+    async def _no_due_time(self, db: Database) -> int:
+        async def find(_most: int) -> Sequence[UUID]:
+            async with db.write(system()) as tx:
+                ids, last = await watch.waiting_for_nothing(tx, self._after, LOOKED_AT)
+            self._after = last or _NONE
+            return ids
+
+        freed = await _NO_DUE_TIME.turn(db, find, partial(_list_one, db, "no_due_time"), most=LOOKED_AT)
+        if freed:
+            async with db.write(system()) as tx:
+                await endpoints.wake_worker(tx)
+        return freed
+
+
+async def _list_one(db: Database, reason: str, delivery_id: UUID) -> int:
+    async with db.write(system()) as tx:
+        rows = await watch.raise_these(tx, [delivery_id], freed=reason == "no_due_time")
+        await outbox.emit(tx, _told_once(rows, reason))
+    _count(rows, reason)
+    return len(rows)
+
+
+_NONE: Final = UUID(int=0)
+
+
+def _told_once(rows: Sequence[Row], reason: str) -> list[outbox.Event]:
+    """Of the safety lane each; of the normal lane the first of an endpoint. Never of an event that is such news itself."""
+    told, seen = [], {row["endpoint_id"] for row in rows if row["already"]}
+    for row in rows:
+        if row["event_type"].startswith(("delivery.", "endpoint.")):
+            continue
+        if row["lane"] == "normal":
+            if row["endpoint_id"] in seen:
+                continue
+            seen.add(row["endpoint_id"])
+        told.append(_undelivered(row, reason))
+    return told
+
+
+def _count(rows: Sequence[Row], reason: str) -> None:
+    for row in rows:
+        metrics.raised(row["lane"], reason)
+        _log.warning(
+            "webhook.undelivered", reason=reason, lane=row["lane"], delivery_id=str(row["id"]),
+            endpoint_id=str(row["endpoint_id"]), event_type=row["event_type"],
+        )  # fmt: skip
+
+
+def _undelivered(row: Row, reason: str) -> outbox.Event:
     data = {"delivery_id": row["id"], "event_id": row["event_id"], "event_type": row["event_type"]}
-    return _to_owner("delivery.undelivered", row, row["endpoint_id"], data)
+    return _to_owner("delivery.undelivered", row, row["endpoint_id"], {**data, "reason": reason})
 
 
 async def go_on_with_replays(db: Database, *, slice_of: int = SLICE, backlog: int = BACKLOG) -> int:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bench.torture.history import Act, Answer, Arrival, Endpoint, Event, Feed, History
+from bench.torture.history import Act, Answer, Arrival, Delivery, Endpoint, Event, Feed, History
 
 OK, MULTIPLE, SERVER = 200, 300, 500
 TOLERANCE = 300.0
@@ -209,6 +209,32 @@ def books_are_true(history: History) -> Iterator[str]:
             yield f"{times} {'replays' if replay else 'deliveries'} of {event_id} to {endpoint_id}"
 
 
+def nothing_waits_without_a_reason(history: History) -> Iterator[str]:
+    """What is pending when all is quiet waits for a delivery before it in its key: nothing else is a reason by then.
+
+    Endpoints are on, receivers take everything, and 90 seconds have gone by.
+    """
+    events = {event.id: event for event in history.events}
+    pending = [one for one in history.deliveries if one.state == "pending" and one.event_id in events]
+    first: dict[tuple[str, str], tuple[int, int]] = {}
+    for one in pending:
+        if not one.replay:
+            key, place = _place(one, events[one.event_id])
+            first[key] = min(place, first.get(key, place))
+    for one in pending:
+        event = events[one.event_id]
+        key, place = _place(one, event)
+        if not one.replay and event.lane == "normal" and first[key] < place:
+            continue
+        why = "is due and not sent" if one.due_at else "has no due time and waits for nothing"
+        yield f"{event.type} no. {event.sequence} {event.id} for {one.endpoint_id} {why}"
+
+
+def _place(one: Delivery, event: Event) -> tuple[tuple[str, str], tuple[int, int]]:
+    """The order key of a delivery at its endpoint, and its place in it."""
+    return (one.endpoint_id, event.order_key), (event.sequence, event.position or 0)
+
+
 def replays_are_whole(history: History) -> Iterator[str]:
     """A replay that was asked for is brought to its end, with everything in its range delivered once more."""
     accepted = Counter((one.endpoint_id, one.id) for one in history.arrivals if OK <= one.status < MULTIPLE)
@@ -394,6 +420,7 @@ RULES: dict[str, Rule] = {
     "events_tell_of_moves": events_tell_of_moves,
     "everything_arrived": everything_arrived,
     "books_are_true": books_are_true,
+    "nothing_waits_without_a_reason": nothing_waits_without_a_reason,
     "replays_are_whole": replays_are_whole,
     "order_is_kept": order_is_kept,
     "bytes_are_the_same": bytes_are_the_same,

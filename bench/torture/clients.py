@@ -159,6 +159,51 @@ class Client:
         return Answer(0, tries)
 
 
+class SlotChanger:
+    """The employer's system changes slots while schools are booked on them: one change, told to several audiences."""
+
+    def __init__(self, known: Known, seed: str) -> None:
+        self._known = known
+        self._chance = random.Random(seed)
+        self._headers = {
+            "Authorization": f"Bearer {known.tokens['employer']}",
+            "Content-Type": "application/json",
+        }
+
+    async def work(self) -> None:
+        """Until `known.stop`; what is lost or refused on the way is left."""
+        async with _http(self._known) as http:
+            while not self._known.stop.is_set():
+                with suppress(httpx.TransportError):
+                    await self._change(http, f"/v1/slots/{self._chance.choice(self._known.slots)}")
+                await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+
+    async def _change(self, http: httpx.AsyncClient, path: str) -> None:
+        read = await http.get(path, headers=self._headers)
+        if etag := read.headers.get("etag"):
+            body = orjson.dumps({"capacity": self._chance.randint(60, 70)})
+            await http.patch(path, content=body, headers={**self._headers, "If-Match": etag})
+
+
+class Granter:
+    """A school grants, and revokes: both told to the school and to the vendor, whose endpoint hears the school, too."""
+
+    def __init__(self, known: Known, who: str, grantee: str, seed: str) -> None:
+        self._known, self._grantee = known, grantee
+        self._client = Client(known, who, seed)
+        self._chance = random.Random(seed)
+
+    async def work(self) -> None:
+        """Until `known.stop`; each grant that was answered is revoked."""
+        while not self._known.stop.is_set():
+            body = {"grantee_id": self._grantee, "field_groups": ["sen"]}
+            made = await self._client.once("/v1/grants", body)
+            if made.status == CREATED:
+                await asyncio.sleep(self._chance.uniform(0, 0.3))
+                await self._client.once(f"/v1/grants/{orjson.loads(made.body)['id']}/revoke")
+            await asyncio.sleep(self._chance.uniform(0.1, 0.5))
+
+
 def _ask_again(answer: httpx.Response) -> bool:
     if answer.status_code >= SERVER:
         return True

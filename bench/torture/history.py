@@ -115,12 +115,13 @@ class Arrival:
 
 @dataclass(slots=True)
 class Delivery:
-    """What the database says became of an event for an endpoint."""
+    """What the database says became of an event for an endpoint; `due_at` while it is still to be sent."""
 
     endpoint_id: str
     event_id: str
     state: str
     replay: bool = False
+    due_at: str | None = None
 
 
 @dataclass(slots=True)

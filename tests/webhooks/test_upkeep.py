@@ -166,6 +166,7 @@ async def test_a_safety_delivery_without_a_2xx_for_ten_minutes_is_listed_and_rai
         "delivery_id": str(listed),
         "event_id": urgent,
         "event_type": "participation.no_show",
+        "reason": "not_received",
     }
     assert await said(school) == [("delivery.undelivered", told)]
     stranger = await world.org()

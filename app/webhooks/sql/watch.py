@@ -1,11 +1,12 @@
-"""What the worker looks for by itself: endpoints that only fail, and safety deliveries that do not arrive."""
+"""What the worker looks for by itself: endpoints that only fail, and deliveries that do not arrive or are not sent."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, literal, or_, select, update
+from sqlalchemy import Integer, Uuid, and_, bindparam, exists, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
 
 from app.core.db import Door, Row, Writer
 from app.organisations.tables import organisations
@@ -102,6 +103,7 @@ async def overdue(tx: Writer, before: datetime, most: int, only: UUID | None = N
             deliveries.c.org_id,
             deliveries.c.event_id,
             deliveries.c.event_type,
+            deliveries.c.lane,
             organisations.c.kind,
             and_(endpoints.c.state == "off", arrived).label("known"),
         )
@@ -117,6 +119,90 @@ async def overdue(tx: Writer, before: datetime, most: int, only: UUID | None = N
     )
     held = _only(found, deliveries.c.id, only).order_by(deliveries.c.created_at).limit(most)
     return await tx.rows(held.with_for_update(of=deliveries, skip_locked=True, key_share=True))
+
+
+_BEFORE_IT = """
+  SELECT 1 FROM deliveries p
+   WHERE p.endpoint_id = d.endpoint_id AND p.order_key = d.order_key AND p.state = 'pending' AND NOT p.replay
+     AND (p.sequence, p.position) < (d.sequence, d.position)
+"""
+
+# One look into the index of each endpoint's due deliveries: what waits for one that is paused or off is not read.
+_UNSENT = text(
+    f"""
+    SELECT x.id FROM webhook_endpoints w
+     CROSS JOIN unnest(ARRAY['normal', 'safety']) AS l (lane)
+     CROSS JOIN LATERAL (
+       SELECT d.id FROM deliveries d
+        WHERE d.state = 'pending' AND d.due_at IS NOT NULL AND d.lane = l.lane AND d.endpoint_id = w.id
+          AND d.due_at <= clock_timestamp() - :patience AND d.undelivered_raised_at IS NULL
+          AND (d.lane = 'safety' OR d.replay OR NOT EXISTS ({_BEFORE_IT}))
+        ORDER BY d.due_at LIMIT :most) x
+     WHERE w.state = 'active'
+    """
+).bindparams(bindparam("patience", type_=INTERVAL), bindparam("most", type_=Integer))
+
+_WAITING = text(
+    f"""
+    WITH seen AS MATERIALIZED (
+      SELECT d.id, d.endpoint_id, d.order_key, d.sequence, d.position FROM deliveries d
+       WHERE d.state = 'pending' AND d.due_at IS NULL AND d.id > :after
+       ORDER BY d.id LIMIT :most
+    )
+    SELECT (SELECT count(*) FROM seen) AS looked, (SELECT s.id FROM seen s ORDER BY s.id DESC LIMIT 1) AS last,
+           coalesce((SELECT array_agg(d.id) FROM seen d WHERE NOT EXISTS ({_BEFORE_IT})), '{{}}') AS ids
+    """
+).bindparams(bindparam("after", type_=Uuid), bindparam("most", type_=Integer))
+
+_RAISE = text(
+    """
+    WITH held AS MATERIALIZED (
+      SELECT d.id FROM deliveries d
+       WHERE d.id = ANY (:ids) AND d.state = 'pending' AND (:freed = (d.due_at IS NULL))
+         AND (d.undelivered_raised_at IS NULL OR :freed)
+       ORDER BY d.id FOR UPDATE SKIP LOCKED
+    ), known AS MATERIALIZED (
+      SELECT d.id, EXISTS (
+               SELECT 1 FROM deliveries o
+                WHERE o.org_id = d.org_id AND o.endpoint_id = d.endpoint_id AND o.undelivered_raised_at IS NOT NULL
+                  AND o.state = 'pending' AND o.lane = 'normal') AS already
+        FROM deliveries d WHERE d.id = ANY (ARRAY(SELECT id FROM held))
+    ), raised AS (
+      UPDATE deliveries d
+         SET undelivered_raised_at = clock_timestamp(), due_at = coalesce(d.due_at, clock_timestamp())
+       WHERE d.id = ANY (ARRAY(SELECT id FROM held))
+      RETURNING d.id, d.endpoint_id, d.org_id, d.event_id, d.event_type, d.lane
+    )
+    SELECT r.*, o.kind, k.already FROM raised r
+      JOIN organisations o ON o.id = r.org_id JOIN known k ON k.id = r.id
+     ORDER BY r.id
+    """
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+
+async def unsent(tx: Writer, patience: timedelta, most: int) -> Sequence[UUID]:
+    """Up to `most` deliveries per endpoint and lane that are due for longer than `patience`, not raised yet.
+
+    The endpoint is on and not paused, and no delivery before them is open: somebody should have sent them.
+    """
+    return [row["id"] for row in await tx.rows(_UNSENT, {"patience": patience, "most": most})]
+
+
+async def waiting_for_nothing(tx: Writer, after: UUID, most: int) -> tuple[Sequence[UUID], UUID | None]:
+    """Of up to `most` deliveries without a due time, after the id `after`: those that wait for no other one.
+
+    And the last id that was looked at; None if there is nothing more.
+    """
+    row = (await tx.rows(_WAITING, {"after": after, "most": most}))[0]
+    return row["ids"], row["last"] if row["looked"] == most else None
+
+
+async def raise_these(tx: Writer, ids: Sequence[UUID], *, freed: bool) -> Sequence[Row]:
+    """List deliveries as undelivered; with `freed` they had no due time, and are due now. Those that it was done to.
+
+    `already`: others of the normal lane were listed of this endpoint before, and are so still.
+    """
+    return await tx.rows(_RAISE, {"ids": list(ids), "freed": freed}) if ids else ()
 
 
 async def note_raised(tx: Writer, delivery_ids: Sequence[UUID]) -> None:
