@@ -22,6 +22,8 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 FINISH_SECONDS: Final = 15
+START_SECONDS: Final = 60
+"""A process that says nothing for so long is replaced: on a busy machine one needs more than uvicorn's 5 s to begin."""
 _SHARED_METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -55,6 +57,7 @@ class Served:
             proxy_headers=bool(self.proxies),
             forwarded_allow_ips=self.proxies or None,
             timeout_graceful_shutdown=FINISH_SECONDS,
+            timeout_worker_healthcheck=START_SECONDS,
         )
 
 

@@ -38,7 +38,7 @@ async def served(
             stdout=out, stderr=out,
         )  # fmt: skip
     base = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+    for _ in range(900):
         if await _ready(base):
             break
         assert process.returncode is None, said.read_text()
