@@ -10,6 +10,7 @@ from app.rest.employers_models import Name, Next, Ref, SectorWord, Version, exam
 from app.rest.models import Body, Out
 from app.rules.words import (
     ActivityBand,
+    BookingReason,
     Criterion,
     ExperienceKind,
     Grouping,
@@ -74,6 +75,7 @@ _OFFER = {
     "external_ref": "TOUR-1",
     **_OFFER_BODY,
     "state": "open",
+    "cancel_reason": None,
     **_STAMPS,
 }
 
@@ -306,6 +308,18 @@ class WarningOut(Out):
     detail: str
 
 
+class CancelSlotIn(Body):
+    """Why a slot is cancelled."""
+
+    model_config = example({"reason_code": "site_closed"})
+
+    reason_code: BookingReason | None = Field(
+        None,
+        description="A reason of an employer for cancelling; the schools that booked are told it. Left out, they read "
+        "`slot_cancelled`.",
+    )
+
+
 class SlotOut(Out):
     """A slot."""
 
@@ -326,6 +340,7 @@ class SlotOut(Out):
     name_by: datetime
     reply_within_hours: int
     state: SlotState
+    cancel_reason: BookingReason | None = Field(description="Why it was cancelled, if that was said.")
     sittings: list[SittingOut]
     warnings: list[WarningOut] | None = Field(description="On a write; null where it was not judged.")
     version: Version

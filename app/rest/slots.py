@@ -14,7 +14,16 @@ from app.core.db import Row
 from app.core.errors import Fault, NotFound
 from app.offers import service, sql
 from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
-from app.rest.offers_models import SlotByRef, SlotIn, SlotOut, SlotPage, SlotPatch, SlotsIn, SlotsOut
+from app.rest.offers_models import (
+    CancelSlotIn,
+    SlotByRef,
+    SlotIn,
+    SlotOut,
+    SlotPage,
+    SlotPatch,
+    SlotsIn,
+    SlotsOut,
+)
 from app.rest.patches import changes
 from app.rest.problems import from_validation
 from app.rest.sites import ByRef, whose
@@ -24,7 +33,7 @@ from app.rules.words import SlotState
 router = framed("/v1", "slots")
 _SHOWN = (
     "id", "offer_id", "employer_id", "site_id", "starts_at", "ends_at", "minutes", "capacity", "taken", "book_by",
-    "name_by", "reply_within_hours", "state", "version", "created_at", "updated_at",
+    "name_by", "reply_within_hours", "state", "cancel_reason", "version", "created_at", "updated_at",
 )  # fmt: skip
 _SITTING = ("id", "break_minutes", "virtual")
 
@@ -212,6 +221,10 @@ async def reopen_slot(slot_id: UUID, tx: Write) -> Response:
     "/slots/{slot_id}/cancel", response_model=SlotOut, summary="Cancel a slot", operation_id="cancel_slot"
 )
 @needs("slots:write")
-async def cancel_slot(slot_id: UUID, tx: Write) -> Response:
-    """For good: its bookings are cancelled and their schools told. 409 `slot_started` once it has begun."""
-    return _answer(await service.move_slot(tx, slot_id, "cancel"), tx.caller.org_id)
+async def cancel_slot(slot_id: UUID, tx: Write, body: CancelSlotIn | None = None) -> Response:
+    """For good: its bookings are cancelled, and their schools told for which reason; their histories name you.
+
+    409 `slot_started` once it has begun.
+    """
+    reason = body.reason_code if body else None
+    return _answer(await service.move_slot(tx, slot_id, "cancel", reason), tx.caller.org_id)

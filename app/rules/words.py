@@ -424,7 +424,12 @@ REASONS_FOR: Final[Mapping[tuple[BookingAction, Actor], tuple[BookingReason, ...
     ),
     (BookingAction.CANCEL, Actor.EMPLOYER): _EMPLOYER_NO,
     (BookingAction.CANCEL, Actor.SCHOOL): _SCHOOL_NO,
-    (BookingAction.CANCEL, Actor.SYSTEM): (_R.SLOT_CANCELLED, _R.PARTICIPANTS_NOT_NAMED, _R.GRANT_REVOKED),
+    (BookingAction.CANCEL, Actor.SYSTEM): (
+        _R.SLOT_CANCELLED,
+        _R.PARTICIPANTS_NOT_NAMED,
+        _R.GRANT_REVOKED,
+        *_EMPLOYER_NO,  # why the employer cancelled the slot
+    ),
     (BookingAction.HOLD, Actor.OVERSEER): _HOLD,
     (BookingAction.HOLD, Actor.SYSTEM): _HOLD,
     (BookingAction.RELEASE, Actor.OVERSEER): _LIFT,
