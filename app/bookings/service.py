@@ -49,6 +49,8 @@ async def request(tx: Writer, asked: Request) -> Row:
     if tx.caller.side != "school":
         raise Forbidden("not_yours", "Only a school's side asks for places.")
     slot = await _slot(tx, asked.slot_id, asked.school_id)
+    if not slot["acts_for"]:  # before anything that could tell of it
+        raise NotFound("school")
     years = (asked.nc_year,) if asked.nc_year else ()
     reasons = reasons_against(booking_facts(slot, places=asked.places, year_groups=years, holds_places=False))
     full = [one for one in reasons if one.code == "no_places"]
@@ -136,10 +138,13 @@ async def take_step(tx: Writer, booking_id: UUID, step: Step, actor: Actor | Non
     facts = _facts(target, places=before["places"], step=step, booking=before)
     after = _moved(BookingState(before["state"]), step.action, who, tx.caller.now, facts, before)
     _may_enter(tx, before, step, target)
-    row = await _carry_out(tx, before, after, step, who, target)
-    await _write_down(tx, row, step.action, who, step, before=before, moves=before["moves"])
+    try:
+        row = await _carry_out(tx, before, after, step, who, target)
+    except ConstraintBroken as broken:
+        raise _translated(broken) from broken
+    await _write_down(tx, row, step.action, step.for_whom or who, step, before=before, moves=before["moves"])
     safety = law.needs_safety_lane(step.action, tx.caller.now, before["starts_at"])
-    told = news.of_move(row, step.action, who, step.reason, before=before, safety=safety)
+    told = news.of_move(row, step.action, step.for_whom or who, step.reason, before=before, safety=safety)
     await outbox.emit(tx, [*_proposal_dropped(before, row), *told, *_names_lost(before, row, step)])
     return row
 
@@ -273,7 +278,7 @@ def _changes(
     values: dict[str, Any] = {
         "state": after.value,
         "reason_code": step.reason.value if step.reason else None,
-        "reason_actor": who.value if step.reason else None,
+        "reason_actor": (step.for_whom or who).value if step.reason else None,
         "counter_slot_id": None,
         "set_aside_at": None,
     }
@@ -308,7 +313,7 @@ async def _write_down(
             "no": moves + 1,
             "action": action.value,
             "actor": who.value,
-            "client_id": tx.caller.client_id,
+            "client_id": step.client_id or tx.caller.client_id,
             "from_state": before["state"] if before else None,
             "to_state": row["state"],
             "from_slot_id": before["slot_id"] if before else None,
@@ -401,4 +406,6 @@ def _refuse(reasons: list[Reason]) -> None:
 def _translated(broken: ConstraintBroken) -> Conflict:
     if broken.constraint == "uq_bookings_school_ref":
         return Conflict("external_ref_taken", "This school has a booking with this external_ref already.")
+    if broken.constraint == "uq_bookings_employer_ref":
+        return Conflict("external_ref_taken", "You have another booking with this external_ref already.")
     return broken

@@ -32,6 +32,7 @@ _SLOT_FACTS = text(
            CASE (SELECT x.state FROM sites x WHERE x.id = s.site_id) WHEN 'closed' THEN 'closed' ELSE o.state END
              AS offer_state,
            o.year_groups, o.hazards, o.criteria, o.title, app.is_suspended(s.employer_id, :school) AS suspended,
+           :school = ANY (app.schools()) AS acts_for,
            (SELECT jsonb_agg(jsonb_build_object('id', t.id, 'starts_at', t.starts_at, 'ends_at', t.ends_at,
                      'break_minutes', t.break_minutes, 'virtual', t.virtual) ORDER BY t.no)
               FROM sittings t WHERE t.slot_id = s.id) AS sittings,
@@ -183,6 +184,16 @@ async def add_move(tx: Writer, values: Mapping[str, Any]) -> None:
     await tx.run(insert(booking_moves).values(**values))
 
 
+_HAPPENED = text("participation_sittings.status NOT IN ('expected', 'closed', 'excused')")
+_RECORDED = (
+    select(1)
+    .where(participation_sittings.c.booking_id == bookings.c.id, _HAPPENED)
+    .exists()
+    .label("attendance_recorded")
+)
+"""Whether somebody was reported to be there, or missing: one probe of an index for each booking."""
+
+
 async def lock(tx: Writer, booking_id: UUID) -> Row | None:
     """A booking, locked until the transaction ends."""
     return await tx.one_or_none(select(bookings).where(bookings.c.id == booking_id).with_for_update())
@@ -195,8 +206,7 @@ async def so_far(tx: Writer, booking_id: UUID, *, acts: bool = False) -> Row:
     `acts`: from here on the caller acts on both sides of its booking, and reads which approvals the school accepts.
     """
     moves = select(func.count()).where(booking_moves.c.booking_id == booking_id).scalar_subquery()
-    happened = participation_sittings.c.status.notin_(["expected", "closed", "excused"])
-    recorded = select(1).where(participation_sittings.c.booking_id == booking_id, happened).exists()
+    recorded = select(1).where(participation_sittings.c.booking_id == booking_id, _HAPPENED).exists()
     stmt = select(moves.label("moves"), recorded.label("attendance_recorded"))
     if acts:
         stmt = stmt.add_columns(func.app.act_on_booking(booking_id).label("acting_for"))
@@ -209,18 +219,18 @@ async def change(tx: Writer, booking_id: UUID, values: Mapping[str, Any]) -> Row
         update(bookings)
         .where(bookings.c.id == booking_id)
         .values(version=bookings.c.version + 1, updated_at=func.now(), **values)
-        .returning(bookings)
+        .returning(bookings, _RECORDED)
     )
     return await tx.one_or_none(stmt) or {}
 
 
 async def by_id(tx: Door, booking_id: UUID) -> Row | None:
-    """One booking of the caller's."""
-    return await tx.one_or_none(select(bookings).where(bookings.c.id == booking_id))
+    """One booking of the caller's, with whether `attendance_recorded`."""
+    return await tx.one_or_none(select(bookings, _RECORDED).where(bookings.c.id == booking_id))
 
 
 def _mine(school_ids: UUID | None, employer_id: UUID | None) -> Select[Any]:
-    stmt = select(bookings)
+    stmt = select(bookings, _RECORDED)
     if employer_id is not None:
         return stmt.where(bookings.c.employer_id == employer_id)
     if school_ids is not None:
@@ -511,6 +521,16 @@ async def why_ended(tx: Writer, booking_id: UUID) -> str | None:
     """`offer_withdrawn` or `site_closed` for a booking that nobody has agreed and that has lost its offer."""
     reason: str | None = await tx.value(_WHY_ENDED, {"booking": booking_id})
     return reason
+
+
+_CANCELLED_SLOT = text(
+    "SELECT s.cancel_reason, s.cancelled_by FROM slots s JOIN bookings b ON b.slot_id = s.id WHERE b.id = :booking"
+).bindparams(bindparam("booking", type_=_UUID))
+
+
+async def cancelled_slot_of(tx: Door, booking_id: UUID) -> Row | None:
+    """Why the slot of a booking was cancelled (`cancel_reason`), and by which client (`cancelled_by`)."""
+    return await tx.one_or_none(_CANCELLED_SLOT, {"booking": booking_id})
 
 
 async def statutes(tx: Door) -> Sequence[Row]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.core.versions import Expected
-from app.rules.words import BookingAction, BookingReason
+from app.rules.words import Actor, BookingAction, BookingReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +17,7 @@ class Step:
     slot_id: UUID | None = None
     expected: Expected = None
     external_ref: str | None = None
+    for_whom: Actor | None = None
+    """Who decided what the house carries out, and is named in the history."""
+    client_id: UUID | None = None
+    """The client that decided it, if it is not the caller."""

@@ -60,6 +60,7 @@ bookings = Table(
     changed_by("bookings", "school_id"),
     changed_by("bookings", "employer_id"),
     UniqueConstraint("school_id", "school_ref", name="uq_bookings_school_ref"),
+    UniqueConstraint("employer_id", "employer_ref", name="uq_bookings_employer_ref"),
     Index("ix_bookings_school_id", "school_id", "id"),
     Index("ix_bookings_employer_id", "employer_id", "id"),
     Index("ix_bookings_slot_id", "slot_id"),

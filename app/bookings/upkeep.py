@@ -117,7 +117,14 @@ async def cancel_with_slot(db: Database) -> int:
 
 
 async def _cancel_with_slot(tx: Writer, booking_id: UUID) -> None:
-    step = Step(BookingAction.CANCEL, BookingReason.SLOT_CANCELLED)
+    slot = await sql.cancelled_slot_of(tx, booking_id)
+    reason = slot["cancel_reason"] if slot else None
+    step = Step(
+        BookingAction.CANCEL,
+        BookingReason(reason) if reason else BookingReason.SLOT_CANCELLED,
+        for_whom=Actor.EMPLOYER,
+        client_id=slot["cancelled_by"] if slot else None,
+    )
     await service.take_step(tx, booking_id, step, Actor.SYSTEM)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.core.db import Row, Writer
-from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem
+from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem, invalid
 from app.core.ids import new_id
 from app.core.versions import Expected
 from app.employers import sql as employers
@@ -27,7 +27,7 @@ from app.outbox.service import Event
 from app.rules import offering
 from app.rules.answers import Reason
 from app.rules.offering import Timing
-from app.rules.words import Visibility
+from app.rules.words import REASONS_FOR, Actor, BookingAction, BookingReason, Visibility
 
 Given = Mapping[str, Any]
 MOST: Final = 500
@@ -662,10 +662,12 @@ def _plain(timings: Sequence[Timing], mode: str) -> list[tuple[Any, ...]]:
     )
 
 
-async def move_slot(tx: Writer, slot_id: UUID, move: str) -> Row:
-    """Close, reopen or cancel one of the caller's slots. A cancelled one's bookings are cancelled by the worker.
+async def move_slot(tx: Writer, slot_id: UUID, move: str, reason: BookingReason | None = None) -> Row:
+    """Close, reopen or cancel one of the caller's slots. A cancelled one's bookings are cancelled by the worker, in the
+    name of the employer and for its `reason`.
 
-    Raises NotFound, Conflict `slot_state` (with `state`), `slot_started` (what has begun is not cancelled).
+    Raises NotFound, Invalid `/reason_code` `reason_not_allowed`;
+    Conflict `slot_state` (with `state`), `slot_started` (what has begun is not cancelled).
     """
     row = await sql.lock_slot(tx, the_employer(tx.caller), slot_id=slot_id)
     if row is None:
@@ -675,7 +677,14 @@ async def move_slot(tx: Writer, slot_id: UUID, move: str) -> Row:
         raise Conflict("slot_state", f"This slot is {row['state']}.", extra={"state": row["state"]})
     if move == "cancel" and row["starts_at"] <= tx.caller.now:
         raise Conflict("slot_started", "This slot has begun.")
-    made = await sql.change_slot(tx, slot_id, {"state": after})
+    if reason and reason not in REASONS_FOR[BookingAction.CANCEL, Actor.EMPLOYER]:
+        raise invalid(
+            "/reason_code", "reason_not_allowed", f"{reason.value} is no reason for cancelling here."
+        )
+    values: dict[str, Any] = {"state": after}
+    if move == "cancel":
+        values |= {"cancel_reason": reason.value if reason else None, "cancelled_by": tx.caller.client_id}
+    made = await sql.change_slot(tx, slot_id, values)
     await outbox.emit(tx, _slot_changed(made, await sql.schools_on_slot(tx, slot_id)))
     return {**made, "sittings": row["sittings"]}
 

@@ -15,7 +15,16 @@ from sqlalchemy import (
 from app.core.db import metadata
 from app.core.tables import changed, changed_by, ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
-from app.rules.words import ActivityBand, ExperienceKind, Grouping, Mode, OfferState, SlotState, Visibility
+from app.rules.words import (
+    ActivityBand,
+    BookingReason,
+    ExperienceKind,
+    Grouping,
+    Mode,
+    OfferState,
+    SlotState,
+    Visibility,
+)
 
 offers = Table(
     "offers",
@@ -84,6 +93,8 @@ slots = Table(
     whole("reply_within_hours", default=120, least=1),
     Column("restricted", Boolean, nullable=False, server_default="false"),
     word("state", SlotState, default="open"),
+    word("cancel_reason", BookingReason, null=True),
+    uid("cancelled_by", null=True),
     *kept(),
     changed(),
     changed_by("slots", "employer_id"),

@@ -19,6 +19,7 @@ from app.rest.employers_models import (
 from app.rest.models import Body, HorizonOut, Moment, MoreErrors, Out, Ref
 from app.rules.words import (
     ActivityBand,
+    BookingReason,
     Criterion,
     ExperienceKind,
     Grouping,
@@ -84,6 +85,7 @@ _OFFER = {
     **_OFFER_BODY,
     "state": "open",
     "bookings": None,
+    "cancel_reason": None,
     **_STAMPS,
 }
 
@@ -316,6 +318,18 @@ class WarningOut(Out):
     detail: str
 
 
+class CancelSlotIn(Body):
+    """Why a slot is cancelled."""
+
+    model_config = example({"reason_code": "site_closed"})
+
+    reason_code: BookingReason | None = Field(
+        None,
+        description="A reason of an employer for cancelling; the schools that booked are told it. Left out, they read "
+        "`slot_cancelled`.",
+    )
+
+
 class SlotOut(Out):
     """A slot."""
 
@@ -336,6 +350,7 @@ class SlotOut(Out):
     name_by: datetime
     reply_within_hours: int
     state: SlotState
+    cancel_reason: BookingReason | None = Field(description="Why it was cancelled, if that was said.")
     sittings: list[SittingOut]
     warnings: list[WarningOut] | None = Field(description="On a write; null where it was not judged.")
     version: Version

@@ -27,7 +27,16 @@ from app.rest.frame import (
     version_of,
 )
 from app.rest.models import Flag, Moment, Ref
-from app.rest.offers_models import SlotByRef, SlotIn, SlotOut, SlotPage, SlotPatch, SlotsIn, SlotsOut
+from app.rest.offers_models import (
+    CancelSlotIn,
+    SlotByRef,
+    SlotIn,
+    SlotOut,
+    SlotPage,
+    SlotPatch,
+    SlotsIn,
+    SlotsOut,
+)
 from app.rest.patches import changes
 from app.rest.sites import ByRef, whose
 from app.rules.answers import Reason
@@ -36,7 +45,7 @@ from app.rules.words import SlotState
 router = framed("/v1", "slots")
 _SHOWN = (
     "id", "offer_id", "employer_id", "site_id", "starts_at", "ends_at", "minutes", "capacity", "taken", "book_by",
-    "name_by", "reply_within_hours", "state", "version", "created_at", "updated_at",
+    "name_by", "reply_within_hours", "state", "cancel_reason", "version", "created_at", "updated_at",
 )  # fmt: skip
 STATUSES = ("created", "updated", "unchanged", "refused")
 _SITTING = ("id", "break_minutes", "virtual")
@@ -247,6 +256,10 @@ async def reopen_slot(slot_id: UUID, tx: Write) -> Response:
     "/slots/{slot_id}/cancel", response_model=SlotOut, summary="Cancel a slot", operation_id="cancel_slot"
 )
 @needs("slots:write")
-async def cancel_slot(slot_id: UUID, tx: Write) -> Response:
-    """For good: its bookings are cancelled and their schools told. 409 `slot_started` once it has begun."""
-    return _answer(await service.move_slot(tx, slot_id, "cancel"), tx.caller.org_id)
+async def cancel_slot(slot_id: UUID, tx: Write, body: CancelSlotIn | None = None) -> Response:
+    """For good: its bookings are cancelled, and their schools told for which reason; their histories name you.
+
+    409 `slot_started` once it has begun.
+    """
+    reason = body.reason_code if body else None
+    return _answer(await service.move_slot(tx, slot_id, "cancel", reason), tx.caller.org_id)

@@ -429,8 +429,7 @@ REASONS_FOR: Final[Mapping[tuple[BookingAction, Actor], tuple[BookingReason, ...
         _R.PARTICIPANTS_NOT_NAMED,
         _R.GRANT_REVOKED,
         _R.PUPIL_WITHDRAWN,
-        _R.OFFER_WITHDRAWN,
-        _R.SITE_CLOSED,
+        *_EMPLOYER_NO,  # why the employer cancelled the slot, withdrew the offer or closed the site
     ),
     (BookingAction.HOLD, Actor.OVERSEER): _HOLD,
     (BookingAction.HOLD, Actor.SYSTEM): _HOLD,

@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261130_0700"
-down_revision = "20261130_0620"
+down_revision = "20261130_0630"
 branch_labels = None
 depends_on = None
 

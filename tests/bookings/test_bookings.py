@@ -340,3 +340,28 @@ async def test_confirming_needs_no_body(world: World) -> None:
     booking = await world.booking()
     answer = await world.send("employer_a", "POST", f"/v1/bookings/{booking['id']}/confirm")
     assert (answer.status_code, answer.json()["state"]) == (200, "confirmed")
+
+
+async def test_a_booking_for_a_school_that_is_not_yours_is_404_before_anything_is_told(world: World) -> None:
+    closed = await world.slot(starts=datetime.now(UTC) + timedelta(days=1))
+    full, elders = await world.slot(capacity=1), await world.slot(years=("10", "11"))
+    await world.booking(slot=full, places=1)
+    for slot in (closed, full, elders, await world.slot()):
+        for wait in (False, True):
+            body = {
+                "school_id": world["school_b"], "slot_id": slot, "places": 1, "nc_year": "8", "join_waiting_list": wait,
+            }  # fmt: skip
+            for who in ("school_a", "stranger_vendor"):
+                answer = await world.post(who, "/v1/bookings", body)
+                assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), answer.text
+
+
+async def test_an_employer_has_one_booking_by_one_reference(world: World) -> None:
+    first, second = await world.booking(), await world.booking()
+    used = await world.post("employer_a", f"/v1/bookings/{first['id']}/confirm", {"external_ref": "WEX-one"})
+    assert used.status_code == 200, used.text
+    path = f"/v1/bookings/{second['id']}/confirm"
+    twice = await world.post("employer_a", path, {"external_ref": "WEX-one"})
+    assert (twice.status_code, twice.json()["code"]) == (409, "external_ref_taken")
+    assert (await world.get("school_a", f"/v1/bookings/{second['id']}")).json()["state"] == "requested"
+    assert (await world.post("employer_a", path, {"external_ref": "WEX-two"})).status_code == 200

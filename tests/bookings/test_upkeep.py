@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import orjson
 import pytest
@@ -260,6 +261,32 @@ async def test_a_cancelled_slot_cancels_its_bookings(world: World, db: Database)
     await world.owner.execute("UPDATE slots SET state = 'cancelled' WHERE id = $1", booking["slot_id"])
     assert await upkeep.cancel_with_slot(db) >= 1
     assert await _state(world, booking) == "cancelled"
+
+
+@pytest.mark.parametrize("reason", ["site_closed", "safeguarding", None])
+async def test_the_reason_of_a_cancelled_slot_is_told_and_the_history_names_the_employer(
+    world: World, db: Database, reason: str | None
+) -> None:
+    booking = await world.booking()
+    path = f"/v1/slots/{booking['slot_id']}/cancel"
+    wrong = await world.post("employer_a", path, {"reason_code": "transport"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "reason_not_allowed")
+    cancelled = await world.post("employer_a", path, {"reason_code": reason} if reason else None)
+    assert (cancelled.status_code, cancelled.json()["cancel_reason"]) == (200, reason), cancelled.text
+    assert await upkeep.cancel_with_slot(db) >= 1
+    for who in ("school_a", "employer_a"):
+        found = (await world.get(who, f"/v1/bookings/{booking['id']}")).json()
+        assert (found["state"], found["reason_code"]) == ("cancelled", reason or "slot_cancelled")
+        last = (await world.get(who, f"/v1/bookings/{booking['id']}/history")).json()["data"][-1]
+        assert (last["action"], last["actor"], last["reason_code"]) == (
+            "cancel",
+            "employer",
+            reason or "slot_cancelled",
+        )
+    client = await world.owner.fetchval(
+        "SELECT client_id FROM booking_moves WHERE booking_id = $1 AND action = 'cancel'", UUID(booking["id"])
+    )
+    assert client == world.clients["employer_a"]
 
 
 async def test_a_booking_is_countered_accepted_and_its_move_proposed(world: World) -> None:
