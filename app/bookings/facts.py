@@ -61,7 +61,7 @@ def booking_facts(slot: Row, *, places: int, year_groups: Iterable[str], holds_p
         employer_suspended=bool(slot["suspended"]),
         approvals=tuple(_approval(row) for row in slot["approvals"]),
         covers=tuple(_cover(row) for row in slot["covers"]),
-        hazards=frozenset(Hazard(one) for one in slot["hazards"]),
+        hazards=frozenset(Hazard(one) for one in slot["hazards"] or ()),
         cover_rules=cover_rules(slot["statutes"]),
     )
 
@@ -161,7 +161,7 @@ def pupil_facts(slot: Row, pupil: Row, agreement: ParentalAgreement | None) -> P
         date_of_birth=pupil["date_of_birth"],
         nc_year=pupil["nc_year"],
         year_groups_offered=frozenset(slot["year_groups"]),
-        hazards=frozenset(Hazard(one) for one in slot["hazards"]),
+        hazards=frozenset(Hazard(one) for one in slot["hazards"] or ()),
         busy=sittings_of(pupil["busy"]),
         barred=bool(pupil["barred"]),
         last_day=pupil["ends_on"],

@@ -56,9 +56,9 @@ def word(
     )
 
 
-def texts(name: str) -> Column[Any]:
-    """A list of texts, empty by default."""
-    return Column(name, ARRAY(Text), nullable=False, server_default="{}")
+def texts(name: str, *, null: bool = False) -> Column[Any]:
+    """A list of texts, empty by default; with `null` one that may not be recorded, and is not unless it is said."""
+    return Column(name, ARRAY(Text), nullable=null, server_default=None if null else "{}")
 
 
 def when(name: str, *, null: bool = False, now: bool = False) -> Column[Any]:

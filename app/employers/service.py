@@ -78,15 +78,16 @@ async def register(
     *,
     size_band: str,
     sic_section: str | None = None,
-    sectors: Sequence[str] = (),
+    sectors: Sequence[str] | None = None,
     about: str | None = None,
 ) -> Row:
     """Give an organisation of kind `employer` its profile: the employer itself, a hub or the national body may.
 
     Raises Conflict `already_registered`, Invalid `not_one_of` for a sector that is not known.
     """
-    refuse_unknown_sectors(await unknown_sectors(tx, sectors))
-    values = {"size_band": size_band, "sic_section": sic_section, "sectors": list(sectors), "about": about}
+    refuse_unknown_sectors(await unknown_sectors(tx, sectors or ()))
+    told = None if sectors is None else list(sectors)
+    values = {"size_band": size_band, "sic_section": sic_section, "sectors": told, "about": about}
     row = await sql.add_employer(tx, {"id": employer_id, **values})
     if row is None:
         raise Conflict("already_registered", "This employer has a profile already.")
@@ -100,7 +101,7 @@ async def change_employer(tx: Writer, expected: Expected, given: Given) -> Row:
         raise NotFound("employer")
     at_version(row, expected)
     changed = differing(row, given)
-    refuse_unknown_sectors(await unknown_sectors(tx, changed.get("sectors", ())))
+    refuse_unknown_sectors(await unknown_sectors(tx, changed.get("sectors") or ()))
     return await sql.change_employer(tx, row["id"], changed) if changed else row
 
 

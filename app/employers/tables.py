@@ -30,7 +30,7 @@ employers = Table(
     uid("id", "organisations.id", primary_key=True),
     word("size_band", SizeBand),
     word("sic_section", SIC_SECTIONS, null=True),
-    texts("sectors"),
+    texts("sectors", null=True),
     words("about", null=True, longest=2000),
     *kept(),
 )

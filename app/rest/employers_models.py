@@ -14,7 +14,10 @@ SectorWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 SicSection = Annotated[str, Field(pattern=r"^[A-U]$", description="SIC 2007 section, A to U.")]
 Sectors = Annotated[
     list[SectorWord],
-    Field(max_length=20, description="Industrial Strategy sectors, or a hub's own priority sectors."),
+    Field(
+        max_length=20,
+        description="Industrial Strategy sectors, or a hub's own priority sectors. Empty: none; null: not recorded.",
+    ),
 ]
 About = Annotated[str, Field(max_length=2000, description="For schools to read.")]
 Version = Annotated[int, Field(description='The ETag is `"v<version>"`.')]
@@ -64,7 +67,7 @@ class EmployerIn(Body):
         description="Employees: micro 0-9, small 10-49, medium 50-249, large 250 or more."
     )
     sic_section: SicSection | None = None
-    sectors: Sectors = Field(default_factory=list)
+    sectors: Sectors | None = None
     about: About | None = None
 
 
@@ -88,7 +91,7 @@ class EmployerOut(Out):
     name: str
     size_band: SizeBand
     sic_section: str | None
-    sectors: list[str]
+    sectors: list[str] | None = Field(description="Null: not recorded.")
     about: str | None
     version: Version
     created_at: datetime

@@ -28,7 +28,9 @@ from app.rest.sites import ByRef, whose
 from app.rules.words import ExperienceKind, OfferState
 
 router = framed("/v1", "offers")
-_TEXTS = ("contact_id", "description", "sector", "dress_code", "lunch", "tasks", "objectives")
+_MAY_BE_NULL = (
+    "contact_id", "description", "sector", "skills", "criteria", "hazards", "dress_code", "lunch", "tasks", "objectives",
+)  # fmt: skip
 _SHOWN = (
     "id", "employer_id", "site_id", "contact_id", "title", "description", "kind", "mode", "grouping", "tier", "sector",
     "skills", "year_groups", "criteria", "hazards", "activity_band", "dress_code", "lunch", "tasks", "objectives",
@@ -120,5 +122,5 @@ async def change_offer(offer_id: UUID, body: OfferPatch, tx: Write, expected: If
     """Change an offer of yours; what schools find follows. Bookings that are agreed stand; `withdrawn` cancels those that
     are not: `bookings` says how many.
     """
-    row = await service.change_offer(tx, offer_id, expected, changes(body, "external_ref", *_TEXTS))
+    row = await service.change_offer(tx, offer_id, expected, changes(body, "external_ref", *_MAY_BE_NULL))
     return _answer(row, tx.caller.org_id)

@@ -48,11 +48,21 @@ Short = Annotated[str, Field(max_length=1000)]
 Audience = Annotated[
     list[UUID], Field(max_length=500, description="The hubs, programmes or schools that are shown the offer.")
 ]
-Skills = Annotated[list[Skill], Field(max_length=8, description="Essential skills it practises.")]
-Criteria = Annotated[
-    list[Criterion], Field(max_length=8, description="Offered; they count when the school confirms them.")
+Skills = Annotated[
+    list[Skill],
+    Field(max_length=8, description="Essential skills it practises. Empty: none; null: not recorded."),
 ]
-Hazards = Annotated[list[Hazard], Field(max_length=6, description="What some law forbids below an age.")]
+Criteria = Annotated[
+    list[Criterion],
+    Field(
+        max_length=8,
+        description="Offered; they count when the school confirms them. Empty: none; null: not recorded.",
+    ),
+]
+Hazards = Annotated[
+    list[Hazard],
+    Field(max_length=6, description="What some law forbids below an age. Empty: none; null: not recorded."),
+]
 
 # --- offers -----------------------------------------------------------------------------------
 
@@ -105,10 +115,10 @@ class OfferByRef(Body):
     grouping: Grouping
     tier: TierNo
     sector: SectorWord | None = None
-    skills: Skills = Field(default_factory=list)
+    skills: Skills | None = None
     year_groups: YearGroups = Field(default_factory=list)
-    criteria: Criteria = Field(default_factory=list)
-    hazards: Hazards = Field(default_factory=list)
+    criteria: Criteria | None = None
+    hazards: Hazards | None = None
     activity_band: ActivityBand = ActivityBand.LOW
     dress_code: Short | None = None
     lunch: Short | None = None
@@ -172,10 +182,10 @@ class OfferOut(Out):
     grouping: Grouping
     tier: int
     sector: str | None
-    skills: list[str]
+    skills: list[str] | None = Field(description="Null: not recorded.")
     year_groups: list[str]
-    criteria: list[str]
-    hazards: list[str]
+    criteria: list[str] | None = Field(description="Offered. Null: not recorded.")
+    hazards: list[str] | None = Field(description="Null: not recorded.")
     activity_band: ActivityBand
     dress_code: str | None
     lunch: str | None
@@ -495,9 +505,9 @@ class OpenSlotOut(Out):
     tier: int
     sector: str | None
     activity_band: ActivityBand
-    skills: list[str]
+    skills: list[str] | None = Field(description="Null: not recorded.")
     year_groups: list[str] = Field(description="Empty is every lawful one.")
-    criteria: list[str] = Field(description="Offered.")
+    criteria: list[str] | None = Field(description="Offered. Null: not recorded.")
     starts_at: datetime
     ends_at: datetime
     minutes: int = Field(description="Planned minutes.")
@@ -521,7 +531,7 @@ class OpenSlotWhole(OpenSlotOut):
     model_config = example(_OPEN_WHOLE)
 
     description: str | None
-    hazards: list[str]
+    hazards: list[str] | None = Field(description="Null: not recorded.")
     dress_code: str | None
     lunch: str | None
     tasks: str | None

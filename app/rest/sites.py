@@ -102,7 +102,7 @@ async def register_employer(body: EmployerIn, tx: Write) -> Response:
 @needs("sites:write")
 async def change_employer(body: EmployerPatch, tx: Write, expected: IfMatch) -> Response:
     """Change what you say of yourself. Open slots follow."""
-    await service.change_employer(tx, expected, changes(body, "sic_section", "about"))
+    await service.change_employer(tx, expected, changes(body, "sic_section", "sectors", "about"))
     return await _profile(tx)
 
 
