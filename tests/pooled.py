@@ -84,7 +84,7 @@ def pytest_configure() -> None:
 
     def begin_pooled(self: doors.Database, dsn: str, **more: Any) -> None:
         if _pooler and urlsplit(dsn).port == _pooler[0].port:
-            more["pooling"] = True
+            more |= {"pooling": True, "wait": 30.0}  # fewer sessions than the application would have: a longer queue
             _through.append(dsn)
         begin(self, dsn, **more)
 
