@@ -84,7 +84,8 @@ def pytest_configure() -> None:
 
     def begin_pooled(self: doors.Database, dsn: str, **more: Any) -> None:
         if _pooler and urlsplit(dsn).port == _pooler[0].port:
-            more["pooling"] = True
+            # Fewer sessions than the application would open: a longer queue.
+            more |= {"pooling": True, "wait": 30.0}
             _through.append(dsn)
         begin(self, dsn, **more)
 
