@@ -56,7 +56,7 @@ Include = Annotated[str | None, Query(description="`upn`: answer the number, too
     operation_id="bulk_pupils",
     openapi_extra=_BODY,
 )
-@needs("pupils:write", media=(JSON, NDJSON), rows=True)
+@needs("pupils:write", media=(JSON, NDJSON), rows=("pupils", service.MOST))
 async def keep_roll(
     school_id: UUID,
     request: Request,
@@ -67,7 +67,7 @@ async def keep_roll(
     complete: Annotated[Flag, Query(description="With this request the whole roll has been sent.")] = False,
 ) -> Response:
     """At most a dozen statements, however many rows."""
-    rows = await bulk.rows_of(request, "pupils", service.MOST)
+    rows: bulk.Rows = request.state.rows
     sent = await each(rows.rows, _sent)
     answers = await service.keep_roll(
         tx,

@@ -85,7 +85,7 @@ async def add_slot(body: SlotIn, tx: Write) -> Response:
     operation_id="add_slots",
     openapi_extra=_BULK_BODY,
 )
-@needs("slots:write", rows=True)
+@needs("slots:write", rows=("slots", service.MOST))
 async def add_slots(
     request: Request,
     tx: Write,
@@ -96,7 +96,7 @@ async def add_slots(
 
     A request has 5,000 sittings at most.
     """
-    sent = await bulk.rows_of(request, "slots", service.MOST)
+    sent: bulk.Rows = request.state.rows
     _refuse_occurrences(sent.rows)
     read = await each(sent.rows, _read_row)
     bulk.refuse_twins(sent.rows, read, "slots")
