@@ -210,9 +210,9 @@ class Listed:
         """Nothing is listed yet."""
         self._left, self.more = MOST_FAULTS, 0
 
-    def of(self, faults: Sequence[Fault]) -> list[dict[str, str]]:
-        """The faults of the next row that are listed; `more` counts those that are not."""
+    def of(self, faults: Sequence[Fault], where: str = "") -> list[dict[str, str]]:
+        """The faults of the next row that are listed, their pointers after `where`; `more` counts those that are not."""
         shown = faults[: max(self._left, 1)]
         self._left -= len(shown)
         self.more += len(faults) - len(shown)
-        return [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in shown]
+        return [{"pointer": where + one.pointer, "code": one.code, "detail": one.detail} for one in shown]

@@ -8,7 +8,6 @@ from fastapi.responses import Response
 
 from app.access.scopes import groups_in
 from app.core.db import Door, Writer
-from app.core.errors import Fault
 from app.core.turns import each
 from app.rest import bulk
 from app.rest.bulk import NDJSON
@@ -102,7 +101,7 @@ def _row(one: service.Answer, listed: bulk.Listed) -> dict[str, Any]:
         "pupil_id": one.pupil_id,
         "status": one.status,
         "state": one.state,
-        "errors": listed.of([Fault(where + fault.pointer, fault.code, fault.detail) for fault in one.errors]),
+        "errors": listed.of(one.errors, where),
     }
 
 
