@@ -170,13 +170,21 @@ def document(model: type[BaseModel], more: dict[str, Any] | None = None) -> dict
 def validated(row: Row, model: type[Model], where: str = "") -> Model | list[Fault]:
     """The row as a model, or its faults, whose pointers begin with `where`."""
     if row.faults:
-        return [Fault(f"{where}{one.pointer}", one.code, one.detail) for one in row.faults]
+        return [Fault(f"{where}{one.pointer}", one.code, one.detail) for one in row.faults[:MOST_FAULTS]]
+    unknown = _unknown(row.value, model)
+    if len(unknown) >= MOST_FAULTS:  # it is another thing altogether, and not worth looking into
+        detail = "There is no such field."
+        return [Fault(f"{where}/{token(one)}", "unknown_field", detail) for one in unknown[:MOST_FAULTS]]
     try:
         return model.model_validate(row.value)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         faults = [fault_of({**one, "loc": ("body", *one["loc"])}) for one in found[:MOST_FAULTS]]
         return [Fault(f"{where}{one.pointer}", one.code, one.detail) for one in faults]
+
+
+def _unknown(value: Any, model: type[BaseModel]) -> list[str]:  # noqa: ANN401
+    return [name for name in value if name not in model.model_fields] if isinstance(value, dict) else []
 
 
 def refuse_twins(rows: Sequence[Row], read: list[Any], name: str) -> None:
@@ -202,9 +210,9 @@ class Listed:
         """Nothing is listed yet."""
         self._left, self.more = MOST_FAULTS, 0
 
-    def of(self, faults: Sequence[Fault]) -> list[dict[str, str]]:
-        """The faults of the next row that are listed; `more` counts those that are not."""
+    def of(self, faults: Sequence[Fault], where: str = "") -> list[dict[str, str]]:
+        """The faults of the next row that are listed, their pointers after `where`; `more` counts those that are not."""
         shown = faults[: max(self._left, 1)]
         self._left -= len(shown)
         self.more += len(faults) - len(shown)
-        return [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in shown]
+        return [{"pointer": where + one.pointer, "code": one.code, "detail": one.detail} for one in shown]

@@ -131,7 +131,7 @@ async def record_encounter(body: EncounterIn, tx: Write) -> Response:
     operation_id="bulk_encounters",
     openapi_extra=_BULK_BODY,
 )
-@needs("encounters:write", rows=True)
+@needs("encounters:write", rows=("encounters", service.MOST))
 async def bulk_encounters(
     school_id: UUID,
     request: Request,
@@ -140,7 +140,7 @@ async def bulk_encounters(
     atomic: Annotated[Flag, Query(description="One refused row refuses them all.")] = False,
 ) -> Response:
     """At most a dozen statements, however many rows."""
-    sent = await bulk.rows_of(request, "encounters", service.MOST)
+    sent: bulk.Rows = request.state.rows
     read = await each(sent.rows, _read_row)
     answers = {
         at: _refused(row, one)

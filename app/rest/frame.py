@@ -40,7 +40,7 @@ from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors, Horizon, Pull
 from app.core.secrets import Keyring
 from app.core.versions import Expected
 from app.idempotency import service as idempotency
-from app.rest import urls
+from app.rest import bulk, urls
 from app.rest.fitted import Fitted, names_of
 from app.rest.models import Moment, WholeNumber
 from app.rest.problems import refusal
@@ -88,7 +88,8 @@ class Need:
     """What a route asks of its caller. `secret`: its answer holds a secret and is replayed for 24 h only.
 
     `discloses`: a GET that writes down what leaves a school's tenant, and so runs in a writing transaction.
-    `rows`: it reads its body itself, row by row (rest/bulk.py). `lists`: members of its body whose rows are judged one by
+    `rows`: its body is a list of this name with so many rows at most, which are read before anything is begun
+    (rest/bulk.py: `request.state.rows`). `lists`: members of its body whose rows are judged one by
     one; what is wrong with their JSON is kept in `request.state.within`.
     """
 
@@ -97,7 +98,7 @@ class Need:
     media: tuple[str, ...] = ("application/json",)
     secret: bool = False
     discloses: bool = False
-    rows: bool = False
+    rows: tuple[str, int] | None = None
     lists: tuple[str, ...] = ()
 
 
@@ -108,7 +109,7 @@ def needs(
     media: tuple[str, ...] = ("application/json",),
     secret: bool = False,
     discloses: bool = False,
-    rows: bool = False,
+    rows: tuple[str, int] | None = None,
     lists: tuple[str, ...] = (),
 ) -> Callable[[Any], Any]:
     """State the scope of an endpoint, and what else is special about it (see `Need`)."""
@@ -311,7 +312,9 @@ async def _body(request: Request, house: House, need: Need) -> bytes:
         raise refusal(415, "unsupported_media_type", f"Send {' or '.join(need.media)}.")
     if body and media == "application/json" and charset not in {"", "utf-8", "utf8", "us-ascii"}:
         raise refusal(415, "unsupported_media_type", "Send JSON in UTF-8.")
-    if body and media == "application/json" and not need.rows:
+    if need.rows:
+        request.state.rows = await bulk.rows_of(request, *need.rows)
+    elif body and media == "application/json":
         _read_json(request, body, need)
     return body
 

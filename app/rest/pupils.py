@@ -8,7 +8,6 @@ from fastapi.responses import Response
 
 from app.access.scopes import groups_in
 from app.core.db import Door, Writer
-from app.core.errors import Fault
 from app.core.turns import each
 from app.rest import bulk
 from app.rest.bulk import NDJSON
@@ -66,7 +65,7 @@ Include = Annotated[str | None, Query(description="`upn`: answer the number, too
     operation_id="bulk_pupils",
     openapi_extra=_BODY,
 )
-@needs("pupils:write", media=(JSON, NDJSON), rows=True)
+@needs("pupils:write", media=(JSON, NDJSON), rows=("pupils", service.MOST))
 async def keep_roll(
     school_id: UUID,
     request: Request,
@@ -77,7 +76,7 @@ async def keep_roll(
     complete: Annotated[Flag, Query(description="With this request the whole roll has been sent.")] = False,
 ) -> Response:
     """At most a dozen statements, however many rows."""
-    rows = await bulk.rows_of(request, "pupils", service.MOST)
+    rows: bulk.Rows = request.state.rows
     sent = await each(rows.rows, _sent)
     answers = await service.keep_roll(
         tx,
@@ -112,7 +111,7 @@ def _row(one: service.Answer, listed: bulk.Listed) -> dict[str, Any]:
         "pupil_id": one.pupil_id,
         "status": one.status,
         "state": one.state,
-        "errors": listed.of([Fault(where + fault.pointer, fault.code, fault.detail) for fault in one.errors]),
+        "errors": listed.of(one.errors, where),
     }
 
 

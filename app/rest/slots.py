@@ -107,7 +107,7 @@ async def add_slot(body: SlotIn, tx: Write) -> Response:
     operation_id="add_slots",
     openapi_extra=_BULK_BODY,
 )
-@needs("slots:write", rows=True)
+@needs("slots:write", rows=("slots", service.MOST))
 async def add_slots(
     request: Request,
     tx: Write,
@@ -117,7 +117,7 @@ async def add_slots(
     """By your own `external_ref`, the same rows as often as you like: each is `created`, `updated`, `unchanged` or `refused`
     for itself, and a refused one says why. With `atomic=true` all or none. A request has 5,000 sittings at most.
     """
-    sent = await bulk.rows_of(request, "slots", service.MOST)
+    sent: bulk.Rows = request.state.rows
     _refuse_occurrences(sent.rows)
     read = await each(sent.rows, _read_row)
     bulk.refuse_twins(sent.rows, read, "slots")

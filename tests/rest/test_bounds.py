@@ -79,7 +79,7 @@ async def lag() -> AsyncIterator[list[float]]:
     async def watch() -> None:
         seen = time.thread_time()
         while not done.is_set():
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
             now = time.thread_time()
             worst[0], seen = max(worst[0], now - seen), now
 
@@ -92,7 +92,7 @@ async def lag() -> AsyncIterator[list[float]]:
         await task
 
 
-async def worst_lag(send: Callable[[], Awaitable[Any]], times: int = 3) -> float:
+async def worst_lag(send: Callable[[], Awaitable[Any]], times: int = 2) -> float:
     """The least of several worst lags: what is made once (a statement compiled, a cache filled) is not counted."""
     found = []
     for _ in range(times):
@@ -109,7 +109,7 @@ async def test_others_wait_no_longer_under_the_worst_request_than_under_an_ordin
     wide = {f"x{at}": 1 for at in range(900)}
 
     async def lag_of(who: str, path: str, make: Callable[[], Any]) -> float:
-        bodies = [orjson.dumps(make()) for _ in range(3)]
+        bodies = [orjson.dumps(make()) for _ in range(2)]
         return await worst_lag(lambda: world.post(who, path, bodies.pop()))
 
     ordinary = max(
@@ -294,7 +294,8 @@ async def test_a_large_body_is_an_object_with_the_list_alone(world: World) -> No
         (f'{{"slots": [{{}},]}}{filler}', 400),
         (f'{{"slots": [{{}} {{}}]}}{filler}', 400),
         (f'{{"slots": [{{}}]{filler}', 400),
-        (f'{{"slots": [{{}}]}}{filler}x', 400),
+        (f'{{"slots": [{{}}]}}x{filler}', 400),
+        (f'{{"slots": [{{}}]}}{filler}x', 422),
         (f"[1]{filler}", 422),
         (f'{{"slots": [{{}}]}}{filler}', 200),
     ):
