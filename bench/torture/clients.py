@@ -22,7 +22,7 @@ AGAIN = frozenset({"idempotency_in_flight", "busy"})
 ANSWER_SECONDS = 4.0
 PATIENCE = 60.0
 IMPATIENT = 0.15
-SERVER, CONFLICT, MULTIPLE = 500, 409, 300
+SERVER, CONFLICT, MULTIPLE, CREATED = 500, 409, 300, 201
 
 
 @dataclass(slots=True)

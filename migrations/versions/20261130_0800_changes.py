@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261130_0800"
-down_revision = "20261130_0730"
+down_revision = "20261130_0740"
 branch_labels = None
 depends_on = None
 
