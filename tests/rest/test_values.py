@@ -251,7 +251,7 @@ async def test_one_bad_pupil_never_takes_the_others_and_is_in_no_log(
     world: World,
     cluster: EmbeddedPostgres,
     caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
+    logged: structlog.testing.LogCapture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     log = _postgres_log(cluster)
