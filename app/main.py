@@ -10,11 +10,13 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, FastAPI
 
+from app.access.key_sets import KeySets
 from app.access.rates import Allowance, Rates
 from app.access.scopes import SCOPES
 from app.access.tokens import Tokens
 from app.core import logs
 from app.core.db import Database
+from app.core.egress import Egress
 from app.core.paging import Cursors
 from app.graphql.app import graphql_app
 from app.rest import (
@@ -43,10 +45,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load()
     logs.configure(settings.log_level, as_json=settings.log_json)
     house, tokens = _house(settings)
+    egress = Egress(house.webhook_policy)
     app = FastAPI(
         title="TenDays",
         version=_version(),
-        lifespan=_lifespan(house, tokens, settings),
+        lifespan=_lifespan(house, tokens, egress, settings),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -69,7 +72,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Allowance("tokens", settings.token_rate_limit, settings.rate_window_seconds),
         processes=settings.processes,
     )
-    app.include_router(oauth.router(oauth.Desk(house.db, tokens, attempts, settings.development)))
+    desk = oauth.Desk(house.db, tokens, attempts, settings.development, KeySets(egress))
+    app.include_router(oauth.router(desk))
     app.include_router(webhook_keys.router)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # an included router is matched twice at each request
@@ -114,7 +118,7 @@ def _house(settings: Settings) -> tuple[House, Tokens]:
     return house, tokens
 
 
-def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa: ANN401  (what FastAPI takes)
+def _lifespan(house: House, tokens: Tokens, egress: Egress, settings: Settings) -> Any:  # noqa: ANN401  (FastAPI's)
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await house.db.open()
@@ -125,7 +129,8 @@ def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa:
         if work is not None:
             work.add_done_callback(_ended)
         try:
-            yield
+            async with egress:
+                yield
         finally:
             stop.set()
             if work is not None:

@@ -2,22 +2,25 @@
 
 import base64
 import binascii
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import unquote_plus
 from uuid import UUID
 
 from app.access import assertions, scopes, sql
+from app.access.key_sets import KeySets, KeysUnavailable
 from app.access.tokens import Claims, Issued, Tokens
+from app.core.addresses import Policy, problems_with_url
 from app.core.clock import wall_now
 from app.core.db import Database, Row, Writer
-from app.core.errors import Conflict, Fault, Invalid, NotFound, Problem, Stale, Unauthenticated
+from app.core.errors import Conflict, Fault, Forbidden, Invalid, NotFound, Problem, Stale, Unauthenticated
 from app.core.ids import new_id
 from app.core.secrets import client_secret_matches, hash_client_secret, is_client_secret, new_client_secret
 from app.core.versions import Expected, is_expected
 
+T = TypeVar("T")
 Environment = Literal["live", "test"]
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -27,6 +30,7 @@ LONGEST_OVERLAP: Final = timedelta(days=30)
 MOST_SECRETS: Final = 5
 _DUMMY: Final = hash_client_secret("nobody's")
 _HINT: Final = 4
+_PRODUCTION: Final = Policy()
 
 
 class OAuthRefusal(Problem):
@@ -109,18 +113,24 @@ async def grant_token(
     audiences: Sequence[str],
     now: datetime,
     development: bool = False,
+    keys: KeySets | None = None,
 ) -> Issued:
     """A token by client credentials (RFC 6749 section 4.4), with no more scopes than client and kind allow.
 
     Without `scope` all of them are granted; with it, those (`invalid_scope` if one is not the client's).
     `audiences` are what an assertion may be made out to; `now` is wall time. One statement by secret, two by
-    assertion; none when the secret has not even the form of one. Raises OAuthRefusal.
+    assertion; none when the secret has not even the form of one. `keys` has the sets of clients with a `jwks_uri`: while
+    one is fetched no connection is held, and the first statement is sent again. Raises OAuthRefusal.
     """
     if grant_type != GRANT_TYPE:
         code = "unsupported_grant_type" if grant_type else "invalid_request"
         raise OAuthRefusal(code, f"grant_type is {GRANT_TYPE}.")
-    async with db.write(None) as tx:
-        client_id, client = await _authenticated(tx, given, audiences, now)
+
+    async def ask(fetched: _Fetched | None) -> tuple[UUID, Row]:
+        async with db.write(None) as tx:
+            return await _authenticated(tx, given, audiences, now, keys, fetched)
+
+    client_id, client = await _with_keys(ask, given, keys)
     allowed = scopes.allowed_for(client["org_kind"], development=development) & frozenset(client["scopes"])
     granted = _narrowed(allowed, scope)
     return tokens.issue(
@@ -140,8 +150,64 @@ def _narrowed(allowed: frozenset[str], asked: str | None) -> frozenset[str]:
     return wanted
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """A key set, and where it came from."""
+
+    url: str
+    jwks: Mapping[str, Any]
+
+
+class _KeysWanted(Exception):
+    """The client's keys have to be fetched first."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+async def _with_keys(
+    ask: Callable[[_Fetched | None], Awaitable[T]], given: Credentials, keys: KeySets | None
+) -> T:
+    """What `ask` answers; where it wants keys they are fetched and it is asked again."""
+    try:
+        return await ask(None)
+    except _KeysWanted as wanted:
+        url = wanted.url
+    if keys is None or given.assertion is None:
+        raise OAuthRefusal("invalid_client", "Keys at a `jwks_uri` cannot be fetched here.")
+    try:
+        fetched = _Fetched(url, await keys.of(url, given.assertion.kid))
+    except KeysUnavailable as error:
+        raise OAuthRefusal("invalid_client", str(error)) from None
+    try:
+        return await ask(fetched)
+    except _KeysWanted:  # the client was given another URL meanwhile
+        raise _wrong_client() from None
+
+
+def _keys_of(
+    kept: Mapping[str, Any], shown: assertions.Shown, keys: KeySets | None, fetched: _Fetched | None
+) -> Mapping[str, Any]:
+    """The client's key set, as registered or as published. Raises _KeysWanted where it has to be fetched."""
+    url = kept.get("uri")
+    if url is None:
+        return kept
+    if fetched is not None and fetched.url == url:
+        return fetched.jwks
+    found = keys.known(url, shown.kid) if keys is not None else None
+    if found is None:
+        raise _KeysWanted(url)
+    return found
+
+
 async def _authenticated(
-    tx: Writer, given: Credentials, audiences: Sequence[str], now: datetime
+    tx: Writer,
+    given: Credentials,
+    audiences: Sequence[str],
+    now: datetime,
+    keys: KeySets | None = None,
+    fetched: _Fetched | None = None,
 ) -> tuple[UUID, Row]:
     """The client that these credentials prove. An unknown client is refused in the same words and time."""
     client_id = _uuid(given.client_id)
@@ -157,7 +223,8 @@ async def _authenticated(
         return client_id, client
     if client is None or client_id is None or not client["jwks"]:
         raise _wrong_client()
-    proof = _proof(given.assertion, client["jwks"], audiences, now)
+    jwks = _keys_of(client["jwks"], given.assertion, keys, fetched)
+    proof = _proof(given.assertion, jwks, audiences, now)
     if not await sql.use_assertion(tx, client_id, proof.jti, proof.expires_at):
         raise OAuthRefusal("invalid_client", "This assertion has been used. Make a new one for each request.")
     return client_id, client
@@ -191,6 +258,7 @@ async def revoke_token(
     token: str | None,
     audiences: Sequence[str],
     now: datetime,
+    keys: KeySets | None = None,
 ) -> bool:
     """End one token of the client's own (RFC 7009); whether there was one to end.
 
@@ -200,13 +268,18 @@ async def revoke_token(
     """
     if not token:
         raise OAuthRefusal("invalid_request", "Which token? Send `token`.")
-    async with db.write(None) as tx:
-        client_id, _ = await _authenticated(tx, given, audiences, now)
-        claims = await _claims_of(tokens, token)
-        if claims is None or claims.client_id != client_id:
-            return False
-        await sql.revoke_token(tx, client_id, str(claims.token_id), claims.expires_at)
-        return True
+    ended = token
+
+    async def ask(fetched: _Fetched | None) -> bool:
+        async with db.write(None) as tx:
+            client_id, _ = await _authenticated(tx, given, audiences, now, keys, fetched)
+            claims = await _claims_of(tokens, ended)
+            if claims is None or claims.client_id != client_id:
+                return False
+            await sql.revoke_token(tx, client_id, str(claims.token_id), claims.expires_at)
+            return True
+
+    return await _with_keys(ask, given, keys)
 
 
 async def _claims_of(tokens: Tokens, token: str) -> Claims | None:
@@ -232,6 +305,36 @@ class NewSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """The public keys of a client that signs: a set, or the URL of one (never both), which the policy lets us call."""
+
+    jwks: Mapping[str, Any] | None = None
+    uri: str | None = None
+    policy: Policy = _PRODUCTION
+
+    def __bool__(self) -> bool:
+        return self.jwks is not None or self.uri is not None
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with them, at `/jwks` and `/jwks_uri`."""
+        if self.jwks is not None and self.uri is not None:
+            return [Fault("/jwks_uri", "one_of", "Give `jwks` or `jwks_uri`, not both.")]
+        if self.jwks is not None:
+            return assertions.problems_with_jwks(self.jwks)
+        wrong = problems_with_url(self.uri, self.policy) if self.uri is not None else []
+        return [Fault("/jwks_uri", "url_refused", text) for text in wrong]
+
+
+_NO_KEYS: Final = SigningKeys()
+
+
+def _kept(keys: SigningKeys) -> dict[str, Any]:
+    """The columns of these keys; one that is not set is left out."""
+    values = {"jwks": None if keys.jwks is None else dict(keys.jwks), "jwks_uri": keys.uri}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class NewClient:
     """A new client, with its first secret unless it registered keys of its own."""
 
@@ -247,21 +350,19 @@ async def register_client(
     org_kind: str,
     name: str,
     wanted: Collection[str] | None = None,
-    jwks: Mapping[str, Any] | None = None,
+    keys: SigningKeys = _NO_KEYS,
     environment: Environment = "live",
     development: bool = False,
     created_by: UUID | None = None,
 ) -> NewClient:
     """Make a client for an organisation: as the owner (the loader) for any, as the app for the caller's own.
 
-    `wanted` None is every scope its kind may have. With `jwks` the client signs and gets no secret. Refuses
-    (Invalid) scopes its kind cannot have and unfit keys. Two statements, one with `jwks`.
+    `wanted` None is every scope its kind may have. With `keys` the client signs and gets no secret. Refuses
+    (Invalid) scopes its kind cannot have and unfit keys. Two statements, one with `keys`.
     """
     allowed = scopes.allowed_for(org_kind, development=development)
     chosen = tuple(sorted(allowed if wanted is None else set(wanted)))
-    faults = _problems_with_scopes(list(wanted or ()), allowed)
-    if jwks is not None:
-        faults += assertions.problems_with_jwks(jwks)
+    faults = _problems_with_scopes(list(wanted or ()), allowed) + keys.faults()
     if faults:
         raise Invalid("invalid", "The request is not acceptable.", faults)
     client_id = new_id()
@@ -272,8 +373,8 @@ async def register_client(
         "scopes": list(chosen),
         "created_by": created_by,
     }
-    await sql.add_client(tx, {**values, "jwks": dict(jwks)} if jwks is not None else values)
-    secret = None if jwks is not None else await _new_secret(tx, client_id, environment)
+    await sql.add_client(tx, {**values, **_kept(keys)})
+    secret = None if keys else await _new_secret(tx, client_id, environment)
     return NewClient(client_id, chosen, secret)
 
 
@@ -282,7 +383,7 @@ async def create_client(
     *,
     name: str,
     wanted: Collection[str],
-    jwks: Mapping[str, Any] | None = None,
+    keys: SigningKeys = _NO_KEYS,
     environment: Environment = "live",
     development: bool = False,
 ) -> NewClient:
@@ -298,7 +399,7 @@ async def create_client(
         org_kind=tx.caller.org_kind,
         name=name,
         wanted=wanted,
-        jwks=jwks,
+        keys=keys,
         environment=environment,
         development=development,
         created_by=tx.caller.client_id,
@@ -312,7 +413,7 @@ async def begin_organisation(
     org_kind: str,
     name: str,
     wanted: Collection[str] | None = None,
-    jwks: Mapping[str, Any] | None = None,
+    keys: SigningKeys = _NO_KEYS,
     environment: Environment = "live",
     development: bool = False,
 ) -> NewClient:
@@ -329,7 +430,7 @@ async def begin_organisation(
         org_kind=org_kind,
         name=name,
         wanted=wanted,
-        jwks=jwks,
+        keys=keys,
         environment=environment,
         development=development,
         created_by=tx.caller.client_id,
@@ -380,7 +481,7 @@ async def rotate_secret(
     client = await _locked(tx, client_id, version)
     if client["revoked_at"] is not None:
         raise Conflict("client_revoked", "This client has been revoked. Make a new one.")
-    if client["jwks"] is not None:
+    if _signs(client):
         raise Conflict("client_signs", "This client authenticates with its own keys and has no secret.")
     live = await sql.expire_secrets(tx, client_id, wall_now() + overlap)
     if overlap and live >= MOST_SECRETS:
@@ -390,6 +491,49 @@ async def rotate_secret(
     made = await _new_secret(tx, client_id, environment)
     await sql.touch_client(tx, client_id)
     return made
+
+
+def _signs(client: Row) -> bool:
+    return client["jwks"] is not None or client["jwks_uri"] is not None
+
+
+async def change_client(
+    tx: Writer, client_id: UUID, expected: Expected, given: Mapping[str, Any], policy: Policy
+) -> None:
+    """Change the name, or the keys, of a client of the caller's own: `name`, `jwks`, `jwks_uri`, as far as given.
+
+    The one key set takes the place of the other; a key that is no longer in `jwks` signs no more from the next token
+    request on. What is as it was before changes nothing. NotFound for a stranger's; Stale; Conflict (`client_revoked`,
+    `client_has_secrets`); Forbidden for keys of a client with a scope that the caller lacks, as whoever has the keys has
+    the scopes; Invalid. Two statements.
+    """
+    client = await _locked(tx, client_id, expected)
+    if client["revoked_at"] is not None:
+        raise Conflict("client_revoked", "This client has been revoked. Make a new one.")
+    values = {"name": given["name"]} if "name" in given else {}
+    if given.keys() & {"jwks", "jwks_uri"}:
+        values |= _new_keys(tx, client, given, policy)
+    if any(client[name] != value for name, value in values.items()):
+        await sql.change_client(tx, client_id, values)
+
+
+def _new_keys(tx: Writer, client: Row, given: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+    """The columns of the keys given, the other one emptied."""
+    if not _signs(client):
+        text = "This client authenticates with secrets. Make a client with `jwks` or `jwks_uri` to sign."
+        raise Conflict("client_has_secrets", text)
+    lacking = set(client["scopes"]) - tx.caller.scopes
+    if lacking:
+        text = f"The client has the scope {min(lacking)}, and yours does not: you cannot give it keys."
+        raise Forbidden("insufficient_scope", text, extra={"required_scope": min(lacking)})
+    keys = SigningKeys(given.get("jwks"), given.get("jwks_uri"), policy)
+    faults = keys.faults()
+    if not keys:
+        pointer = "/jwks" if "jwks" in given else "/jwks_uri"
+        faults = [Fault(pointer, "required", "A client that signs needs `jwks` or `jwks_uri`.")]
+    if faults:
+        raise Invalid("invalid", "The request is not acceptable.", faults)
+    return {"jwks": None if keys.jwks is None else dict(keys.jwks), "jwks_uri": keys.uri}
 
 
 async def _locked(tx: Writer, client_id: UUID, version: Expected) -> Row:

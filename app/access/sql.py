@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     or_,
     select,
     update,
@@ -38,7 +39,10 @@ _LIVE = and_(
 
 
 async def for_token(tx: Writer, client_id: UUID) -> Row | None:
-    """org_id, org_kind, scopes, jwks and secret_hashes of a client that is alive. Needs no caller."""
+    """org_id, org_kind, scopes, jwks and secret_hashes of a client that is alive. Needs no caller.
+
+    `jwks` is {"uri": URL} where the client keeps its keys at a URL.
+    """
     found = func.app.client_for_token(literal(client_id, PG_UUID(as_uuid=True))).table_valued(
         column("org_id", PG_UUID(as_uuid=True)),
         column("org_kind", Text),
@@ -138,6 +142,17 @@ async def expire_secrets(tx: Writer, client_id: UUID, at: datetime) -> int:
     )
 
 
+async def change_client(tx: Writer, client_id: UUID, values: dict[str, Any]) -> None:
+    """Name or keys, and a new version. `jwks` None is NULL: JSON's null would be a key set."""
+    if "jwks" in values and values["jwks"] is None:
+        values = {**values, "jwks": null()}
+    await tx.run(
+        update(clients)
+        .where(clients.c.id == client_id)
+        .values(**values, version=clients.c.version + 1, updated_at=func.now())
+    )
+
+
 async def touch_client(tx: Writer, client_id: UUID) -> None:
     """A new version, for the ETag."""
     await tx.run(
@@ -180,6 +195,7 @@ def _shown() -> Any:  # noqa: ANN401  (a Select of many columns)
         clients.c.name,
         clients.c.scopes,
         clients.c.jwks,
+        clients.c.jwks_uri,
         clients.c.revoked_at,
         clients.c.created_by,
         clients.c.version,

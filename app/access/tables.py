@@ -1,6 +1,6 @@
 """Clients belong to one organisation. Secrets are kept as hashes; signing keys are sealed."""
 
-from sqlalchemy import Column, Index, LargeBinary, PrimaryKeyConstraint, Table
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, PrimaryKeyConstraint, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
@@ -15,9 +15,11 @@ clients = Table(
     words("name", longest=200),
     texts("scopes"),
     Column("jwks", JSONB, nullable=True),
+    words("jwks_uri", null=True, longest=2000),
     when("revoked_at", null=True),
     uid("created_by", null=True),
     *kept(),
+    CheckConstraint("jwks IS NULL OR jwks_uri IS NULL", name="one_key_set"),
     Index("ix_clients_org_id", "org_id"),
 )
 

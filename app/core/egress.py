@@ -1,4 +1,4 @@
-"""The only place that opens outbound connections: guarded HTTP posts to addresses that strangers chose."""
+"""The only place that opens outbound connections: guarded HTTP requests to addresses that strangers chose."""
 
 import asyncio
 import errno
@@ -75,7 +75,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `headers` has lower-case names; `body` holds the first 4 KiB, undecoded.
+    """What came back. `headers` has lower-case names; `body` holds the first 4 KiB, undecoded (of a `get` 64 KiB).
 
     The status line is the answer, after `elapsed_ms`. What follows is read only to be kept, up to 64 KiB and for 2 s;
     `truncated` says that there was more than `body` holds, or that it never came to its end. The connection is then dropped.
@@ -185,7 +185,7 @@ class _Guard(AbstractResolver):
 
 
 class Egress:
-    """Posts to the outside: `async with Egress(policy) as egress: answer = await egress.post(...)`.
+    """Requests to the outside: `async with Egress(policy) as egress: answer = await egress.post(...)`.
 
     No redirect is followed, no proxy is taken from the environment, no cookie is kept, connections are kept
     alive for 15 s, and every new one passes the policy after DNS, in both families. How many posts run at
@@ -245,16 +245,23 @@ class Egress:
         receiver may see it twice: at least once is the promise of webhooks anyway. With `over_seconds` the
         body is sent in small pieces over that time, which counts into `timeouts.total`.
         """
+        sent = _Trickle(body, over_seconds) if over_seconds else body
+        return await self._send(_Sent("POST", url, _headers(headers, body), sent), timeouts, KEPT_BYTES)
+
+    async def get(self, url: str, headers: Mapping[str, str], *, timeouts: Timeouts = Timeouts()) -> Answer:
+        """Get what is there, under the rules of `post`; `body` of the answer has up to 64 KiB."""
+        return await self._send(_Sent("GET", url, _headers(headers, None), b""), timeouts, READ_BYTES)
+
+    async def _send(self, sent: "_Sent", timeouts: Timeouts, keep: int) -> Answer:
         started = time.monotonic()
-        where = self._where(url)
+        where = self._where(sent.url)
         if where.refused is not None:
             raise EgressError(where.refused, 0)
         attempt = _Attempt(where.host, timeouts.dns)
-        sent = _Trickle(body, over_seconds) if over_seconds else body
         mark = _attempt.set(attempt)
         try:
             async with asyncio.timeout(timeouts.total) as limit:
-                response = await self._exchange(url, _headers(headers, body), sent, timeouts, attempt)
+                response = await self._exchange(sent, timeouts, attempt)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             kind = Kind.TIMEOUT_TOTAL if limit.expired() else _kind_of(error, attempt)
             raise EgressError(kind, _since(started)) from error
@@ -262,7 +269,7 @@ class Egress:
             _attempt.reset(mark)
         elapsed_ms = _since(started)
         try:
-            kept, truncated = await _read(response)
+            kept, truncated = await _read(response, keep)
         finally:
             response.close()  # does nothing to a connection that was read to the end of the answer
         return Answer(response.status, _lower(response), kept, truncated, elapsed_ms)
@@ -278,14 +285,7 @@ class Egress:
                 self._known.popitem(last=False)
         return where
 
-    async def _exchange(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: "bytes | _Trickle",
-        timeouts: Timeouts,
-        attempt: _Attempt,
-    ) -> aiohttp.ClientResponse:
+    async def _exchange(self, sent: "_Sent", timeouts: Timeouts, attempt: _Attempt) -> aiohttp.ClientResponse:
         """The answer, as soon as its head has come."""
         session = self._transport.client if self._transport is not None else None
         if not isinstance(session, aiohttp.ClientSession):
@@ -293,14 +293,14 @@ class Egress:
         limits = aiohttp.ClientTimeout(sock_connect=timeouts.connect, sock_read=timeouts.read)
         try:
             return await session.request(
-                "POST", URL(url, encoded=True), headers=headers, data=body or None, timeout=limits,
+                sent.method, URL(sent.url, encoded=True), headers=sent.headers, data=sent.body or None, timeout=limits,
                 allow_redirects=False, auto_decompress=False,
             )  # fmt: skip
         except aiohttp.ClientError as error:
             if not _line_was_stale(error, attempt) or attempt.again >= MOST_AGAIN:
                 raise
             attempt.again += 1
-            return await self._exchange(url, headers, body, timeouts, attempt)
+            return await self._exchange(sent, timeouts, attempt)
 
 
 class StatusFirst(ResponseHandler):
@@ -374,12 +374,13 @@ def _public_trust() -> ssl.SSLContext:
     return context
 
 
-def _headers(given: Mapping[str, str], body: bytes) -> dict[str, str]:
+def _headers(given: Mapping[str, str], body: bytes | None) -> dict[str, str]:
     """Those given, but for what is ours."""
     # "identity": what we store of an answer should be readable without unpacking a stranger's parcel.
     ours = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     passed = {name.lower(): value for name, value in given.items() if name.lower() not in _FRAMING}
-    return {**passed, **ours, "content-length": str(len(body))}  # not chunked, even if it is sent in pieces
+    framed = {} if body is None else {"content-length": str(len(body))}  # not chunked, even if sent in pieces
+    return {**passed, **ours, **framed}
 
 
 def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -389,6 +390,16 @@ def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request as it is sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: "bytes | _Trickle"
 
 
 class _Trickle(AsyncIterable[bytes]):
@@ -407,13 +418,13 @@ class _Trickle(AsyncIterable[bytes]):
             yield self._body[at : at + size]
 
 
-async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+async def _read(response: aiohttp.ClientResponse, keep: int) -> tuple[bytes, bool]:
     """What is kept of a body, and whether that is not all of it. However it fails, the answer stands."""
     kept, seen, whole = b"", 0, False
     with suppress(aiohttp.ClientError, HttpProcessingError, OSError, ValueError):
         async with asyncio.timeout(READ_SECONDS):
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                kept += chunk[: KEPT_BYTES - len(kept)]
+                kept += chunk[: keep - len(kept)]
                 seen += len(chunk)
                 if seen >= READ_BYTES:
                     break

@@ -551,13 +551,13 @@ def _deal(employer: Employer, one: Dealing) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Time to the first answer, in minutes: the median of `n` and its 95 % interval (None of fewer than six)."""
+    """Time to the first answer: the median of `n` in minutes, and its 95 % interval in hours (None of fewer than six)."""
 
     state: FigureState
     n: int | None = None
     middle: float | None = None
-    low: float | None = None
-    high: float | None = None
+    low_hours: float | None = None
+    high_hours: float | None = None
 
 
 def response(answered: Sequence[int], *, rounds: bool) -> Response:
@@ -566,7 +566,8 @@ def response(answered: Sequence[int], *, rounds: bool) -> Response:
         return Response(FigureState.UNKNOWN, 0)
     if rounds and len(answered) < FEWEST_ANSWERS:
         return Response(FigureState.WITHHELD)
-    low, high = intervals.of_median(sorted(answered)) or (None, None)
+    found = intervals.of_median([one / 60 for one in sorted(answered)])
+    low, high = intervals.outwards(found, 1) if found else (None, None)
     return Response(FigureState.KNOWN, len(answered), float(median(answered)), low, high)
 
 

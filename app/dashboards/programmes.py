@@ -213,13 +213,14 @@ def share_of(part: int, base: int, state: FigureState, *, exact: bool) -> Share:
     if figure.reached is None or figure.base is None:
         return Share(figure.state)
     found = intervals.of_share(figure.reached, figure.base) or Interval(0, 1)
+    shown = intervals.outwards(Interval(100 * found.lower, 100 * found.upper), 1, most=100.0)
     return Share(
         _KNOWN,
         figure.reached,
         figure.base,
         figure.percent,
-        round(100 * found.lower, 1),
-        round(100 * found.upper, 1),
+        shown.lower,
+        shown.upper,
     )
 
 
@@ -229,7 +230,7 @@ def _minutes_each(row: Row, state: FigureState, people: int | None, minutes: int
     mean = minutes / people
     half = intervals.half_width(row["young_people"], row["minutes"], float(row["squares"]))
     if half is not None and not row["exact"]:
-        half = round(half / _WIDTH_TO) * _WIDTH_TO
+        half = intervals.outwards(Interval(0.0, half), step=_WIDTH_TO).upper
     return _around(mean, people, half, 1)
 
 
@@ -253,8 +254,8 @@ def _around(value: float, n: int, half: float | None, digits: int) -> Measure:
     """A measure that cannot be below 0, and its interval."""
     if half is None:
         return Measure(_KNOWN, round(value, digits), n)
-    lower, upper = max(0.0, value - half), value + half
-    return Measure(_KNOWN, round(value, digits), n, round(lower, digits), round(upper, digits))
+    shown = intervals.outwards(Interval(value - half, value + half), digits)
+    return Measure(_KNOWN, round(value, digits), n, shown.lower, shown.upper)
 
 
 def _response(seconds: Sequence[int], state: FigureState) -> Measure:
@@ -262,5 +263,7 @@ def _response(seconds: Sequence[int], state: FigureState) -> Measure:
     if state is not _KNOWN or middle is None:
         return Measure(state if state is not _KNOWN else _UNKNOWN)
     found = intervals.of_median(seconds)
-    lower, upper = (round(one / _HOUR, 1) for one in found) if found else (None, None)
-    return Measure(_KNOWN, round(middle / _HOUR, 1), len(seconds), lower, upper)
+    shown = (
+        intervals.outwards(Interval(found.lower / _HOUR, found.upper / _HOUR), 1) if found else (None, None)
+    )
+    return Measure(_KNOWN, round(middle / _HOUR, 1), len(seconds), *shown)

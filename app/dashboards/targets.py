@@ -170,6 +170,10 @@ def _target(row: Row, figures: Figures, on: date, *, held: bool) -> Target:
     rate = None if measure is Measured.SCHOOLS else _attendance(figures.no_shows)
     lower, upper, expected = _forecast(reached, booked, rate)
     outlook = _outlook(row["value"], reached, upper if expected is None else expected)
+    if measure is not Measured.SCHOOLS and not row["exact"]:
+        lower, upper = _apart(
+            lower, upper, reached, coverage.ROUND_TO if measure is Measured.YOUNG_PEOPLE else DAY_MINUTES
+        )
     return _made(
         row,
         state,
@@ -231,6 +235,15 @@ def _forecast(
         return None, None, None
     expected = None if rate is None else reached + int(booked.middle * rate)
     return reached + booked.lower, reached + booked.upper, expected
+
+
+def _apart(
+    lower: int | None, upper: int | None, reached: int | None, step: int
+) -> tuple[int | None, int | None]:
+    """A forecast of rounded numbers is no nearer than they are: never without width, and never under what is reached."""
+    if lower is None or upper is None or reached is None or lower < upper:
+        return lower, upper
+    return max(reached, lower - step), upper + step
 
 
 def _outlook(value: int, reached: int | None, coming: int | None) -> Outlook:

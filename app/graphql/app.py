@@ -36,6 +36,20 @@ BODY_LIMIT = 200_000
 _VARIABLE = re.compile(r"[Vv]ariable '?\$(\w+)")
 _ARGUMENT = re.compile(r"(\w+)\s*:\s*$")
 
+_NOT_PERSISTED: Mapping[str, Any] = {
+    "message": "PersistedQueryNotSupported",  # urql looks for this text, Apollo Client for the text or the code
+    "extensions": {
+        "code": "PERSISTED_QUERY_NOT_SUPPORTED",
+        "errors": [
+            {
+                "pointer": "/query",
+                "code": "query_missing",
+                "detail": "No documents are kept here. Send the document in `query`.",
+            }
+        ],
+    },
+}
+
 Authenticate = Callable[[Request], Caller]
 Take = Callable[[UUID, UUID | None], tuple[Mapping[str, str], int | None]]
 
@@ -58,6 +72,10 @@ class _Asked:
     variables: dict[str, Any] | None
     operation_name: str | None
     by_get: bool
+
+
+class _NotPersisted(Exception):
+    """The document is named by its hash only, and none is kept here. Clients send the document then."""
 
 
 class _BadRequest(Exception):
@@ -92,7 +110,8 @@ def graphql_app(
 
     @router.get("/graphql")
     async def get(request: Request) -> Response:
-        if "query" not in request.query_params and "text/html" in request.headers.get("accept", ""):
+        asked = {"query", "extensions"} & request.query_params.keys()
+        if not asked and "text/html" in request.headers.get("accept", ""):
             return explorer.page()
         return await _answer(house, request)
 
@@ -107,8 +126,11 @@ async def _answer(house: _House, request: Request) -> Response:
     try:
         asked = await _read(house, request)
     except _BadRequest as bad:
-        error = GraphQLError(str(bad), extensions={"code": bad.code, **_listed(bad.faults)})
+        message = _said(bad.faults, str(bad), "Member")
+        error = GraphQLError(message, extensions={"code": bad.code, **_listed(bad.faults)})
         return _response({"errors": [_shown(error)]}, 400, media, headers)
+    except _NotPersisted:
+        return _response({"errors": [_NOT_PERSISTED]}, 200 if media == PLAIN else 400, media, headers)
     session = Session(house.db, caller, house.cursors)
     try:
         status, body = await _execute(session, asked)
@@ -166,9 +188,9 @@ def _weight(text: str) -> float:
 async def _read(house: _House, request: Request) -> _Asked:
     if request.method == "GET":
         params = request.query_params
-        variables = _json(params["variables"].encode()) if params.get("variables") else None
         given = {
-            "query": params.get("query"), "variables": variables, "operationName": params.get("operationName") or None
+            "query": params.get("query"), "operationName": params.get("operationName") or None,
+            **{name: _json(params[name].encode()) for name in ("variables", "extensions") if params.get(name)},
         }  # fmt: skip
         return _asked(given, by_get=True)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -204,6 +226,11 @@ def _asked(given: Any, *, by_get: bool) -> _Asked:  # noqa: ANN401
     if not isinstance(given, dict):
         raise _BadRequest("bad_request", "A request is one JSON object; batches are not taken.")
     query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
+    extensions = given.get("extensions")
+    if extensions is not None and not isinstance(extensions, dict):
+        raise _BadRequest("bad_request", "`extensions` is a JSON object.")
+    if query in {None, ""} and "persistedQuery" in (extensions or {}):
+        raise _NotPersisted
     if not isinstance(query, str) or not query.strip():
         raise _BadRequest("query_missing", "`query` is the text of a GraphQL document.")
     if variables is not None and not isinstance(variables, dict):
@@ -259,13 +286,12 @@ def _shown(error: GraphQLError) -> dict[str, Any]:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if isinstance(cause, Problem):
-        shown["message"] = cause.detail
+        shown["message"] = _said(cause.faults, cause.detail)
         shown["extensions"] |= {"code": cause.code, **_details(cause)}
     elif isinstance(cause, BadValue):
-        shown["message"] = (
-            f"{error.message.partition(':')[0]}: {cause.detail}" if "$" in error.message else cause.detail
-        )
-        shown["extensions"] |= {"code": "bad_argument", **_listed([_of_argument(error, cause)])}
+        faults = [_of_argument(error, cause)]
+        shown["message"] = _said(faults, cause.detail)
+        shown["extensions"] |= {"code": "bad_argument", **_listed(faults)}
     elif cause is not None and error.path:
         shown["message"] = "Something went wrong on our side."
         shown["extensions"]["code"] = "internal"
@@ -273,6 +299,25 @@ def _shown(error: GraphQLError) -> dict[str, Any]:
         code = "parse_failed" if isinstance(error, GraphQLSyntaxError) else "validation_failed"
         shown["extensions"].setdefault("code", code)
     return shown
+
+
+def _said(faults: Sequence[Fault], otherwise: str, noun: str = "Argument") -> str:
+    """What is wrong, in a sentence that can be shown: the first fault by the name of its argument or variable."""
+    if not faults:
+        return otherwise
+    first, more = faults[0], len(faults) - 1
+    where = _where(first.pointer, noun)
+    others = f" ({more} more in `extensions.errors`.)" if more else ""
+    return f"{where}: {first.detail}{others}" if where else f"{first.detail}{others}"
+
+
+def _where(pointer: str, noun: str) -> str:
+    """An argument or a variable as the author of the document knows it."""
+    name = pointer[1:]
+    kind, _, rest = name.partition("/")
+    if kind == "variables" and rest:
+        return f"Variable '${rest.replace('/', '.')}'"
+    return f"{noun} '{name}'" if name else ""
 
 
 def _of_argument(error: GraphQLError, bad: BadValue) -> Fault:
@@ -293,7 +338,10 @@ def _details(problem: Problem) -> dict[str, Any]:
 def _listed(faults: Sequence[Fault]) -> dict[str, Any]:
     if not faults:
         return {}
-    shown = [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in faults[:MOST_FAULTS]]
+    shown = [
+        {"pointer": f"/{one.pointer[1:]}" if one.pointer else "", "code": one.code, "detail": one.detail}
+        for one in faults[:MOST_FAULTS]
+    ]
     more = {"more_errors": len(faults) - MOST_FAULTS} if len(faults) > MOST_FAULTS else {}
     return {"errors": shown, **more}
 

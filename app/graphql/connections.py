@@ -91,5 +91,5 @@ class Turn:
 def turn(cursors: Cursors, scope: str, first: int, after: str | None) -> Turn:
     """The page wanted; Invalid at `/first` or `?after`."""
     if not 1 <= first <= MAX_LIMIT:
-        raise invalid("/first", "out_of_range", f"1 to {MAX_LIMIT}.")
+        raise invalid("/first", "out_of_range", f"Ask for 1 to {MAX_LIMIT}.")
     return Turn(cursors, scope, first, cursors.read(scope, after) if after else None)

@@ -39,7 +39,8 @@ _Size = strawberry.enum(
 
 @strawberry.type(
     description="Time from a request to the employer's first answer (confirmed, declined, countered). Low and high are the "
-    "95 % order-statistic interval of the median, null of fewer than six. For hubs withheld under five answers."
+    "95 % order-statistic interval of the median, rounded outwards and never the same, null of fewer than six. For hubs "
+    "withheld under five answers."
 )
 class Response:
     """Of an employer or a group of them."""
@@ -64,12 +65,12 @@ class Response:
     @answers("Hours, to one decimal.")
     def low_hours(self) -> float | None:
         """Where the interval begins."""
-        return _hours(self.shown.low)
+        return self.shown.low_hours
 
     @answers("Hours, to one decimal.")
     def high_hours(self) -> float | None:
         """Where the interval ends."""
-        return _hours(self.shown.high)
+        return self.shown.high_hours
 
 
 @strawberry.type(description="How often employers declined for a reason.")

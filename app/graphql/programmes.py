@@ -41,8 +41,8 @@ strawberry.enum(
 
 
 @strawberry.type(
-    description="A part of a whole with its 95 % interval (Wilson's score interval). For hubs rounded, and the interval "
-    "follows from what is shown."
+    description="A part of a whole with its 95 % interval (Wilson's score interval), whose ends are rounded away from "
+    "each other. For hubs rounded, and the interval follows from what is shown."
 )
 class ProgrammeShare:
     """A share and how far it can be trusted."""
@@ -55,7 +55,10 @@ class ProgrammeShare:
     upper: float | None = strawberry.field(description="Where the interval ends, in per cent.")
 
 
-@strawberry.type(description="A number made of `n` others, with its 95 % interval.")
+@strawberry.type(
+    description="A number made of `n` others, with its 95 % interval. Its ends are rounded away from each other and are "
+    "never the same: where all values are, they are one step of the last decimal on either side."
+)
 class ProgrammeMeasure:
     """A mean, a median or a ratio and how far it can be trusted."""
 
@@ -142,7 +145,8 @@ class ProgrammeFigures:
 @strawberry.type(
     description="A target and how it stands. `lower` and `upper` add to what is reached what is booked already: confirmed "
     "bookings of the day asked of, with sittings after it and up to the due date (or the programme's last day). For hubs "
-    "everything is rounded, and bookings of fewer than 10 young people count as none in `lower` and as 10 in `upper`. "
+    "everything is rounded, and bookings of fewer than 10 young people count as none in `lower` and as 10 in `upper`; "
+    "the two are never the same. For everybody else they are exact, and the same where nothing is open. "
     "A target itself is as known at `knownAt`, whatever the day."
 )
 class ProgrammeTarget:

@@ -1,8 +1,8 @@
 """The schema: the questions one can ask, and its SDL."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -17,7 +17,7 @@ from strawberry.types.scalar import ScalarDefinition
 from app.core import values
 from app.core.clock import rfc3339
 from app.core.db import Row
-from app.core.errors import NotFound, Problem, invalid
+from app.core.errors import Forbidden, NotFound, Problem, invalid
 from app.core.paging import DEFAULT_LIMIT
 from app.core.values import BadValue
 from app.dashboards import figures
@@ -64,7 +64,8 @@ MaybeId = Annotated[
 
 @strawberry.type(
     description="Read-only. What is not yours is null with the code `not_found`, and never told apart from what does "
-    "not exist. Times are UTC; minutes are whole; days are Europe/London."
+    "not exist. An argument that is not taken is named: `message` says what is wrong, and `extensions.errors` has the "
+    "argument as a pointer. Times are UTC; minutes are whole; days are Europe/London."
 )
 class Query(Around):
     """The root."""
@@ -82,22 +83,19 @@ class Query(Around):
 
     @answers("Anything with an id: School, Hub, Trust, Programme.")
     async def node(self, info: Info, id: NodeId) -> Node | None:  # noqa: A002  (Relay's name)
-        """By its opaque id."""
+        """By its opaque id, or by its UUID, whatever its type."""
         kind, key = read(id)
-        if kind not in _FINDERS:
-            raise NotFound("node")
-        found: Node = await _FINDERS[kind](info.context, key)
-        return found
+        return await (_FINDERS[kind](info.context, key) if kind else _find_node(info.context, key))
 
     @answers("A hub: your own, the one your school belongs to, or one below you.")
     async def hub(self, info: Info, id: MaybeId = None) -> Hub | None:  # noqa: A002
         """By id, or the only one there is."""
-        return await _find_hub(info.context, of_kind(id, "Hub") if id else None)
+        return await _find_hub(info.context, None if id is None else of_kind(id, "Hub"))
 
     @answers("A trust: your own, or the one your school belongs to.")
     async def trust(self, info: Info, id: MaybeId = None) -> Trust | None:  # noqa: A002
         """By id, or the only one there is."""
-        return await _find_trust(info.context, of_kind(id, "Trust") if id else None)
+        return await _find_trust(info.context, None if id is None else of_kind(id, "Trust"))
 
     @answers("The schools whose figures you may see, by name.")
     async def schools(
@@ -120,7 +118,7 @@ class Query(Around):
             if not URN.fullmatch(urn):
                 raise invalid("/urn", "urn_format", "A URN has six digits.")
             return await _find_school(info.context, urn)
-        raise NotFound("school")
+        raise invalid("", "one_of", "Name the school by `id` or by `urn`: one of the two.")
 
     @answers("The programmes you run, or that your schools have joined, by name.")
     async def programmes(
@@ -218,7 +216,34 @@ async def _find_programme(session: Session, key: UUID) -> Programme:
     return programme_of(row, session.caller.org_id)
 
 
-_FINDERS: dict[str | None, Any] = {
+async def _find_node(session: Session, key: UUID) -> Node:
+    """What has this UUID, of whatever type: a statement for each sort of thing that the token may read.
+
+    NotFound if there is none that the caller may know. Forbidden if it may be of a type that the token has no scope for:
+    said of every such UUID, so nothing follows from it.
+    """
+    missing: Forbidden | None = None
+    for scope, find in ((COVERAGE, _find_organisation), (PROGRAMMES, _find_programme)):
+        try:
+            session.require(scope)
+            return await find(session, key)
+        except Forbidden as refused:
+            missing = missing or refused
+        except NotFound:
+            pass
+    raise missing or NotFound("node")
+
+
+async def _find_organisation(session: Session, key: UUID) -> Node:
+    """A hub or a trust that the caller may know of, or a school whose figures it may see."""
+    row = await session.named.organisation(key)
+    made = {"hub": hub_of, "trust": trust_of}.get(row["kind"]) if row else None
+    if row and made:
+        return made(row)
+    return await _find_school(session, key)
+
+
+_FINDERS: dict[str, Callable[[Session, UUID], Awaitable[Node]]] = {
     "School": _find_school,
     "Hub": _find_hub,
     "Trust": _find_trust,

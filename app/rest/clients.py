@@ -8,16 +8,18 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, Field, StrictInt
 
 from app.access import service, sql
-from app.access.service import Environment, NewSecret
+from app.access.service import Environment, NewSecret, SigningKeys
 from app.core.db import Door, Row
 from app.core.errors import NotFound
 from app.organisations import service as organisations
-from app.rest.frame import House, InHouse, Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import House, IfMatch, InHouse, Paged, Read, Write, framed, needs, one_answer, page_of
 from app.rest.models import Body, Line
+from app.rest.patches import changes
 
 router = framed("/v1", "clients")
 _SCOPE: Final = "clients"  # what the cursor is bound to
 
+_URI: Final = "https://mis.example/.well-known/jwks.json"
 _ID: Final = "0198c0de-0000-7000-8000-000000000001"
 _CLIENT: Final[dict[str, Any]] = {
     "id": _ID,
@@ -25,6 +27,7 @@ _CLIENT: Final[dict[str, Any]] = {
     "scopes": ["bookings:read", "bookings:write", "slots:search"],
     "authenticates_by": "secret",
     "jwks": None,
+    "jwks_uri": None,
     "secrets": [
         {
             "id": "0198c0de-0000-7000-8000-000000000002",
@@ -53,8 +56,24 @@ _SECRET: Final[dict[str, Any]] = {
 }
 
 
+_Jwks = Annotated[
+    dict[str, Any] | None,
+    Field(description="1 to 5 public keys: P-256, Ed25519, or RSA of 2,048 bits and more."),
+]
+_JwksUri = Annotated[
+    str | None,
+    Field(
+        max_length=2000,
+        description="Where the keys are, instead of `jwks`: an https URL of a JSON Web Key Set that we fetch and keep for 5 "
+        "minutes, or until a signature names an unknown `kid` (once in 30 seconds at most). While it does not answer the "
+        "last set is used for an hour.",
+        examples=[_URI],
+    ),
+]
+
+
 class NewClientBody(Body):
-    """A client to make. With `jwks` it signs its token requests and gets no secret."""
+    """A client to make. With `jwks` or `jwks_uri` it signs its token requests and gets no secret."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -67,10 +86,8 @@ class NewClientBody(Body):
         list[Annotated[str, Field(max_length=60)]],
         Field(min_length=1, max_length=100, examples=[["bookings:read", "slots:search"]]),
     ]
-    jwks: Annotated[
-        dict[str, Any] | None,
-        Field(description="1 to 5 public keys: P-256, Ed25519, or RSA of 2,048 bits and more."),
-    ] = None
+    jwks: _Jwks = None
+    jwks_uri: _JwksUri = None
 
 
 class FirstClientBody(Body):
@@ -83,10 +100,18 @@ class FirstClientBody(Body):
         list[Annotated[str, Field(max_length=60)]] | None,
         Field(min_length=1, max_length=100, examples=[["bookings:write", "slots:write"]]),
     ] = None
-    jwks: Annotated[
-        dict[str, Any] | None,
-        Field(description="1 to 5 public keys: P-256, Ed25519, or RSA of 2,048 bits and more."),
-    ] = None
+    jwks: _Jwks = None
+    jwks_uri: _JwksUri = None
+
+
+class ClientPatch(Body):
+    """What is left out stays. `jwks` takes the place of `jwks_uri`, and the other way round."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"jwks_uri": _URI}]})
+
+    name: Annotated[Line | None, Field(min_length=1, max_length=200, examples=["MIS, production"])] = None
+    jwks: _Jwks = None
+    jwks_uri: _JwksUri = None
 
 
 class NewSecretBody(Body):
@@ -119,7 +144,7 @@ async def create(body: NewClientBody, tx: Write, house: InHouse) -> Response:
         tx,
         name=body.name,
         wanted=body.scopes,
-        jwks=body.jwks,
+        keys=SigningKeys(body.jwks, body.jwks_uri, house.webhook_policy),
         environment=_environment(house),
         development=house.development,
     )
@@ -150,6 +175,28 @@ async def index(tx: Read, turn: Paged) -> Response:
 @needs("clients:read")
 async def read(client_id: UUID, tx: Read) -> Response:
     """One of your organisation's clients, with the hints of its live secrets."""
+    row = await _found(tx, client_id)
+    return one_answer(_shown(row), version=row["version"])
+
+
+@router.patch(
+    "/clients/{client_id}",
+    summary="Change a client's name or keys",
+    description="Of a client that signs (`private_key_jwt`), the keys given replace the old ones at once. To change "
+    "keys send both the old and the new one, sign with the new one, then send the new one alone. 403 `insufficient_scope` "
+    "for keys of a client that has a scope which yours has not; 409 `client_has_secrets` for one that does not sign.",
+    operation_id="change_client",
+    responses=_answers(
+        200, {**_CLIENT, "authenticates_by": "private_key_jwt", "jwks_uri": _URI, "secrets": []}
+    ),
+)
+@needs("clients:write")
+async def change(
+    client_id: UUID, body: ClientPatch, tx: Write, house: InHouse, expected: IfMatch
+) -> Response:
+    """Three statements."""
+    given = changes(body, "jwks", "jwks_uri")
+    await service.change_client(tx, client_id, expected, given, house.webhook_policy)
     row = await _found(tx, client_id)
     return one_answer(_shown(row), version=row["version"])
 
@@ -205,7 +252,7 @@ async def begin(organisation_id: UUID, body: FirstClientBody, tx: Write, house: 
         org_kind=organisation["kind"],
         name=body.name,
         wanted=body.scopes,
-        jwks=body.jwks,
+        keys=SigningKeys(body.jwks, body.jwks_uri, house.webhook_policy),
         environment=_environment(house),
         development=house.development,
     )
@@ -240,8 +287,11 @@ def _shown(row: Row) -> dict[str, Any]:
         "id": row["id"],
         "name": row["name"],
         "scopes": row["scopes"],
-        "authenticates_by": "secret" if row["jwks"] is None else "private_key_jwt",
+        "authenticates_by": "secret"
+        if row["jwks"] is None and row["jwks_uri"] is None
+        else "private_key_jwt",
         "jwks": row["jwks"],
+        "jwks_uri": row["jwks_uri"],
         "secrets": [] if row["revoked_at"] else [_secret(one) for one in row["secrets"]],
         "created_by": row["created_by"],
         "created_at": row["created_at"],

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from app.access import scopes, service
 from app.access.assertions import ALGORITHMS
+from app.access.key_sets import KeySets
 from app.access.rates import Rates, Standing
 from app.access.service import Credentials, OAuthRefusal
 from app.access.tokens import Tokens
@@ -30,12 +31,15 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the OAuth endpoints work with. `rates` counts attempts by client id and remote address."""
+    """What the OAuth endpoints work with. `rates` counts attempts by client id and remote address; `keys` are the key sets
+    that clients publish, None where nothing is fetched.
+    """
 
     db: Database
     tokens: Tokens
     rates: Rates
     development: bool = False
+    keys: KeySets | None = None
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -162,6 +166,7 @@ async def _grant(desk: Desk, form: Mapping[str, str], given: Credentials) -> Res
         audiences=desk.audiences,
         now=wall_now(),
         development=desk.development,
+        keys=desk.keys,
     )
     answer = {
         "access_token": issued.token,
@@ -174,7 +179,13 @@ async def _grant(desk: Desk, form: Mapping[str, str], given: Credentials) -> Res
 
 async def _revoke(desk: Desk, form: Mapping[str, str], given: Credentials) -> Response:
     await service.revoke_token(
-        desk.db, desk.tokens, given, token=form.get("token"), audiences=desk.audiences, now=wall_now()
+        desk.db,
+        desk.tokens,
+        given,
+        token=form.get("token"),
+        audiences=desk.audiences,
+        now=wall_now(),
+        keys=desk.keys,
     )
     return Response(status_code=200, headers=_NO_STORE)
 

@@ -5,7 +5,7 @@ schools that chose their part, or were chosen for it, are no random draw, and tw
 """
 
 from collections.abc import Sequence
-from math import comb, isqrt, sqrt
+from math import ceil, comb, floor, isqrt, sqrt
 from typing import Final, NamedTuple
 
 _Z: Final = 1.959963984540054  # the 97.5th percentile of the normal distribution
@@ -92,6 +92,21 @@ def of_ratio(parts: Sequence[float], wholes: Sequence[float]) -> float | None:
     ratio = sum(parts) / whole
     rest = sum((part - ratio * each) ** 2 for part, each in zip(parts, wholes, strict=True))
     return student(count - 1) * sqrt(count / (count - 1) * rest) / whole
+
+
+def outwards(found: Interval, digits: int = 0, *, step: float = 1.0, most: float | None = None) -> Interval:
+    """An interval as it is shown, in steps of `step` / 10**`digits`: its ends rounded away from each other.
+
+    So it holds all that the exact one holds, and it is never without width: where all values seen are the same (or differ
+    by less than a step) it has one step on either side, as nothing is known better than that. It stays from 0 to `most`.
+    """
+    scale = 10**digits / step
+    # A billionth of a step is no more than what floating point adds on the way.
+    low, high = floor(round(found.lower * scale, 9)), ceil(round(found.upper * scale, 9))
+    if low == high:
+        low, high = low - 1, high + 1
+    lower, upper = max(0.0, low / scale), high / scale
+    return Interval(lower, upper if most is None else min(most, upper))
 
 
 def student(freedom: int) -> float:

@@ -42,7 +42,7 @@ def public(*keys: Key) -> dict[str, Any]:
 async def signing(db: Database, school: Org) -> NewClient:
     async with db.write(school.caller()) as tx:
         return await service.create_client(
-            tx, name="signs", wanted=["slots:search"], jwks=public(*KEYS.values())
+            tx, name="signs", wanted=["slots:search"], keys=service.SigningKeys(public(*KEYS.values()))
         )
 
 
@@ -184,7 +184,9 @@ async def test_other_keys_are_refused_with_a_pointer(
     if jwks is not None:
         with pytest.raises(Invalid):
             async with db.write(school.caller()) as tx:
-                await service.create_client(tx, name="x", wanted=["slots:search"], jwks=jwks)
+                await service.create_client(
+                    tx, name="x", wanted=["slots:search"], keys=service.SigningKeys(jwks)
+                )
 
 
 async def test_a_short_time_ago_is_still_in_time(db: Database, tokens: Tokens, signing: NewClient) -> None:

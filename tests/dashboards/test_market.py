@@ -268,7 +268,7 @@ async def test_the_response_is_a_median_with_an_interval_and_withheld_from_a_hub
 ) -> None:
     hub, beech = await around(db, counted, "hub_a"), await around(db, counted, "beech")
     shown = market.response(hub["Acme"].answered, rounds=True)
-    assert (shown.n, shown.middle, shown.low, shown.high) == (6, 240.0, 60, 26 * 60)
+    assert (shown.n, shown.middle, shown.low_hours, shown.high_hours) == (6, 240.0, 1.0, 26.0)
     assert market.response(beech["Acme"].answered, rounds=False).middle == 26 * 60
     assert market.response(beech["Acme"].answered, rounds=True).state is FigureState.WITHHELD
     assert market.response([], rounds=True).state is FigureState.UNKNOWN

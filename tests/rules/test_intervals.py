@@ -3,8 +3,14 @@
 from math import comb
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from app.dashboards import market, programmes, targets
+from app.dashboards.programmes import share_of
 from app.rules import intervals
+from app.rules.coverage import FigureState
+from app.rules.intervals import Interval
 
 
 def test_wilsons_interval_is_that_of_the_textbook() -> None:
@@ -76,3 +82,83 @@ def test_the_ranks_of_a_medians_interval_are_those_of_the_tables(n: int, low: in
     values = list(range(1, n + 1))
     found = intervals.of_median(values)
     assert found == (None if low is None else (low, n + 1 - low))
+
+
+# --- as they are shown ----------------------------------------------------------------------------------
+
+NUMBERS = st.floats(0, 1e7, allow_nan=False)
+
+
+@given(NUMBERS, st.one_of(st.just(0.0), st.floats(0, 1e5)), st.integers(0, 3), st.sampled_from([1.0, 5.0]))
+def test_an_interval_is_rounded_outwards_and_has_a_width(
+    lower: float, width: float, digits: int, step: float
+) -> None:
+    unit = step / 10**digits
+    shown = intervals.outwards(Interval(lower, lower + width), digits, step=step)
+    assert 0 <= shown.lower < shown.upper
+    assert shown.lower <= lower + unit / 1e6
+    assert shown.upper >= lower + width - unit / 1e6
+    assert shown.upper - shown.lower <= width + 2 * unit * (1 + 1e-6)
+    assert shown.lower <= round(lower, digits) <= shown.upper or step != 1, "what is shown lies within"
+    for end in shown:
+        assert end / unit == pytest.approx(round(end / unit))
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**9))
+def test_a_share_of_any_base_has_a_width_as_it_is_shown(part: int, base: int) -> None:
+    part = min(part, base)
+    shown = share_of(part, base, FigureState.KNOWN, exact=True)
+    assert shown.lower is not None
+    assert shown.upper is not None
+    assert 0 <= shown.lower < shown.upper <= 100
+    assert shown.lower <= 100 * part / base <= shown.upper
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=6, max_size=40).map(sorted))
+def test_a_median_has_a_width_as_it_is_shown(seconds: list[int]) -> None:
+    for shown in (
+        programmes._response(seconds, FigureState.KNOWN),
+        programmes._response(seconds[:1] * len(seconds), FigureState.KNOWN),
+    ):
+        assert shown.lower is not None
+        assert shown.upper is not None
+        assert shown.value is not None
+        assert 0 <= shown.lower < shown.upper
+        assert shown.lower <= shown.value <= shown.upper
+    answers = market.response(seconds, rounds=False)
+    assert answers.low_hours is not None
+    assert answers.high_hours is not None
+    assert 0 <= answers.low_hours < answers.high_hours
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=2, max_size=60), st.booleans(), st.booleans())
+def test_a_mean_has_a_width_as_it_is_shown(values: list[int], exact: bool, alike: bool) -> None:  # noqa: FBT001
+    values = values[:1] * len(values) if alike else values
+    row = {
+        "young_people": len(values), "minutes": sum(values), "squares": sum(one * one for one in values),
+        "days": sum(values), "day_squares": sum(one * one for one in values), "exact": exact,
+        "costed_minutes": [one + 60 for one in values],
+    }  # fmt: skip
+    total, people = sum(values), len(values)
+    for shown in (
+        programmes._minutes_each(row, FigureState.KNOWN, people, total),
+        programmes._days_each(row, FigureState.KNOWN, people, total),
+        programmes._cost(row, [100 * (one + 60) for one in values], FigureState.KNOWN),
+    ):
+        if shown.value is None:
+            continue
+        assert shown.lower is not None
+        assert shown.upper is not None
+        assert 0 <= shown.lower < shown.upper
+        assert shown.lower <= shown.value <= shown.upper
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.sampled_from([5, 300]))
+def test_a_forecast_of_rounded_numbers_has_a_width(reached: int, least: int, more: int, step: int) -> None:
+    lower, upper = reached + least, reached + least + more
+    low, high = targets._apart(lower, upper, reached, step)
+    assert low is not None
+    assert high is not None
+    assert reached <= low <= lower
+    assert upper <= high
+    assert low < high
