@@ -48,9 +48,11 @@ async def request(tx: Writer, asked: Request) -> Row:
     now = tx.caller.now
     if tx.caller.side != "school":
         raise Forbidden("not_yours", "Only a school's side asks for places.")
-    slot = await _slot(tx, asked.slot_id, asked.school_id)
-    if not slot["acts_for"]:  # before anything that could tell of it
+    slot = await sql.slot_facts(tx, asked.slot_id, asked.school_id)
+    if slot is not None and not slot["acts_for"]:  # before anything that could tell of it
         raise NotFound("school")
+    if slot is None or not slot["shown"]:
+        raise NotFound("slot")
     years = (asked.nc_year,) if asked.nc_year else ()
     reasons = reasons_against(booking_facts(slot, places=asked.places, year_groups=years, holds_places=False))
     full = [one for one in reasons if one.code == "no_places"]
@@ -66,6 +68,24 @@ async def request(tx: Writer, asked: Request) -> Row:
     await _write_down(tx, row, action, Actor.SCHOOL, Step(action, note=asked.note), before=None, moves=0)
     await outbox.emit(tx, news.of_move(row, action, Actor.SCHOOL, None, before=None, safety=False))
     return row
+
+
+def reasons_against_request(
+    row: Row, *, nc_year: str | None, places: int, now: datetime
+) -> list[Reason] | None:
+    """Why a request for places in an open slot (as `sql.open_slot` gives it) would be refused now; empty: it would not be.
+
+    Codes: those of `reasons_against` and `booking_closed`. None where it depends on a school that is not named.
+    """
+    slot = row["facts"]
+    if slot is None:
+        return None
+    slot = {**slot, "taken": slot["capacity"] - row["places_left"]}  # what others wait for is not free
+    years = (nc_year,) if nc_year else ()
+    reasons = reasons_against(booking_facts(slot, places=places, year_groups=years, holds_places=False))
+    if _is_closed({**slot, "book_by": row["book_by"]}, now) or now >= row["starts_at"]:
+        reasons.append(Reason("booking_closed", _CLOSED))
+    return reasons
 
 
 async def _taken_or_awaited(
@@ -221,11 +241,16 @@ def _may_enter(tx: Writer, before: Row, step: Step, target: Row) -> None:
         _still_open(target, tx.caller.now)
 
 
+_CLOSED = "This slot takes no more bookings."
+
+
+def _is_closed(slot: Row, now: datetime) -> bool:
+    return bool(slot["state"] != "open" or slot["offer_state"] != "open" or now > slot["book_by"])
+
+
 def _still_open(slot: Row, now: datetime) -> None:
-    if slot["state"] != "open" or slot["offer_state"] != "open" or now > slot["book_by"]:
-        raise Conflict(
-            "booking_closed", "This slot takes no more bookings.", extra={"book_by": slot["book_by"]}
-        )
+    if _is_closed(slot, now):
+        raise Conflict("booking_closed", _CLOSED, extra={"book_by": slot["book_by"]})
 
 
 async def _carry_out(
@@ -337,8 +362,9 @@ def _proposed_slot(before: Row | None, row: Row) -> UUID | None:
 
 
 async def _slot(tx: Writer, slot_id: UUID, school_id: UUID) -> Row:
+    """A slot that the caller may see; to the school's side only what is shown to the school it acts for here."""
     slot = await sql.slot_facts(tx, slot_id, school_id)
-    if slot is None:
+    if slot is None or (tx.caller.side == "school" and not slot["shown"]):
         raise NotFound("slot")
     return slot
 

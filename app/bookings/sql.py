@@ -5,7 +5,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, Select, Table, bindparam, cast, func, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, Range
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.dialects.postgresql import insert as insert_or
@@ -20,26 +33,31 @@ from app.bookings.tables import (
 from app.core.db import Door, Row, Writer
 from app.core.paging import Pull
 from app.core.sql import pulled
+from app.offers.sql import OPEN
 
 _UUID = PG_UUID(as_uuid=True)
 _MOMENT = TIMESTAMP(timezone=True)
 
 # Everything the rules ask of a slot, its employer, this school's acceptances and the law of the day, in one statement.
-_SLOT_FACTS = text(
-    """
+
+
+def _facts_of(slot: str, school: str) -> str:
+    return f"""
     SELECT s.id, s.offer_id, s.employer_id, s.site_id, s.state, s.starts_at, s.ends_at, s.capacity, s.taken,
            s.book_by, s.name_by, s.reply_within_hours, o.kind, o.mode, o.activity_band,
-           CASE (SELECT x.state FROM sites x WHERE x.id = s.site_id) WHEN 'closed' THEN 'closed' ELSE o.state END
-             AS offer_state,
-           o.year_groups, o.hazards, o.criteria, o.title, app.is_suspended(s.employer_id, :school) AS suspended,
-           :school = ANY (app.schools()) AS acts_for,
+           CASE WHEN EXISTS (SELECT 1 FROM sites x WHERE x.id = s.site_id AND x.state = 'closed')
+                  OR EXISTS (SELECT 1 FROM organisations x WHERE x.id = s.employer_id AND x.status <> 'active')
+                THEN 'closed' ELSE o.state END AS offer_state,
+           o.year_groups, o.hazards, o.criteria, o.title, app.is_suspended(s.employer_id, {school}) AS suspended,
+           {school} = ANY (app.schools()) AS acts_for,
+           NOT s.restricted OR app.offer_shown_to(s.offer_id, {school}) AS shown,
            (SELECT jsonb_agg(jsonb_build_object('id', t.id, 'starts_at', t.starts_at, 'ends_at', t.ends_at,
                      'break_minutes', t.break_minutes, 'virtual', t.virtual) ORDER BY t.no)
               FROM sittings t WHERE t.slot_id = s.id) AS sittings,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', a.kind, 'activity_band', a.activity_band,
                      'state', a.state, 'approved_on', a.approved_on, 'expires_on', a.expires_on,
-                     'accepted', a.approver_id = :school OR EXISTS (SELECT 1 FROM approval_acceptances x
-                        WHERE x.school_id = :school AND x.approver_id = a.approver_id))), '[]')
+                     'accepted', a.approver_id = {school} OR EXISTS (SELECT 1 FROM approval_acceptances x
+                        WHERE x.school_id = {school} AND x.approver_id = a.approver_id))), '[]')
               FROM approvals a WHERE a.site_id = s.site_id) AS approvals,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', c.kind, 'liability', c.liability,
                      'limit_pence', c.limit_pence, 'starts_on', c.starts_on, 'expires_on', c.expires_on,
@@ -50,9 +68,20 @@ _SLOT_FACTS = text(
                      'ends_on', d.ends_on, 'source', d.source, 'body', d.body)), '[]')
               FROM dated_policies d WHERE d.topic IN ('age_prohibition', 'cover')) AS statutes
       FROM slots s JOIN offers o ON o.id = s.offer_id
-     WHERE s.id = :slot
+     WHERE s.id = {slot}
     """
-).bindparams(bindparam("slot", type_=_UUID), bindparam("school", type_=_UUID))
+
+
+_SLOT_FACTS = text(_facts_of(":slot", ":school")).bindparams(
+    bindparam("slot", type_=_UUID), bindparam("school", type_=_UUID)
+)
+_OPEN = OPEN.add_columns(
+    literal_column(
+        f"(SELECT to_jsonb(f) FROM ({_facts_of('open_slots.slot_id', '(SELECT (app.schools())[1])')}"
+        "     AND (SELECT cardinality(app.schools())) = 1) f)",
+        JSONB,
+    ).label("facts")
+)
 
 _TAKE = select(
     func.app.take_places(
@@ -128,6 +157,14 @@ async def programme_for(
 async def slot_facts(tx: Door, slot_id: UUID, school_id: UUID) -> Row | None:
     """A slot with its sittings, approvals (and whether this school accepts them) and covers; None if not to be seen."""
     return await tx.one_or_none(_SLOT_FACTS, {"slot": slot_id, "school": school_id})
+
+
+async def open_slot(tx: Door, slot_id: UUID) -> Row | None:
+    """One open slot as a school sees it, with sittings, the site's access and the offer's texts; one statement.
+
+    `facts` are what `slot_facts` gives, as JSON; None where the caller acts for no school, or for several and names none.
+    """
+    return await tx.one_or_none(_OPEN, {"slot_id": slot_id})
 
 
 async def take_places(tx: Writer, slot_id: UUID, school_id: UUID, places: int) -> bool:

@@ -27,6 +27,7 @@ from app.employers.tables import (
     suspensions,
 )
 from app.organisations.tables import organisations
+from app.rules.statutes import COVER_RULES
 
 Values = Mapping[str, Any]
 _APPROVERS = ("hub", "trust", "school")
@@ -351,3 +352,68 @@ async def bars_of(tx: Door, school_id: UUID, pupil_id: UUID) -> Sequence[Row]:
 async def copy(tx: Writer, rows: Iterable[Sequence[Any]]) -> int:
     """Add the profiles of organisations by COPY: id, size_band, sic_section, sectors."""
     return await tx.copy_in(employers, ("id", "size_band", "sic_section", "sectors"), rows)
+
+
+# --- what a slot needs before it is booked ------------------------------------------------------------------------------
+
+# Conditions for the statements of those who book. `slot` and `offer` are names in the statement: `slot` has employer_id,
+# site_id, starts_at and ends_at, `offer` has kind, mode and activity_band. A scalar subquery is not made a join, so that
+# they are asked of the rows of a page only, by index.
+
+
+def _in_london(moment: str) -> str:
+    return f"({moment} AT TIME ZONE 'Europe/London')::date"
+
+
+def _elsewhere(offer: str) -> str:
+    """It is neither at the employer's: on a screen, or at school."""
+    return f"({offer}.mode = 'virtual' OR {offer}.kind IN ('virtual_experience', 'school_based_encounter'))"
+
+
+def approved(slot: str, offer: str, accepted: str) -> str:
+    """SQL: the site is approved for the kind and the band on every day, where that is needed, as `rules.eligibility` has it.
+
+    `accepted` is a condition on the approval `a`: the school relies on `a.approver_id`.
+    """
+    first, last = _in_london(f"{slot}.starts_at"), _in_london(f"{slot}.ends_at")
+    return f"""({_elsewhere(offer)} OR coalesce((
+      SELECT true FROM approvals a
+       WHERE a.site_id = {slot}.site_id AND a.kind = {offer}.kind AND a.activity_band = {offer}.activity_band
+         AND a.state = 'approved' AND a.approved_on <= {first} AND (a.expires_on IS NULL OR a.expires_on >= {last})
+         AND {accepted} LIMIT 1), false))"""
+
+
+_RULES = ", ".join(
+    f"('{one.kind.value}', '{one.liability.value}', {one.minimum_pounds * 100}::bigint, DATE '{one.valid_from}', "
+    + (f"DATE '{one.valid_until}')" if one.valid_until else "NULL::date)")
+    for one in COVER_RULES
+)
+
+
+def covered(slot: str, offer: str) -> str:
+    """SQL: the employer has the cover that the kind needs to the last day, as `rules.eligibility` has it.
+
+    The rule is the one that came into force last; those that come with the release hold until there are data of the kind.
+    """
+    first, last = _in_london(f"{slot}.starts_at"), _in_london(f"{slot}.ends_at")
+    kept = (
+        f"FROM dated_policies d WHERE d.topic = 'cover' AND d.starts_on <= {last}"
+        f" AND d.body->>'kind' = {offer}.kind"
+    )
+    return f"""({_elsewhere(offer)} OR coalesce((
+      SELECT EXISTS (
+           SELECT 1 FROM covers c
+            WHERE c.employer_id = {slot}.employer_id AND c.liability = r.liability AND c.withdrawn_at IS NULL
+              AND (c.site_id IS NULL OR c.site_id = {slot}.site_id)
+              AND CASE c.kind
+                  WHEN 'taken_out_for_this_booking' THEN true
+                  WHEN 'policy' THEN c.limit_pence >= r.pence AND c.starts_on <= {first} AND c.expires_on >= {last}
+                  ELSE c.attested_on <= {last} END)
+        FROM (SELECT d.body->>'liability' AS liability, (d.body->>'minimum_pounds')::bigint * 100 AS pence,
+                     d.starts_on AS begins, d.ends_on AS ends {kept}
+               UNION ALL
+              SELECT v.liability, v.pence, v.begins, v.ends
+                FROM (VALUES {_RULES}) v (kind, liability, pence, begins, ends)
+               WHERE v.kind = {offer}.kind AND v.begins <= {last} AND NOT EXISTS (SELECT 1 {kept})) r
+       WHERE r.ends IS NULL OR {last} < r.ends
+       ORDER BY r.begins DESC LIMIT 1), true))"""

@@ -18,11 +18,13 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     bindparam,
     column,
     delete,
     func,
     literal,
+    literal_column,
     or_,
     select,
     text,
@@ -35,8 +37,11 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from app.core.db import Door, Row, Writer
 from app.core.paging import Pull
 from app.core.sql import pulled
+from app.employers.sql import approved, covered
 from app.employers.tables import sites
 from app.offers.tables import offer_audiences, offers, open_slots, sittings, slots
+from app.rules.offering import year_mask
+from app.rules.words import ExperienceKind
 
 Values = Mapping[str, Any]
 _UUID = PG_UUID(as_uuid=True)
@@ -352,12 +357,24 @@ async def slots_page(
 
 _O = open_slots.c
 _SHOWN = tuple(column for column in _O if column.name not in {"restricted", "year_mask"})
+_YEAR: ColumnElement[int] = bindparam("year_bit", type_=Integer)
+_LAWFUL = year_mask(ExperienceKind.PLACEMENT, ())
+_SCHOOLS_ASKING = "(SELECT coalesce(cardinality(app.schools()), 0))"
+_ACCEPTED = """a.approver_id = ANY ((SELECT app.schools() || ARRAY(
+           SELECT x.approver_id FROM approval_acceptances x WHERE x.school_id = ANY (app.schools())))::uuid[])"""
+_MET = (
+    f"({_SCHOOLS_ASKING} = 0 OR ({approved('open_slots', 'open_slots', _ACCEPTED)}"
+    f" AND {covered('open_slots', 'open_slots')}))"
+)
+"""Approval and cover as the booking will ask for them; places, time, suspensions and audiences are asked for elsewhere."""
 _LETTERS_OF_OUTCODE = func.regexp_replace(_O.postcode_area, "[0-9].*$", "")
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "kind": _O.kind == bindparam("kind", type_=Text),
     "to": _O.starts_at < bindparam("to", type_=_MOMENT),
     "sector": _O.sector == bindparam("sector", type_=Text),
-    "year_bit": _O.year_mask.bitwise_and(bindparam("year_bit", type_=Integer)) != 0,
+    "year_bit": and_(
+        _O.year_mask.bitwise_and(_YEAR) != 0, or_(_O.kind != "placement", _YEAR.bitwise_and(_LAWFUL) != 0)
+    ),
     "mode": _O.mode == bindparam("mode", type_=Text),
     "grouping": _O.grouping == bindparam("grouping", type_=Text),
     "tier": _O.tier == bindparam("tier", type_=Integer),
@@ -368,27 +385,33 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "employer_id": _O.employer_id == bindparam("employer_id", type_=_UUID),
     "offer_id": _O.offer_id == bindparam("offer_id", type_=_UUID),
     "skill": bindparam("skill", type_=Text) == func.any(_O.skills),
+    "bookable": literal_column(_MET, Boolean),
     "after_id": tuple_(_O.starts_at, _O.slot_id)
     > tuple_(bindparam("after_at", type_=_MOMENT), bindparam("after_id", type_=_UUID)),
 }
 """The conditions a search may have, by the name of what they need. Uuid, int, text and timestamptz comparisons can use
 an index under row security; the rest only sifts what the index found."""
 
-SEARCHABLE = frozenset(_CONDITIONS) - {"after_id"}
+SEARCHABLE = frozenset(_CONDITIONS) - {"after_id", "bookable"}
 
 
 @lru_cache(maxsize=1024)
 def search_statement(asked: frozenset[str]) -> Select[Any]:
     """The search with these conditions: built once per shape, so that its compiled text is found again.
 
+    Each row says whether it is `bookable`: null where the caller acts for no school, or for several and names none.
+
     Parameters: `now` and `from` (the later of the two begins the range, so that what is over is never read),
     `places`, `most`, and one for each condition.
     """
+    met = "true" if "bookable" in asked else _MET
+    told = literal_column(f"CASE WHEN {_SCHOOLS_ASKING} = 1 THEN {met} END", Boolean)
     return (
-        select(*_SHOWN)
+        select(*_SHOWN, told.label("bookable"))
         .where(
             _O.starts_at >= bindparam("from", type_=_MOMENT),
-            _O.book_by > bindparam("now", type_=_MOMENT),
+            _O.starts_at > bindparam("now", type_=_MOMENT),
+            _O.book_by >= bindparam("now", type_=_MOMENT),
             _O.places_left >= bindparam("places", type_=Integer),
             *(_CONDITIONS[name] for name in sorted(asked)),
         )
@@ -405,9 +428,12 @@ def search_params(
     places: int,
     after: tuple[datetime, UUID] | None,
     limit: int,
+    unbookable: bool = False,
 ) -> dict[str, Any]:
     """The parameters of `search_statement`; its shape is `shape_of` them."""
     params = {name: value for name, value in wanted.items() if value is not None}
+    if not unbookable:
+        params["bookable"] = True
     begins = max(starts_from or now, now)
     if after is not None:
         params["after_at"], params["after_id"] = after
@@ -428,15 +454,25 @@ async def search(
     places: int = 1,
     after: tuple[datetime, UUID] | None = None,
     limit: int = 50,
+    unbookable: bool = False,
 ) -> Sequence[Row]:
-    """Slots that the caller could book now, by (starts_at, slot_id); `wanted` holds members of `SEARCHABLE`."""
+    """Slots that the caller could book now, by (starts_at, slot_id); `wanted` holds members of `SEARCHABLE`.
+
+    `unbookable`: those as well that lack an approval the school accepts, or the cover that the kind needs.
+    """
     params = search_params(
-        tx.caller.now, wanted, starts_from=starts_from, places=places, after=after, limit=limit
+        tx.caller.now,
+        wanted,
+        starts_from=starts_from,
+        places=places,
+        after=after,
+        limit=limit,
+        unbookable=unbookable,
     )
     return await tx.rows(search_statement(shape_of(params)), params)
 
 
-_OPEN = (
+OPEN = (
     select(
         *_SHOWN,
         slots.c.name_by,
@@ -453,11 +489,7 @@ _OPEN = (
     .join(sites, sites.c.id == _O.site_id)
     .where(_O.slot_id == bindparam("slot_id", type_=_UUID))
 )
-
-
-async def open_slot(tx: Door, slot_id: UUID) -> Row | None:
-    """One open slot as a school sees it, with sittings, the site's access and the offer's texts; one statement."""
-    return await tx.one_or_none(_OPEN, {"slot_id": slot_id})
+"""One open slot as a school sees it, with sittings, the site's access and the offer's texts. Parameter: `slot_id`."""
 
 
 _SCHOOLS = select(

@@ -466,6 +466,7 @@ _OPEN = {
     "book_by": "2027-01-10T10:00:00Z",
     "capacity": 30,
     "places_left": 30,
+    "bookable": True,
 }  # fmt: skip
 _OPEN_WHOLE = {
     **_OPEN,
@@ -480,7 +481,7 @@ _OPEN_WHOLE = {
     "access": "Step-free from the car park; ask for Gate 2.",
     "travel": "Bus 4 from the station, 12 minutes.",
     "sittings": [_SITTING_OUT],
-    "bookable": True,
+    "reasons": [],
 }
 
 
@@ -514,6 +515,25 @@ class OpenSlotOut(Out):
     book_by: datetime
     capacity: int
     places_left: int
+    bookable: bool | None = Field(
+        description="Whether your school's request would be taken. Null: you act for several schools and named none."
+    )
+
+
+class ReasonAgainst(Out):
+    """One reason against a booking."""
+
+    model_config = example(
+        {
+            "code": "approval_not_accepted",
+            "detail": "The school accepts no approval of this site for it.",
+            "possible_kinds": [],
+        }
+    )
+
+    code: str
+    detail: str
+    possible_kinds: list[ExperienceKind] = Field(description="What is lawful instead of a placement.")
 
 
 class OpenSlotPage(Out):
@@ -543,4 +563,6 @@ class OpenSlotWhole(OpenSlotOut):
     access: str | None
     travel: str | None
     sittings: list[SittingOut]
-    bookable: bool = Field(description="False once it is full or `book_by` has passed.")
+    reasons: list[ReasonAgainst] = Field(
+        description="Why a request would be refused now: the codes of `not_eligible`, and `booking_closed`."
+    )

@@ -8,6 +8,8 @@ from uuid import UUID
 from fastapi import Query
 from fastapi.responses import Response
 
+from app.bookings import service
+from app.bookings import sql as booked
 from app.core import values
 from app.core.db import Row
 from app.core.errors import NotFound, invalid
@@ -82,13 +84,21 @@ async def search_open_slots(
     min_places: Annotated[
         WholeNumber, Query(ge=1, le=10_000, description="At least so many places left.")
     ] = 1,
+    include_unbookable: Annotated[
+        bool,
+        Query(
+            description="Those as well that lack an approval your school accepts, or cover: `bookable` is false."
+        ),
+    ] = False,
     school_id: Annotated[  # noqa: ARG001  (the frame narrows the caller to it)
         UUID | None, Query(description="The school you search for, where you act for several.")
     ] = None,
 ) -> Response:
-    """What can be booked now, by start: open, in time, with places left, and shown to your school.
+    """What your school can book now, by start: a request for `min_places` places for that year group would be taken.
 
-    Employers suspended for your school are not found. Approval, cover and age are judged when you book.
+    Open, in time, with places that nobody waits for, shown to the school, of an employer that is not suspended for it,
+    with cover, and at a site approved by someone the school accepts. Age is judged when you name pupils. Where you act for
+    several schools and name none, each condition is met for one of them, and `bookable` is null: name the school.
     """
     if sector is not None:
         for _, detail in await unknown_sectors(tx, [sector]):
@@ -116,6 +126,7 @@ async def search_open_slots(
         places=min_places,
         after=(datetime.fromisoformat(key[0]), UUID(key[1])) if key else None,
         limit=turn.limit,
+        unbookable=include_unbookable,
     )
     return page_of(turn, _SCOPE, rows, ("starts_at", "slot_id"), shown)
 
@@ -127,12 +138,28 @@ async def search_open_slots(
     operation_id="read_open_slot",
 )
 @needs("slots:search")
-async def read_open_slot(slot_id: UUID, tx: Read) -> Response:
-    """One open slot with its sittings, the site's access and how to get there. Full ones are shown too: one can wait."""
-    row = await sql.open_slot(tx, slot_id)
+async def read_open_slot(
+    slot_id: UUID,
+    tx: Read,
+    year_group: Annotated[YearGroup | None, Query(description="The NC year you would book for.")] = None,
+    min_places: Annotated[WholeNumber, Query(ge=1, le=10_000, description="The places you would book.")] = 1,
+    school_id: Annotated[  # noqa: ARG001  (the frame narrows the caller to it)
+        UUID | None, Query(description="The school you would book for, where you act for several.")
+    ] = None,
+) -> Response:
+    """One open slot with its sittings, the site's access and how to get there. Full ones are shown too: one can wait.
+
+    `bookable` says whether a request of your school would be taken now, and `reasons` why not.
+    """
+    row = await booked.open_slot(tx, slot_id)
     if row is None:
         raise NotFound("slot")
-    view = shown(row)
+    view = {name: value for name, value in row.items() if name != "facts"}
     view["sittings"] = sittings_shown(row["sittings"])
-    view["bookable"] = row["places_left"] > 0 and row["book_by"] > tx.caller.now
+    reasons = service.reasons_against_request(row, nc_year=year_group, places=min_places, now=tx.caller.now)
+    view["bookable"] = None if reasons is None else not reasons
+    view["reasons"] = [
+        {"code": one.code, "detail": one.detail, "possible_kinds": list(one.possible_kinds)}
+        for one in reasons or ()
+    ]
     return json_answer(view)

@@ -9,10 +9,13 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from app.bookings import sql as bookings
 from app.core.clock import school_day
 from app.core.db import _begin, _compiled
 from app.core.ids import new_id
 from app.offers import sql
+from app.rules.offering import year_bit
+from tests.today import YEAR_AGO
 from tests.world import World
 
 pytestmark = pytest.mark.calendar
@@ -26,6 +29,12 @@ async def twelve(world: World) -> AsyncIterator[list[str]]:
         "sites", employer_id=world["employer_b"], name="B", address="1", town="Leeds", postcode="LS1 4AP"
     )
     kinds = ("workplace_tour", "workplace_visit", "work_shadowing", "employer_project")
+    for employer, at_site in (("employer_a", world["employer_a.site"]), ("employer_b", site)):
+        for kind in kinds:
+            await world.insert(
+                "approvals", approver_id=world["hub_a"], employer_id=world[employer], site_id=at_site, kind=kind,
+                activity_band="low", approved_on=YEAR_AGO,
+            )  # fmt: skip
     made = []
     for at in range(12):
         starts = NOW + timedelta(days=10 + at)
@@ -150,8 +159,8 @@ async def many(world: World, twelve: list[str]) -> AsyncIterator[None]:
         """
         INSERT INTO open_slots SELECT s.id, s.offer_id, s.employer_id, s.site_id, false, 'E', 'small', 'S', 'T', 'SG1', 'T',
                (ARRAY['workplace_tour', 'placement', 'workplace_visit'])[1 + s.n % 3], 'in_person', 'group', 1,
-               (ARRAY['defence', 'life_sciences'])[1 + s.n % 2], 'low', '{}', '{8}', 256, '{}', s.starts_at, s.ends_at, 120,
-               s.book_by, 10, 10
+               (ARRAY['defence', 'life_sciences'])[1 + s.n % 2], 'low', '{}', '{8,10}', 1280, '{}', s.starts_at, s.ends_at,
+               120, s.book_by, 10, 10
           FROM (SELECT *, row_number() OVER () AS n FROM slots WHERE id = ANY ($1::uuid[])) s
         """,
         ids,
@@ -195,8 +204,8 @@ def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
         {},
         {"kind": "placement"},
         {"sector": "defence"},
-        {"kind": "placement", "year_bit": 256, "to": NOW + timedelta(days=90)},
-        {"year_bit": 256, "skill": None, "mode": "in_person", "size_band": "small"},
+        {"kind": "placement", "year_bit": year_bit("10"), "to": NOW + timedelta(days=90)},
+        {"year_bit": year_bit("8"), "skill": None, "mode": "in_person", "size_band": "small"},
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
@@ -218,7 +227,7 @@ async def test_one_open_slot_is_read_without_reading_the_others(
     app = await asyncpg.connect(world.dsns.app)
     caller = world.app.state.house.doorkeeper.caller_of(world.tokens["school_a"])
     await app.execute(_begin(caller, pooling=False))
-    text, args = _compiled(sql._OPEN, {"slot_id": twelve[0]})
+    text, args = _compiled(bookings._OPEN, {"slot_id": twelve[0]})
     plan = orjson.loads(await app.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *args))[0]["Plan"]
     await app.close()
     read_whole = {one["Relation Name"] for one in _all(plan) if one["Node Type"] == "Seq Scan"}

@@ -21,6 +21,7 @@ from app.core.ids import new_id
 from app.core.paging import Pull
 from app.offers import sql as offers
 from app.outbox import sql as outbox
+from app.rules.offering import year_bit
 from app.students import sql as students
 from tests.world import KINDS, World
 
@@ -56,6 +57,25 @@ async def large(world: World) -> AsyncIterator[Database]:
         "(SELECT ids[1 + n % 20] FROM many_schools)",
         "(SELECT ids[1 + n % 20] FROM many_employers)",
     )
+    await _multiply(
+        world,
+        "covers",
+        "liability = 'public_liability'",
+        "(SELECT unnest(ids) AS employer FROM many_employers) m, unnest(ARRAY['employers_liability', 'public_liability']) n",
+        id="app.uuid7()",
+        employer_id="m.employer",
+        liability="n",
+        external_ref="NULL",
+    )
+    at = f"kind = 'placement' AND site_id = '{world['employer_a.site']}'"
+    await _multiply(
+        world, "approvals", at, "generate_series(1, 1)", id="app.uuid7()", kind="'work_shadowing'"
+    )
+    here = f"id = '{world['employer_a.site']}'"
+    await _multiply(world, "sites", here, "generate_series(1, 1000)", id="app.uuid7()", external_ref="NULL")
+    await _multiply(
+        world, "approvals", at, "(SELECT id AS site FROM sites) m", id="app.uuid7()", site_id="m.site"
+    )
     await world.owner.execute("ALTER TABLE slots DISABLE TRIGGER slots_shown")
     await _multiply(
         world,
@@ -84,6 +104,7 @@ async def large(world: World) -> AsyncIterator[Database]:
         book_by="s.book_by",
         kind="(ARRAY['workplace_tour', 'placement', 'workplace_visit', 'work_shadowing'])[1 + s.n % 4]",
         sector="'sector_' || s.n % 20",
+        year_mask=str(year_bit("8") | year_bit("10")),
     )
     await _multiply(
         world,
@@ -189,8 +210,12 @@ def _read(plan: Any) -> int:
     return max(
         (one.get("Actual Rows", 0) + one.get("Rows Removed by Filter", 0)) * one.get("Actual Loops", 1)
         for one in _nodes(plan)
-        if "Scan" in one["Node Type"]
+        if "Scan" in one["Node Type"] and one["Node Type"] not in _OF_CONSTANTS
     )
+
+
+_OF_CONSTANTS = {"Values Scan", "Subquery Scan"}
+"""What is read there is in the text of the statement, or counted where it is read."""
 
 
 def _is_walked(plan: Any, table: str) -> bool:
@@ -205,7 +230,7 @@ def _is_walked(plan: Any, table: str) -> bool:
 
 SEARCHES = [
     ({"kind": "placement"}, "ix_open_slots_kind"),
-    ({"kind": "placement", "year_bit": 256}, "ix_open_slots_kind"),
+    ({"kind": "placement", "year_bit": year_bit("10")}, "ix_open_slots_kind"),
     ({"sector": "sector_7"}, "ix_open_slots_sector"),
     ({}, "ix_open_slots_starts_at"),
 ]
