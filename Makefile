@@ -5,24 +5,41 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+FAST   := tests/rules tests/students tests/offers tests/employers tests/organisations tests/idempotency tests/torture/test_checker.py
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run story test check format bench torture contract reset lock seal
+.PHONY: help run story test test-fast test-slow test-calendar test-pgbouncer check format bench torture contract reset lock seal
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
 	@printf 'TenDays: an open API for modern work experience\n\n'
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 	@printf '\nSettings are TENDAYS_* variables (app/settings.py); ARGS="..." goes to the command itself.\n'
 
+run: export TENDAYS_ENV ?= development
 run: $(STAMP) ## everything: database, API, worker; the story at first start; Ctrl-C stops it
 	@exec $(BIN)/tendays run $(ARGS)
 
 story: $(STAMP) ## play the story against what `make run` started
 	@exec $(BIN)/tendays story $(ARGS)
 
-test: $(STAMP) ## the test suite (TENDAYS_PG_BIN=... for another Postgres)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## the test suite, in two processes (TENDAYS_PG_BIN=... for another Postgres, WORKERS=0 for one process)
+	@$(PYTEST) $(SHARED) -m 'not slow_suite' $(ARGS)
+
+test-fast: $(STAMP) ## the rules, and what needs no big load: under a minute
+	@$(PYTEST) $(SHARED) -m 'not slow_suite' $(FAST) $(ARGS)
+
+test-slow: $(STAMP) ## the rest: kill -9, a browser, the story, the README, the pilots loaded twice
+	@$(PYTEST) -m slow_suite $(ARGS)
+
+test-calendar: $(STAMP) ## the tests that read the calendar, on other days than today (needs faketime)
+	@$(BIN)/python -m tests.other_days $(SHARED) -m 'calendar and not slow_suite' $(ARGS)
+
+test-pgbouncer: $(STAMP) ## the requests of the suite through PgBouncer in transaction mode, with a small pool
+	@$(BIN)/python -m pytest -p tests.pooled -m 'not slow_suite' tests/rest tests/bookings tests/idempotency $(ARGS)
 
 check: $(STAMP) ## style, types, import contracts, published contract, lock file
 	@$(BIN)/ruff check --quiet .

@@ -6,7 +6,8 @@ A room knows only the rooms below it; nothing calls upward: the later room acts.
     cli                       the command `tendays`
     running, published        everything side by side; the published contract as files
     main : worker             the API application; the worker: sequencer, webhooks, chores
-    settings                  what can be set, read by the four above only
+    checks                    what has to hold before API and worker start
+    settings                  what can be set, read by those above only
     rest | graphql | demo     the faces: translate, nothing else; the demonstration and the story
     privacy                   (reserved) reaches everything it must erase
     dashboards                figures for hubs, trusts and schools

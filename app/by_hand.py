@@ -9,16 +9,16 @@ from uuid import UUID
 from app.access import service as access
 from app.access import sql as keys
 from app.access.tokens import SETTLE, Tokens, retire_key
+from app.checks import signing_keys_open
 from app.core.clock import rfc3339
 from app.core.db import Database, Row, Writer
-from app.core.errors import Problem, Unavailable
+from app.core.errors import Problem
 from app.core.ids import new_id
-from app.core.secrets import SealError, SealFault
 from app.organisations import sql
 from app.rules import identifiers
 from app.rules.answers import Refusal
 from app.rules.words import OrganisationKind
-from app.settings import Settings, SettingsRefused
+from app.settings import Settings
 
 _UNDEFINED_TABLE = "42P01"
 _AT_MOST = 3  # of the same name, to be shown
@@ -121,7 +121,7 @@ async def _active(tx: Writer, *, urn: str | None = None, kind: str | None = None
     found: list[Row] = []
     while True:
         after = found[-1]["id"] if found else None
-        rows = await sql.page(tx, "organisation", sql.organisations_where(urn=urn, kind=kind), after, 500)
+        rows = await sql.after_id(tx, "organisation", sql.organisations_where(urn=urn, kind=kind), after, 500)
         found += rows[:500]
         if len(rows) <= 500:  # noqa: PLR2004 - the page asked for
             return [row for row in found if row["status"] == "active"]
@@ -186,38 +186,6 @@ async def retire(settings: Settings, kid: str) -> str | None:
 
 
 async def _rotate(settings: Settings, db: Database, *, at_once: bool) -> str:
-    await _open(settings, db)
+    await signing_keys_open(settings, db)
     kid = await Tokens(db, settings.keyring(), issuer=settings.issuer).rotate(at_once=at_once)
     return kid or ""
-
-
-async def master_key_fits(settings: Settings) -> None:
-    """Raise SettingsRefused if the keys in the database were sealed with another master key.
-
-    For the start of the API, as `tendays_app`. A database that does not answer is not waited for.
-    """
-    db = Database(settings.database_url or "", pool=1)
-    try:
-        await db.open()
-        await _open(settings, db)
-    except (OSError, Unavailable):  # said by who needs it
-        return
-    except Exception as error:
-        if _has_no_tables(error):
-            raise Refused("The database has not been migrated yet: `tendays migrate`.") from None
-        raise
-    finally:
-        await db.close()
-
-
-async def _open(settings: Settings, db: Database) -> None:
-    try:
-        await Tokens(db, settings.keyring(), issuer=settings.issuer).reload()
-    except SealError as error:
-        if error.fault is not SealFault.UNKNOWN_KEY:
-            raise
-        kept = "" if settings.secret_key else f" (not set: {settings.data_dir / 'secret.key'} is used)"
-        raise SettingsRefused(
-            f"TENDAYS_SECRET_KEY{kept}: the database was sealed with another master key. Give the one it was begun "
-            "with, or add it after the new one, with a comma between them."
-        ) from None

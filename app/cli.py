@@ -14,16 +14,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
-import uvicorn
 import uvloop
 from rich.console import Console
 
-from app.by_hand import Refused, Wanted, list_keys, make_client, master_key_fits, retire, rotate_keys
+from app import checks
+from app.by_hand import Refused, Wanted, list_keys, make_client, retire, rotate_keys
 from app.core import logs, traces
 from app.core.embedded import EmbeddedFailed, forget, running_dsns
-from app.core.roles import ensure_roles_and_database, new_passwords
+from app.core.roles import APP, OWNER, WORKER, make_roles_and_database, new_passwords
 from app.rules.words import OrganisationKind
-from app.running import answers, bring_up_to_date, console, database, needed, run_everything, say, step
+from app.running import (
+    answers,
+    bring_up_to_date,
+    console,
+    database,
+    needed,
+    refuse_taken_port,
+    run_everything,
+    say,
+    step,
+)
 from app.running import generate as make_up
 from app.running import rebuild as rebuild_all
 from app.settings import Settings, SettingsRefused, load
@@ -69,22 +79,24 @@ def api() -> None:
     """The API alone, in TENDAYS_PROCESSES processes. It needs a database that has been migrated."""
     settings = _beside_a_database()
     _mind_the_supervisor()
-    asyncio.run(master_key_fits(settings))
-    uvicorn.run(
-        "app.cli:served",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.processes,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
-        timeout_graceful_shutdown=15,
+    refuse_taken_port(settings)
+    asyncio.run(checks.api(settings))
+    if settings.with_worker:
+        needed(settings, "worker_database_url")
+        asyncio.run(checks.worker(settings))
+    _begin_logs(settings)
+    from app.rest.serving import Served, run  # noqa: PLC0415 - as in `served`
+
+    run(
+        Served(
+            "app.cli:served",
+            host=settings.host,
+            port=settings.port,
+            processes=settings.processes,
+            proxies=settings.trusted_proxies,
+            pause=settings.stop_pause_seconds,
+            metrics=settings.metrics,
+        )
     )
 
 
@@ -126,7 +138,7 @@ def worker() -> None:
 @cli.command()
 def health(url: Annotated[str, typer.Option(help="Where the API is.")] = "") -> None:
     """Exit 0 if the API answers and is well, 1 otherwise."""
-    if not asyncio.run(answers(url or load().local_url)):
+    if not asyncio.run(answers(url or _anywhere().local_url)):
         raise typer.Exit(1)
 
 
@@ -138,7 +150,7 @@ def story(
     """Play the story against a running system, with references of its own. Exit 0 if every step is green."""
     from app.demo.story import play  # noqa: PLC0415 - as in `served`
 
-    settings = load()
+    settings = _anywhere()
     raise typer.Exit(
         int(asyncio.run(play(base_url or settings.local_url, credentials or settings.credentials_path)))
     )
@@ -168,7 +180,7 @@ def listen(
     from app.demo.ears import REFUSALS as UNHEARD  # noqa: PLC0415 - as in `served`
     from app.demo.ears import listen as hear  # noqa: PLC0415 - as in `served`
 
-    file = load().credentials_path if credentials else None
+    file = _anywhere().credentials_path if credentials else None
     try:
         asyncio.run(_until_told(hear(port, secret or [], file, client, as_json=as_json)))
     except UNHEARD as refusal:
@@ -190,18 +202,35 @@ def roles(
         str, typer.Option(envvar="TENDAYS_ADMIN_DATABASE_URL", help="A superuser's address.")
     ],
     name: Annotated[str, typer.Option(help="The database to make.")] = "tendays",
+    renew: Annotated[
+        bool,
+        typer.Option("--renew-passwords", help="Give the roles that are there new passwords, too."),
+    ] = False,
 ) -> None:
-    """Make the three roles and the database on a server of yours; print their addresses as settings."""
-    dsns = asyncio.run(ensure_roles_and_database(admin_url, new_passwords(), name))
-    print(f"TENDAYS_DATABASE_URL={dsns.app}")
-    print(f"TENDAYS_WORKER_DATABASE_URL={dsns.worker}")
-    print(f"TENDAYS_OWNER_DATABASE_URL={dsns.owner}")
+    """Make the three roles and the database on a server of yours; print their addresses as settings.
+
+    The password of a role that is there stays as it is, and its address is not printed, unless it is to be renewed.
+    """
+    asyncio.run(checks.reached("TENDAYS_ADMIN_DATABASE_URL", admin_url))
+    dsns, kept = asyncio.run(make_roles_and_database(admin_url, new_passwords(), name, renew=renew))
+    for role, variable, address in (
+        (APP, "TENDAYS_DATABASE_URL", dsns.app),
+        (WORKER, "TENDAYS_WORKER_DATABASE_URL", dsns.worker),
+        (OWNER, "TENDAYS_OWNER_DATABASE_URL", dsns.owner),
+    ):
+        if role in kept:
+            print(
+                f"{role} is there and keeps its password (--renew-passwords gives it a new one)",
+                file=sys.stderr,
+            )
+        else:
+            print(f"{variable}={address}")
 
 
 @cli.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete the embedded database, the credentials and the keys: everything in the data folder is lost."""
-    settings = load()
+    settings = _anywhere()
     if settings.database_url:
         raise SettingsRefused("TENDAYS_DATABASE_URL is set: that database is yours to empty")
     if not yes:
@@ -324,8 +353,9 @@ def _quietly(work: Callable[[Settings], Awaitable[None]]) -> None:
 
 async def _with_database(work: Callable[[Settings], Awaitable[None]]) -> None:
     """Work as the owner: on the database that is set, on the one that runs, or on one started for the purpose."""
-    settings = load()
+    settings = _settings()
     if settings.owner_database_url:
+        await checks.address(settings, "owner_database_url")
         await work(settings)
         return
     async with database(settings) as (complete, _server):
@@ -378,9 +408,24 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
             raise
 
 
+def _settings() -> Settings:
+    """The settings. Beside the embedded database that `make run` started TENDAYS_ENV goes without saying: it is for
+    development.
+    """
+    said = any(os.environ.get(f"TENDAYS_{name}") for name in ("ENV", "DATABASE_URL", "OWNER_DATABASE_URL"))
+    if not said and running_dsns(_anywhere().data_dir / "postgres"):
+        os.environ["TENDAYS_ENV"] = "development"  # the processes of the API read it themselves
+    return load()
+
+
+def _anywhere() -> Settings:
+    """The settings for what is the same in production and development."""
+    return load() if os.environ.get("TENDAYS_ENV") else load(env="development")
+
+
 def _beside_a_database() -> Settings:
     """The settings of a part that starts no database itself; a running embedded one is found."""
-    settings = load()
+    settings = _settings()
     settings.require("secret_key", "base_url")
     if settings.database_url:
         return settings

@@ -7,6 +7,7 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 
 from app.access.rates import Allowance, Rates
@@ -16,11 +17,25 @@ from app.core import logs
 from app.core.db import Database
 from app.core.paging import Cursors
 from app.graphql.app import graphql_app
-from app.rest import contract, dev_clock, health, metrics, oauth, pages, problems, seen, webhook_keys
+from app.rest import (
+    contract,
+    dev_clock,
+    head,
+    health,
+    metrics,
+    oauth,
+    pages,
+    problems,
+    seen,
+    serving,
+    webhook_keys,
+)
 from app.rest.frame import House, authenticate
 from app.rest.routes import ROUTERS
 from app.settings import Settings, SettingsRefused, load
 from app.worker import serve
+
+_log = structlog.get_logger("tendays.api")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -40,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.house = house
     problems.install(app)
+    head.install(app)
     app.include_router(  # before the others, as routes are tried in turn and dashboards ask here only
         graphql_app(
             authenticate=authenticate,
@@ -77,6 +93,7 @@ def _house(settings: Settings) -> tuple[House, Tokens]:
         development=settings.development,
         pool=settings.database_pool,
         replica_dsn=settings.replica_url,
+        pooling=settings.database_pooling is not None,
     )
     tokens = Tokens(db, keyring, issuer=settings.issuer, life=timedelta(seconds=settings.token_seconds))
     limiter = Rates(
@@ -102,8 +119,11 @@ def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await house.db.open()
         await tokens.open()
+        serving.stop_in_order(lambda: setattr(house, "stopping", True), settings.stop_pause_seconds)
         stop = asyncio.Event()
         work = asyncio.create_task(serve(settings, stop)) if settings.with_worker else None
+        if work is not None:
+            work.add_done_callback(_ended)
         try:
             yield
         finally:
@@ -114,6 +134,12 @@ def _lifespan(house: House, tokens: Tokens, settings: Settings) -> Any:  # noqa:
             await house.db.close()
 
     return lifespan
+
+
+def _ended(work: asyncio.Task[None]) -> None:
+    """A worker that ends beside a living API would be missed by nobody."""
+    if not work.cancelled() and (error := work.exception()):
+        _log.error("worker.ended", error=f"{type(error).__name__}: {error}")
 
 
 def _publish(app: FastAPI, routers: Iterable[APIRouter]) -> None:

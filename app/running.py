@@ -1,6 +1,7 @@
 """`tendays run`: the database, migrations, the first start, then API and worker until told to stop."""
 
 import asyncio
+import errno
 import json
 import socket
 import sys
@@ -86,7 +87,10 @@ def with_dsns(settings: Settings, dsns: Dsns) -> Settings:
 
 async def bring_up_to_date(settings: Settings) -> None:
     """Migrate, as the owner; and let the application move the domain clock in development, nowhere else."""
+    from app.checks import address  # noqa: PLC0415 - as in `rebuild`
+
     owner = needed(settings, "owner_database_url")
+    await address(settings, "owner_database_url", direct="migrations need a session of their own (locks).")
     with step("Database migrated"):
         await asyncio.to_thread(migrations.upgrade, owner)
         await set_clock_door(owner, is_open=settings.development)
@@ -108,7 +112,9 @@ async def rebuild(settings: Settings) -> int:
     try:
         while True:
             async with db.write(None) as tx:
-                rows = (await sql.page(tx, "organisation", [], rows[-1]["id"] if rows else None, PAGE))[:PAGE]
+                rows = (await sql.after_id(tx, "organisation", [], rows[-1]["id"] if rows else None, PAGE))[
+                    :PAGE
+                ]
             for school in (row["id"] for row in rows if row["kind"] == "school"):
                 async with db.write(None) as tx:
                     await service.rebuild(tx, school)
@@ -194,9 +200,9 @@ async def _run_everything(settings: Settings, *, with_story: bool) -> None:
     async with database(settings, alone=True) as (complete, server):
         await bring_up_to_date(complete)
         needed(complete, "worker_database_url")
-        from app.by_hand import master_key_fits  # noqa: PLC0415 - as in `rebuild`
+        from app import checks  # noqa: PLC0415 - as in `rebuild`
 
-        await master_key_fits(complete)
+        await checks.api(complete)
         if complete.development:
             await FirstStart(complete).once("demonstration", lambda: load_demonstration(complete))
         supervisor = Supervisor(say)
@@ -240,9 +246,14 @@ def _part(name: str, settings: Settings) -> Part:
     """A process of its own. It gets the addresses of its roles only: never the owner's."""
     environment = {
         "TENDAYS_SUPERVISED": "1",
+        "TENDAYS_ENV": settings.env,
         # A person reads what is said here: not a line for each request, unless they asked for it.
         "TENDAYS_LOG_LEVEL": settings.log_level if "log_level" in settings.model_fields_set else "warning",
         "TENDAYS_DATA_DIR": str(settings.data_dir),
+        # No balancer stands before us that would have to hear of it first.
+        "TENDAYS_STOP_PAUSE_SECONDS": str(
+            settings.stop_pause_seconds if "stop_pause_seconds" in settings.model_fields_set else 0
+        ),
         "TENDAYS_DATABASE_URL": settings.database_url or "",
         "TENDAYS_WORKER_DATABASE_URL": (settings.worker_database_url or "") if name == "worker" else "",
         "TENDAYS_OWNER_DATABASE_URL": "",
@@ -256,7 +267,11 @@ def refuse_taken_port(settings: Settings) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsRefused(
+                    f"TENDAYS_HOST or TENDAYS_PORT: {settings.host}:{settings.port}: {error.strerror}"
+                ) from None
             raise SettingsRefused(
                 f"Something else already listens on {settings.host}:{settings.port}. "
                 f"Stop it, or choose another port: TENDAYS_PORT={settings.port + 1}"

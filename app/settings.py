@@ -5,11 +5,13 @@ Only main, worker, cli and migrations read them; everybody else is handed values
 
 import os
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.core.addresses import Policy
 from app.core.secrets import Keyring, new_master
@@ -29,8 +31,9 @@ class Settings(BaseSettings):
         env_prefix="TENDAYS_", frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    # development moves clocks, calls loopback receivers and makes its own secrets; production never does
-    env: Literal["development", "test", "production"] = "development"
+    # development moves clocks, calls loopback receivers and makes its own secrets; production never does. Without a
+    # default: a production where it was forgotten would be a development with real pupils.
+    env: Literal["development", "test", "production"]
 
     # --- the database: one address per role, `postgresql://role:password@host:port/name` --------------
     database_url: str | None = Field(default=None, repr=False, description="as tendays_app; none: embedded")
@@ -40,6 +43,10 @@ class Settings(BaseSettings):
     )
     replica_url: str | None = Field(default=None, repr=False, description="as tendays_app, for reads")
     database_pool: int = Field(default=10, ge=1, le=200, description="connections per door and process")
+    database_pooling: Literal["transaction"] | None = Field(
+        default=None,
+        description="the API's addresses lead to a pooler, such as PgBouncer, in transaction mode",
+    )
     pg_bin: Path | None = Field(
         default=None, description="programs of another Postgres for the embedded server"
     )
@@ -56,6 +63,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     with_worker: bool = Field(default=False, description="the API process runs the worker, too")
     processes: int = Field(default=1, ge=1, le=64, description="API processes")
+    stop_pause_seconds: float = Field(
+        default=2.0, ge=0, le=60, description="from `not ready` to the closing of the listener"
+    )
     base_url: str | None = Field(default=None, description="as callers see it; the issuer of tokens")
     trusted_proxies: str = Field(default="", description="addresses whose X-Forwarded-* are believed")
 
@@ -98,7 +108,46 @@ class Settings(BaseSettings):
         scheme, separator, rest = value.partition("://")
         if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
             raise ValueError("must begin with postgresql://")
+        parts = urlsplit(f"postgresql://{rest}")
+        try:
+            _ = parts.port
+        except ValueError:  # its own words would hold a part of the password
+            raise ValueError("percent-encode what is special in a password, such as / ? # @ and :") from None
         return f"postgresql://{rest}"
+
+    @field_validator("base_url")
+    @classmethod
+    def _whole_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://x")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://tendays.example")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        for one in filter(None, map(str.strip, value.split(","))):
+            try:
+                _ = one == "*" or ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError("must be addresses or blocks, separated by commas, or *") from None
+        return value
+
+    @field_validator("webhook_allow_list")
+    @classmethod
+    def _hosts_and_blocks(cls, value: list[str]) -> list[str]:
+        try:
+            Policy(allow_list=tuple(value))
+        except ValueError:
+            raise ValueError("must be host names, addresses and blocks (CIDR)") from None
+        return value
+
+    @field_validator("pg_bin")
+    @classmethod
+    def _programs(cls, value: Path | None) -> Path | None:
+        if value and not (value / "postgres").exists():
+            raise ValueError("there is no program `postgres` in that folder")
+        return value
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
@@ -143,7 +192,10 @@ class Settings(BaseSettings):
         """The master keys; in development one is made on first use, and kept with mode 0600."""
         self.require("secret_key")
         index = self.index_key.get_secret_value() if self.index_key else None
-        text = self.secret_key.get_secret_value() if self.secret_key else _kept_master(self.data_dir)
+        try:
+            text = self.secret_key.get_secret_value() if self.secret_key else _kept_master(self.data_dir)
+        except OSError as error:
+            raise SettingsRefused(f"TENDAYS_DATA_DIR: {self.data_dir}: {error.strerror}") from None
         try:
             return Keyring.from_text(text, index)
         except ValueError as error:
@@ -164,8 +216,21 @@ def load(**given: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type] # names and types are checked by the model
     except ValidationError as error:
-        faults = (_said(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors())
+        faults = (
+            _said(".".join(map(str, fault["loc"][:1])), _words(fault["type"], fault["msg"]))
+            for fault in error.errors()
+        )
         raise SettingsRefused("; ".join(faults)) from None
+    except SettingsError as error:  # a list that is no JSON; it names the field, and quotes nothing
+        name = next((one for one in Settings.model_fields if f'"{one}"' in str(error)), "")
+        raise SettingsRefused(_said(name, "must be a JSON array, such as [443, 8443]")) from None
+
+
+def _words(kind: str, message: str) -> str:
+    """TENDAYS_ENV is the only one that has to be given."""
+    if kind == "missing":
+        return "is not set. Give `production`, or `development` to try things out without real pupils."
+    return message
 
 
 def _said(place: str, message: str) -> str:

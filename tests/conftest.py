@@ -1,4 +1,4 @@
-"""One real Postgres for the whole run, migrated once; each test module gets a copy of the database of its own.
+"""A real Postgres for each process of the run, migrated once; each test module gets a copy of the database of its own.
 
 Fixtures to build on: `cluster` (session) is the server, `dsns` (module) the addresses of the roles in this
 module's own database: `.app`, `.worker`, `.owner`, `.admin`. TENDAYS_PG_BIN runs it all on another Postgres.
@@ -7,38 +7,52 @@ module's own database: `.app`, `.worker`, `.owner`, `.admin`. TENDAYS_PG_BIN run
 import asyncio
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 import migrations
 from app.core.embedded import EmbeddedPostgres
 from app.core.roles import Dsns, clone_database, drop_database
+from tests import servers
 
 TEMPLATE = "tendays_template"
+FIRST = ("test_pilots.py", "test_voice.py", "test_exact.py")
+"""The files that take longest begin, so that at the end no process waits for another. (xdist gives out whole files.)"""
 _number = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # a worker of xdist has one, and uses the run of its controller
+        servers.begin_run()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        servers.end_run(Path(os.environ[servers.RUN]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+async def migrated() -> Path:
+    """The run's data folder with the migrated database TEMPLATE."""
+    return await servers.made_once("migrated", _migrate)
+
+
+async def _migrate(server: EmbeddedPostgres, _folder: Path) -> None:
+    template = await server.prepare(TEMPLATE)
+    await asyncio.to_thread(migrations.upgrade, template.owner)
 
 
 @pytest_asyncio.fixture(scope="session")
 async def cluster() -> AsyncIterator[EmbeddedPostgres]:
-    """The server, with the migrated database `tendays_template` on it. Everything goes when the run ends."""
-    # Not under tmp_path: its folders are closed to the user that runs Postgres when we are root.
-    folder = Path(tempfile.mkdtemp(prefix="tendays-tests-"))
-    folder.chmod(0o711)
-    programs = os.environ.get("TENDAYS_PG_BIN")
-    server = EmbeddedPostgres(
-        folder / "postgres", durable=False, bin_dir=Path(programs) if programs else None, say=print
-    )
-    try:
-        async with server:
-            template = await server.prepare(TEMPLATE)
-            await asyncio.to_thread(migrations.upgrade, template.owner)
-            yield server
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """The server of this process, with the migrated database TEMPLATE on it. Everything goes when the run ends."""
+    async with servers.server_on_copy(await migrated()) as server:
+        yield server
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -8,6 +8,9 @@ Ahead, and what of it is open to whom (Hub A's approvals are relied on by Ash, B
 - Corner (micro, no sector): a virtual experience of 60 minutes for Years 7-9, 50 places.
 - Dud (medium, construction): approved, and its cover has lapsed.
 
+The year's last week has no days ahead: what is open counts until the academic year ends. Then this world's domain clock
+is put back by two weeks (`BACK`), and `TODAY` is its today.
+
 Behind: a tour of Acme ten days ago, 20 places of which 12 were taken; Ash's five bookings with Acme, answered after 1, 2,
 3, 5 and 7 hours, one of Beech declined after 26, and one of Ash with Bolt that expired.
 """
@@ -16,12 +19,21 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.core.db import Database
 from app.core.ids import new_id
+from app.core.roles import Dsns
+from app.rules.school_calendar import academic_year
 from tests.pupils_counted import LONG_AGO, YEAR, Counted
+from tests.today import TODAY as WALL_TODAY
+from tests.today import date_in, time_in
 
-AHEAD = (datetime.now(UTC) + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
+BACK = timedelta(days=14) if academic_year(date_in(7)) > YEAR else timedelta()
+TODAY = WALL_TODAY - BACK
+AHEAD = time_in(2) - BACK
 BEHIND = AHEAD - timedelta(days=12)
 LONG = date(YEAR + 5, 9, 1)
+THIS_YEAR = min(date(YEAR, 9, 15), TODAY)
+"""A day of this academic year that is not ahead."""
 EMPLOYERS = {
     "acme": ("small", ["life_sciences"]),
     "bolt": ("large", ["digital_and_technologies", "creative_industries"]),
@@ -31,8 +43,14 @@ EMPLOYERS = {
 KS3, KS4 = ("7", "8", "9"), ("10", "11")
 
 
+def reading(dsns: Dsns, pool: int) -> Database:
+    """The application's database, not yet open; it asks for the domain clock where that is put back."""
+    return Database(dsns.app, development=bool(BACK), pool=pool)
+
+
 async def furnish(made: Counted) -> None:
     """Everything at the head of this page."""
+    await made.owner.execute("UPDATE clock SET offset_seconds = $1", -int(BACK.total_seconds()))
     for name, (size, sectors) in EMPLOYERS.items():
         await _employer(made, name, size, sectors)
     for hub, school in (("hub_a", "ash"), ("hub_a", "beech"), ("hub_a", "cedar"), ("hub_b", "elm")):
@@ -138,7 +156,7 @@ async def booking(
     row = await made.owner.fetchrow(
         "SELECT s.*, o.kind FROM slots s JOIN offers o ON o.id = s.offer_id WHERE s.id = $1", slot_id
     )
-    asked = datetime.now(UTC) - timedelta(days=20)
+    asked = datetime.now(UTC) - BACK - timedelta(days=20)
     state = {"confirm": "completed", "decline": "declined", "expire": "expired"}[action]
     who = {"school_id": made.ids[school], "employer_id": row["employer_id"]}
     found = await made.insert(
@@ -175,7 +193,7 @@ async def earn(
 ) -> UUID:
     """An encounter and its entry in the ledger; gives the entry. `reverses` takes an earlier entry back."""
     row = await made.owner.fetchrow("SELECT school_id, person_no FROM enrolments WHERE id = $1", pupil)
-    day = on or date(YEAR, 9, 15)
+    day = on or THIS_YEAR
     year = day.year if day.month >= 9 else day.year - 1
     who = {"school_id": row["school_id"], "enrolment_id": pupil, "person_no": row["person_no"]}
     firm = made.ids[employer] if employer else None

@@ -12,12 +12,10 @@ from uuid import UUID
 import asyncpg
 
 from app.core.caller import Caller
-from app.core.clock import school_day, wall_now
+from app.core.clock import wall_now
 from app.core.ids import new_id
-from app.rules.school_calendar import academic_year
+from tests.today import TODAY, YEAR
 
-TODAY = school_day(wall_now())
-YEAR = academic_year(TODAY)
 LONG_AGO = date(YEAR - 6, 9, 1)
 SCOPES = frozenset({"coverage:read", "programmes:read"})
 ORGS = {

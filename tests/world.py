@@ -23,8 +23,9 @@ from app.access.scopes import allowed_for
 from app.core.ids import new_id
 from app.core.roles import Dsns
 from app.main import create_app
-from app.outbox.catalogue import TYPES, data_schema
+from app.outbox.catalogue import TYPES, data_schema, side_of
 from app.settings import Settings
+from tests.today import YEAR, YEAR_AGO, date_in, time_in
 
 KINDS = {
     "national": "national",
@@ -48,7 +49,6 @@ MEMBERS = (
     ("trust", "school_b", "trust"),
     ("authority", "hub_a", "authority"),
 )
-YEAR_AGO = date.today() - timedelta(days=365)  # noqa: DTZ011
 
 
 @dataclass
@@ -130,8 +130,6 @@ class World:
 
     async def pupil(self, school: str, nc_year: str = "8", *, born: date | None = None) -> UUID:
         """A pupil with a NC year in this academic year and the next."""
-        today = datetime.now(UTC).date()
-        year = today.year if today.month >= 9 else today.year - 1
         age = int(nc_year) + 4
         person = new_id()
         no = await self.owner.fetchval("INSERT INTO persons (id) VALUES ($1) RETURNING no", person)
@@ -143,9 +141,9 @@ class World:
             starts_on=YEAR_AGO,
             given_name="Ada",
             family_name="Example",
-            date_of_birth=born or date(year - age, 10, 1),
+            date_of_birth=born or date(YEAR - age, 10, 1),
         )
-        for each in (year - 1, year, year + 1):
+        for each in (YEAR - 1, YEAR, YEAR + 1):
             await self.owner.execute(
                 "INSERT INTO nc_years (enrolment_id, academic_year, school_id, nc_year) VALUES ($1, $2, $3, $4)",
                 pupil,
@@ -168,9 +166,7 @@ class World:
         offer: UUID | None = None,
     ) -> UUID:
         """A two-hour slot with one sitting, three weeks ahead at 10:00 London unless said otherwise."""
-        starts = starts or (datetime.now(UTC) + timedelta(days=21)).replace(
-            hour=10, minute=0, second=0, microsecond=0
-        )
+        starts = starts or time_in(21)
         site = site or self.ids[f"{employer}.site"]
         offer = offer or await self.insert(
             "offers",
@@ -308,7 +304,7 @@ async def _equip(world: World, employer: str) -> None:
             policy_number="P-1",
             limit_pence=1_000_000_000,
             starts_on=YEAR_AGO,
-            expires_on=date.today() + timedelta(days=700),  # noqa: DTZ011
+            expires_on=date_in(700),
         )
     for kind in ("workplace_tour", "placement", "workplace_visit"):
         await world.insert(
@@ -319,7 +315,7 @@ async def _equip(world: World, employer: str) -> None:
             kind=kind,
             activity_band="low",
             approved_on=YEAR_AGO,
-            expires_on=date.today() + timedelta(days=700),  # noqa: DTZ011
+            expires_on=date_in(700),
         )
     for school in ("school_a", "school_b", "school_c"):
         await world.owner.execute(
@@ -342,7 +338,10 @@ async def problems_with_events(owner: asyncpg.Connection) -> list[str]:
 
     Rows that a test has put there by hand are not judged: their bodies do not speak of them.
     """
-    rows = await owner.fetch("SELECT id, type, audience, audience_id, order_key, sequence, body FROM events")
+    rows = await owner.fetch(
+        "SELECT e.id, type, audience, audience_id, order_key, sequence, body, o.kind"
+        " FROM events e LEFT JOIN organisations o ON o.id = e.audience_id"
+    )
     announced = [row for row in rows if str(row["id"]).encode() in row["body"] and b'"type"' in row["body"]]
     return [problem for row in announced for problem in _problems_with_event(row)]
 
@@ -355,3 +354,5 @@ def _problems_with_event(row: asyncpg.Record) -> Iterator[str]:
     side = {"side": row["audience"], "id": str(row["audience_id"])}
     if said != (row["type"], side, str(row["order_key"]), row["sequence"]):
         yield f"{row['type']}: the row and the body differ"
+    if row["kind"] is not None and row["audience"] != side_of(row["kind"]):
+        yield f"{row['type']}: told to a {row['kind']} as to the side {row['audience']}"

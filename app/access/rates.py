@@ -93,6 +93,7 @@ class Rates:
         self._most = most_keys
         self._clock = clock
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+        self._known: OrderedDict[tuple[UUID, UUID], None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -111,10 +112,27 @@ class Rates:
             self._remember(key, after, now)
         return self._told(allowed, (after if allowed else before) - now, wait)
 
+    def give_back(self, key: Hashable, cost: int = 1) -> None:
+        """Undo a `spend` that was allowed: what it was spent on failed for a reason of ours."""
+        if key in self._full_at:
+            self._full_at[key] -= min(cost, self._burst) * self._each
+
     def take(self, client_id: UUID, school_id: UUID | None) -> tuple[Mapping[str, str], int | None]:
-        """One request of a client for a school: the headers to answer, and the seconds to wait if refused."""
-        standing = self.spend((client_id, school_id))
+        """One request of a client for a school: the headers to answer, and the seconds to wait if refused.
+
+        A school has an allowance of its own once it is `known` to be the client's; until then the client's own is
+        spent, so that naming schools at random multiplies nothing and is remembered nowhere.
+        """
+        named = school_id is not None and (client_id, school_id) in self._known
+        standing = self.spend((client_id, school_id if named else None))
         return standing.headers(), None if standing.allowed else standing.retry_after
+
+    def known(self, client_id: UUID, school_id: UUID) -> None:
+        """The database has let this client in for this school."""
+        self._known[client_id, school_id] = None
+        self._known.move_to_end((client_id, school_id))
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
 
     def _told(self, allowed: bool, debt: float, wait: float) -> Standing:  # noqa: FBT001
         units = self._burst - debt / self._each

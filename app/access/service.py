@@ -16,6 +16,7 @@ from app.core.db import Database, Row, Writer
 from app.core.errors import Conflict, Fault, Invalid, NotFound, Problem, Stale, Unauthenticated
 from app.core.ids import new_id
 from app.core.secrets import client_secret_matches, hash_client_secret, is_client_secret, new_client_secret
+from app.core.versions import Expected, is_expected
 
 Environment = Literal["live", "test"]
 
@@ -391,11 +392,11 @@ async def rotate_secret(
     return made
 
 
-async def _locked(tx: Writer, client_id: UUID, version: int | None) -> Row:
+async def _locked(tx: Writer, client_id: UUID, version: Expected) -> Row:
     client = await sql.lock_client(tx, client_id)
     if client is None or client["org_id"] != tx.caller.org_id:
         raise NotFound("client")
-    if version is not None and client["version"] != version:
+    if not is_expected(client["version"], version):
         raise Stale
     return client
 

@@ -1,10 +1,12 @@
 """From rows to what the rules ask: the facts of a slot for one school, and of a pupil for one booking."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from app.core.clock import as_date
 from app.core.db import Row
+from app.rules import booking as law
 from app.rules.eligibility import Approval, BookingFacts, Cover, PupilFacts, covered
 from app.rules.hours import Sitting
 from app.rules.statutes import (
@@ -15,6 +17,7 @@ from app.rules.statutes import (
 )
 from app.rules.words import (
     ActivityBand,
+    Actor,
     ApprovalState,
     CoverKind,
     ExperienceKind,
@@ -23,6 +26,8 @@ from app.rules.words import (
     Mode,
     ParentalAgreement,
 )
+
+TIME_TO_NAME: Final = timedelta(days=2)
 
 
 def sittings_of(rows: Iterable[Row]) -> tuple[Sitting, ...]:
@@ -56,7 +61,7 @@ def booking_facts(slot: Row, *, places: int, year_groups: Iterable[str], holds_p
         employer_suspended=bool(slot["suspended"]),
         approvals=tuple(_approval(row) for row in slot["approvals"]),
         covers=tuple(_cover(row) for row in slot["covers"]),
-        hazards=frozenset(Hazard(one) for one in slot["hazards"]),
+        hazards=frozenset(Hazard(one) for one in slot["hazards"] or ()),
         cover_rules=cover_rules(slot["statutes"]),
     )
 
@@ -114,6 +119,34 @@ def _cover(row: Row) -> Cover:
     )
 
 
+def time_to_name(slot: Row, now: datetime) -> datetime:
+    """Until when pupils are named: the slot's deadline, but never less than two days from now, or the start."""
+    ends: datetime = max(slot["name_by"], min(now + TIME_TO_NAME, slot["starts_at"]))
+    return ends
+
+
+def reply_by(slot: Row, now: datetime) -> datetime:
+    """Until when what is asked now of a slot is answered."""
+    ends: datetime = min(now + timedelta(hours=slot["reply_within_hours"]), slot["starts_at"])
+    return ends
+
+
+def standing_facts(booking: Row) -> law.Facts:
+    """A booking as it stands, in its own slot, as the table of moves reads it. `attendance_recorded` where it is known."""
+    by = booking["proposal_by"]
+    return law.Facts(
+        first_start=booking["starts_at"],
+        last_end=booking["ends_at"],
+        places=booking["places"],
+        places_free=booking["places"],
+        expires_at=booking["expires_at"],
+        attendance_recorded=bool(booking.get("attendance_recorded")),
+        agreed_start=booking["starts_at"],
+        proposed_by=Actor(by) if by else None,
+        proposal_expires_at=booking["proposal_expires_at"],
+    )
+
+
 def employer_blocked(slot: Row) -> bool:
     """Whether the employer cannot take or keep bookings: suspended for this school, or its cover has lapsed."""
     facts = booking_facts(slot, places=1, year_groups=(), holds_places=True)
@@ -128,9 +161,10 @@ def pupil_facts(slot: Row, pupil: Row, agreement: ParentalAgreement | None) -> P
         date_of_birth=pupil["date_of_birth"],
         nc_year=pupil["nc_year"],
         year_groups_offered=frozenset(slot["year_groups"]),
-        hazards=frozenset(Hazard(one) for one in slot["hazards"]),
+        hazards=frozenset(Hazard(one) for one in slot["hazards"] or ()),
         busy=sittings_of(pupil["busy"]),
         barred=bool(pupil["barred"]),
+        last_day=pupil["ends_on"],
         parental_agreement=agreement or ParentalAgreement(pupil["agreement"] or "not_asked"),
         prohibitions=prohibitions(slot["statutes"]),
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.bookings import news, sql
 from app.bookings.facts import moment, pupil_facts
-from app.bookings.service import not_yours_to_move
+from app.bookings.refusals import not_yours_to_move
 from app.core.clock import school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Invalid, NotFound
@@ -99,14 +99,52 @@ def _faults(
         return [Fault(f"{where}/{field}", "unknown_pupil", "This school has no such pupil.")]
     if ids[at] in ids[:at]:
         return [Fault(f"{where}/{field}", "duplicate", "This pupil is named twice.")]
+    return [Fault(where, code, detail) for code, detail in _against(pupil, slot, name.parental_agreement)]
+
+
+def _against(pupil: Row, slot: Row, answer: ParentalAgreement | None) -> list[tuple[str, str]]:
+    """Why a pupil cannot be named for a slot: code and detail."""
     if pupil["state"] == "claimed":
-        return [Fault(where, "not_enrolled", "This pupil's enrolment is only claimed.")]
+        return [("not_enrolled", "This pupil's enrolment is only claimed.")]
     if pupil["nc_year"] is None:
-        return [
-            Fault(where, "nc_year_unknown", "The pupil's NC year in that academic year has not been sent.")
-        ]
-    reasons = reasons_against(pupil_facts(slot, pupil, name.parental_agreement))
-    return [Fault(where, one.code, one.detail) for one in reasons]
+        return [("nc_year_unknown", "The pupil's NC year in that academic year has not been sent.")]
+    return [(one.code, one.detail) for one in reasons_against(pupil_facts(slot, pupil, answer))]
+
+
+async def carry_names(tx: Writer, booking: Row, slot: Row) -> int:
+    """Withdraw the pupils of a booking from its slot and name those who can come for another one; gives how many.
+
+    Who is at that time somewhere that the caller may not know of stays behind, too. The caller writes for the school.
+    """
+    before = [row["pupil_id"] for row in await sql.named(tx, booking["id"]) if row["state"] == "named"]
+    await sql.withdraw(tx, booking["id"])
+    pupils = await sql.pupil_facts(
+        tx,
+        school_id=booking["school_id"],
+        booking_id=booking["id"],
+        site_id=slot["site_id"],
+        year=academic_year(school_day(slot["starts_at"])),
+        pupils=before,
+    )
+    new = {**booking, "slot_id": slot["id"]}
+    named = [_participation(new, one) for one in pupils.values() if not _against(one, slot, None)]
+    if not named:
+        return 0
+    try:
+        async with tx.attempt():
+            await _add(tx, new, slot, named)
+    except (Conflict, ConstraintBroken):
+        return sum([await _carry_one(tx, new, slot, one) for one in named])
+    return len(named)
+
+
+async def _carry_one(tx: Writer, booking: Row, slot: Row, one: dict[str, Any]) -> bool:
+    try:
+        async with tx.attempt():
+            await _add(tx, booking, slot, [one])
+    except (Conflict, ConstraintBroken):
+        return False
+    return True
 
 
 def _participation(booking: Row, pupil: Row) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from app.core.clock import school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, Fault, Forbidden, NotFound, Stale, invalid
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.outbox import service as outbox
 from app.outbox.service import Event
 from app.programmes import parts
@@ -29,7 +30,7 @@ class Assignment:
 
     programme_id: UUID | None
     strand_id: UUID | None
-    expected: int | None = None
+    expected: Expected = None
 
 
 async def fit(
@@ -76,7 +77,7 @@ async def assign(tx: Writer, booking_id: UUID, to: Assignment) -> Row:
         raise Forbidden("grant_read_only", "The grant you hold is for reading only.")
     if tx.caller.side != "school":
         raise Forbidden("not_yours", "Only a school's side says what a booking is part of.")
-    if to.expected is not None and to.expected != held["version"]:
+    if not is_expected(held["version"], to.expected):
         raise Stale
     if held["state"] in _OFF:
         raise Conflict("not_from_this_state", f"A booking that is {held['state']} stays as it is.")

@@ -18,6 +18,8 @@ from app.bookings.tables import (
     participations,
 )
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 
 _UUID = PG_UUID(as_uuid=True)
 _MOMENT = TIMESTAMP(timezone=True)
@@ -26,8 +28,11 @@ _MOMENT = TIMESTAMP(timezone=True)
 _SLOT_FACTS = text(
     """
     SELECT s.id, s.offer_id, s.employer_id, s.site_id, s.state, s.starts_at, s.ends_at, s.capacity, s.taken,
-           s.book_by, s.name_by, s.reply_within_hours, o.state AS offer_state, o.kind, o.mode, o.activity_band,
+           s.book_by, s.name_by, s.reply_within_hours, o.kind, o.mode, o.activity_band,
+           CASE (SELECT x.state FROM sites x WHERE x.id = s.site_id) WHEN 'closed' THEN 'closed' ELSE o.state END
+             AS offer_state,
            o.year_groups, o.hazards, o.criteria, o.title, app.is_suspended(s.employer_id, :school) AS suspended,
+           :school = ANY (app.schools()) AS acts_for,
            (SELECT jsonb_agg(jsonb_build_object('id', t.id, 'starts_at', t.starts_at, 'ends_at', t.ends_at,
                      'break_minutes', t.break_minutes, 'virtual', t.virtual) ORDER BY t.no)
               FROM sittings t WHERE t.slot_id = s.id) AS sittings,
@@ -55,11 +60,13 @@ _TAKE = select(
     )
 )
 _GIVE = select(func.app.give_places(bindparam("booking", type_=_UUID), bindparam("places", type_=Integer)))
+_TAKE_IN_TURN = select(func.app.take_places_in_turn(bindparam("booking", type_=_UUID)))
+_GIVE_PROPOSED = select(func.app.give_proposed_places(bindparam("booking", type_=_UUID)))
 
 # A pupil's facts for one slot; `busy` are the pupil's other sittings that the caller may know of.
 _PUPILS = text(
     """
-    SELECT e.id, e.person_no, e.date_of_birth, e.state, y.nc_year,
+    SELECT e.id, e.person_no, e.date_of_birth, e.state, e.ends_on, y.nc_year,
            EXISTS (SELECT 1 FROM site_bars b WHERE b.enrolment_id = e.id AND b.site_id = :site) AS barred,
            p.state AS agreement,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('starts_at', lower(t.during), 'ends_at', upper(t.during))), '[]')
@@ -68,7 +75,7 @@ _PUPILS = text(
       FROM enrolments e
       LEFT JOIN nc_years y ON y.enrolment_id = e.id AND y.academic_year = :year
       LEFT JOIN parental_agreements p ON p.enrolment_id = e.id AND p.booking_id = :booking
-     WHERE e.school_id = :school AND e.id = ANY (:pupils) AND e.state <> 'left'
+     WHERE e.school_id = :school AND e.id = ANY (:pupils)
      ORDER BY e.person_no
     """
 ).bindparams(
@@ -124,13 +131,31 @@ async def slot_facts(tx: Door, slot_id: UUID, school_id: UUID) -> Row | None:
 
 
 async def take_places(tx: Writer, slot_id: UUID, school_id: UUID, places: int) -> bool:
-    """Take places if there are enough; False, and nothing changed, if there are not."""
+    """Take places if there are enough, and nobody waits for whom the free ones are enough; else False, and nothing is
+    changed.
+    """
     return bool(await tx.value(_TAKE, {"slot": slot_id, "school": school_id, "places": places}))
+
+
+async def take_places_in_turn(tx: Writer, booking_id: UUID) -> bool:
+    """Take the places of a waiting booking; False if there are not enough, or one that has waited longer fits, too."""
+    return bool(await tx.value(_TAKE_IN_TURN, {"booking": booking_id}))
+
+
+async def set_aside(tx: Writer, booking_id: UUID, now: datetime) -> None:
+    """Let others pass a waiting booking that cannot be promoted as things are."""
+    waits = (bookings.c.id == booking_id, bookings.c.state == "waiting", bookings.c.set_aside_at.is_(None))
+    await tx.run(update(bookings).where(*waits).values(set_aside_at=now))
 
 
 async def give_places(tx: Writer, booking_id: UUID, places: int) -> None:
     """Give places of a booking back to the slot it is in."""
     await tx.run(_GIVE, {"booking": booking_id, "places": places})
+
+
+async def give_proposed_places(tx: Writer, booking_id: UUID) -> None:
+    """Give the places held for a booking's proposal back to the slot that was proposed."""
+    await tx.run(_GIVE_PROPOSED, {"booking": booking_id})
 
 
 async def add(tx: Writer, values: Mapping[str, Any]) -> Row:
@@ -159,6 +184,16 @@ async def add_move(tx: Writer, values: Mapping[str, Any]) -> None:
     await tx.run(insert(booking_moves).values(**values))
 
 
+_HAPPENED = text("participation_sittings.status NOT IN ('expected', 'closed', 'excused')")
+_RECORDED = (
+    select(1)
+    .where(participation_sittings.c.booking_id == bookings.c.id, _HAPPENED)
+    .exists()
+    .label("attendance_recorded")
+)
+"""Whether somebody was reported to be there, or missing: one probe of an index for each booking."""
+
+
 async def lock(tx: Writer, booking_id: UUID) -> Row | None:
     """A booking, locked until the transaction ends."""
     return await tx.one_or_none(select(bookings).where(bookings.c.id == booking_id).with_for_update())
@@ -171,8 +206,7 @@ async def so_far(tx: Writer, booking_id: UUID, *, acts: bool = False) -> Row:
     `acts`: from here on the caller acts on both sides of its booking, and reads which approvals the school accepts.
     """
     moves = select(func.count()).where(booking_moves.c.booking_id == booking_id).scalar_subquery()
-    happened = participation_sittings.c.status.notin_(["expected", "closed", "excused"])
-    recorded = select(1).where(participation_sittings.c.booking_id == booking_id, happened).exists()
+    recorded = select(1).where(participation_sittings.c.booking_id == booking_id, _HAPPENED).exists()
     stmt = select(moves.label("moves"), recorded.label("attendance_recorded"))
     if acts:
         stmt = stmt.add_columns(func.app.act_on_booking(booking_id).label("acting_for"))
@@ -185,18 +219,18 @@ async def change(tx: Writer, booking_id: UUID, values: Mapping[str, Any]) -> Row
         update(bookings)
         .where(bookings.c.id == booking_id)
         .values(version=bookings.c.version + 1, updated_at=func.now(), **values)
-        .returning(bookings)
+        .returning(bookings, _RECORDED)
     )
     return await tx.one_or_none(stmt) or {}
 
 
 async def by_id(tx: Door, booking_id: UUID) -> Row | None:
-    """One booking of the caller's."""
-    return await tx.one_or_none(select(bookings).where(bookings.c.id == booking_id))
+    """One booking of the caller's, with whether `attendance_recorded`."""
+    return await tx.one_or_none(select(bookings, _RECORDED).where(bookings.c.id == booking_id))
 
 
 def _mine(school_ids: UUID | None, employer_id: UUID | None) -> Select[Any]:
-    stmt = select(bookings)
+    stmt = select(bookings, _RECORDED)
     if employer_id is not None:
         return stmt.where(bookings.c.employer_id == employer_id)
     if school_ids is not None:
@@ -214,12 +248,11 @@ async def page(
     external_ref: str | None,
     starts_from: datetime | None,
     starts_to: datetime | None,
-    after: UUID | None,
-    limit: int,
+    pull: Pull,
     programme_id: UUID | None = None,
     strand_id: UUID | None = None,
 ) -> Sequence[Row]:
-    """One side's bookings in the order of their ids, one row more than `limit` if there is a next page."""
+    """A page of one side's bookings, as `core.sql.pulled` gives them."""
     stmt = _mine(school_id, employer_id)
     if state:
         stmt = stmt.where(bookings.c.state == state)
@@ -236,9 +269,7 @@ async def page(
         stmt = stmt.where(bookings.c.starts_at >= starts_from)
     if starts_to:
         stmt = stmt.where(bookings.c.starts_at < starts_to)
-    if after:
-        stmt = stmt.where(bookings.c.id > after)
-    return await tx.rows(stmt.order_by(bookings.c.id).limit(limit + 1))
+    return await tx.rows(pulled(stmt, bookings, pull))
 
 
 async def moves(tx: Door, booking_id: UUID) -> Sequence[Row]:
@@ -343,6 +374,15 @@ async def due_to_expire(tx: Door, now: datetime, most: int) -> Sequence[Row]:
     return await tx.rows(stmt.order_by(bookings.c.id).limit(most))
 
 
+_PROPOSALS_OVER = text(
+    """
+    SELECT id FROM (
+      SELECT b.id FROM bookings b WHERE b.proposal_expires_at <= :now
+       UNION
+      SELECT b.id FROM bookings b JOIN slots s ON s.id = b.proposal_slot_id WHERE s.state = 'cancelled') over
+     ORDER BY id LIMIT :most
+    """
+).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
 _TO_HOLD = text(
     """
     SELECT b.id FROM bookings b
@@ -417,28 +457,42 @@ _TO_CANCEL = text(
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("most", type_=BigInteger))
-# Those that a request would be refused for a suspension or an approval are left out: many of them would stand in the way
-# of others. The rest is judged one by one.
+# In the order of waiting. One that cannot be promoted is set aside at the first try, and then left out for as long as a
+# request would be refused for a suspension or an approval: many of them would stand in the way of others.
 _TO_PROMOTE = text(
     """
     SELECT b.id FROM bookings b JOIN slots s ON s.id = b.slot_id JOIN offers o ON o.id = s.offer_id
      WHERE b.state = 'waiting' AND s.state = 'open' AND s.capacity - s.taken >= b.places AND b.starts_at > :now
-       AND NOT app.is_suspended(b.employer_id, b.school_id)
+       AND (b.set_aside_at IS NULL OR NOT app.is_suspended(b.employer_id, b.school_id)
        AND (o.mode = 'virtual' OR o.kind IN ('virtual_experience', 'school_based_encounter') OR EXISTS (
          SELECT 1 FROM approvals a
           WHERE a.site_id = s.site_id AND a.kind = o.kind AND a.activity_band = o.activity_band AND a.state = 'approved'
             AND a.approved_on <= (s.starts_at AT TIME ZONE 'Europe/London')::date
-            AND a.expires_on >= (s.ends_at AT TIME ZONE 'Europe/London')::date
+            AND (a.expires_on IS NULL OR a.expires_on >= (s.ends_at AT TIME ZONE 'Europe/London')::date)
             AND (a.approver_id = b.school_id OR EXISTS (SELECT 1 FROM approval_acceptances x
-                   WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id))))
+                   WHERE x.school_id = b.school_id AND x.approver_id = a.approver_id)))))
      ORDER BY b.id LIMIT :most
     """
 ).bindparams(bindparam("now", type_=_MOMENT), bindparam("most", type_=BigInteger))
+# The condition on `expires_at` is that of the index: unanswered bookings are few, however many there were.
+_OFFER_ENDED = """
+      FROM bookings b JOIN offers o ON o.id = b.offer_id JOIN sites s ON s.id = b.site_id
+     WHERE b.state IN ('waiting', 'requested', 'countered') AND b.expires_at IS NOT NULL
+       AND (o.state = 'withdrawn' OR s.state = 'closed')
+"""
+_TO_END = text(f"SELECT b.id {_OFFER_ENDED} ORDER BY b.id LIMIT :most").bindparams(
+    bindparam("most", type_=BigInteger)
+)
+_WHY_ENDED = text(
+    f"SELECT CASE o.state WHEN 'withdrawn' THEN 'offer_withdrawn' ELSE 'site_closed' END {_OFFER_ENDED} AND b.id = :booking"
+).bindparams(bindparam("booking", type_=_UUID))
 _LOOKS = {
+    "offer_ended": _TO_END,
     "hold": _TO_HOLD,
     "hold_uncovered": _TO_HOLD_UNCOVERED,
     "release": _TO_RELEASE,
     "hand_back": _TO_HAND_BACK,
+    "proposal_over": _PROPOSALS_OVER,
     "slot_cancelled": _TO_CANCEL,
     "promote": _TO_PROMOTE,
 }
@@ -446,6 +500,7 @@ _LOOKS = {
 
 _ASKING = {
     "slot_cancelled": ("most",),
+    "offer_ended": ("most",),
     "hold_uncovered": ("now", "most", "rules"),
     "release": ("now", "most", "rules"),
 }
@@ -455,13 +510,95 @@ async def waiting_for(
     tx: Door, what: str, now: datetime, most: int, rules: Sequence[Mapping[str, Any]] = ()
 ) -> Sequence[UUID]:
     """The ids of bookings on which the worker must act: `hold`, `hold_uncovered`, `release`, `hand_back`,
-    `slot_cancelled`, `promote`. `rules` are those of cover, for the second and third.
+    `proposal_over`, `slot_cancelled`, `offer_ended`, `promote`. `rules` are those of cover, for the second and third.
     """
     given = {"now": now, "most": most, "rules": [dict(one) for one in rules]}
     asked = {name: given[name] for name in _ASKING.get(what, ("now", "most"))}
     return [row["id"] for row in await tx.rows(_LOOKS[what], asked)]
 
 
+async def why_ended(tx: Writer, booking_id: UUID) -> str | None:
+    """`offer_withdrawn` or `site_closed` for a booking that nobody has agreed and that has lost its offer."""
+    reason: str | None = await tx.value(_WHY_ENDED, {"booking": booking_id})
+    return reason
+
+
+_CANCELLED_SLOT = text(
+    "SELECT s.cancel_reason, s.cancelled_by FROM slots s JOIN bookings b ON b.slot_id = s.id WHERE b.id = :booking"
+).bindparams(bindparam("booking", type_=_UUID))
+
+
+async def cancelled_slot_of(tx: Door, booking_id: UUID) -> Row | None:
+    """Why the slot of a booking was cancelled (`cancel_reason`), and by which client (`cancelled_by`)."""
+    return await tx.one_or_none(_CANCELLED_SLOT, {"booking": booking_id})
+
+
 async def statutes(tx: Door) -> Sequence[Row]:
     """What is kept as dated data of prohibitions by age and of cover."""
     return await tx.rows(_STATUTES)
+
+
+# --- pupils who leave -------------------------------------------------------------------------------------------
+
+# What a pupil is still expected at on a day after the last day on the roll. Begins with those whose last day was set.
+_AFTER_LAST_DAY = """
+      FROM pupils_leaving l
+      JOIN enrolments e ON e.id = l.enrolment_id
+      JOIN participations p ON p.enrolment_id = e.id AND p.state = 'named'
+      JOIN bookings b ON b.id = p.booking_id AND b.state IN ('requested', 'countered', 'confirmed', 'on_hold')
+      JOIN participation_sittings t ON t.participation_id = p.id AND t.status = 'expected' AND t.active
+       AND (lower(t.during) AT TIME ZONE 'Europe/London')::date > e.ends_on
+"""
+_WITH_LEAVERS = text(f"SELECT DISTINCT b.id {_AFTER_LAST_DAY} ORDER BY b.id LIMIT :most").bindparams(
+    bindparam("most", type_=BigInteger)
+)
+_LEAVERS = text(
+    f"SELECT p.id, array_agg(t.id) AS days {_AFTER_LAST_DAY} WHERE b.id = :booking GROUP BY p.id"
+).bindparams(bindparam("booking", type_=_UUID))
+_IDS = bindparam("ids", type_=ARRAY(_UUID))
+_WITHDRAW_MANY = text(
+    """
+    WITH gone AS (UPDATE participations SET state = 'withdrawn', version = version + 1, updated_at = now()
+                   WHERE id = ANY (:ids) AND state = 'named' RETURNING id)
+    UPDATE participation_sittings t SET active = false, status = 'closed', updated_at = now()
+      FROM gone WHERE t.participation_id = gone.id AND t.status = 'expected'
+    """
+).bindparams(_IDS)
+_CLOSE_DAYS = text(
+    """
+    UPDATE participation_sittings SET active = false, status = 'closed', version = version + 1, updated_at = now()
+     WHERE id = ANY (:ids) AND status = 'expected'
+    """
+).bindparams(_IDS)
+# A name that was being written while the last day was: it is seen at one of the next turns, so nobody is forgotten at once.
+_LOOKED_AFTER = text(
+    f"""
+    DELETE FROM pupils_leaving g WHERE g.noted_at < now() - interval '5 minutes'
+       AND NOT EXISTS (SELECT 1 {_AFTER_LAST_DAY} WHERE l.enrolment_id = g.enrolment_id)
+    """
+)
+
+
+async def with_leavers(tx: Door, most: int) -> list[UUID]:
+    """Bookings in which a pupil is expected after the last day on the roll."""
+    return [row["id"] for row in await tx.rows(_WITH_LEAVERS, {"most": most})]
+
+
+async def leavers(tx: Door, booking_id: UUID) -> Sequence[Row]:
+    """Participations of a booking whose pupil has left before some of its days: `id`, and the `days` it is about."""
+    return await tx.rows(_LEAVERS, {"booking": booking_id})
+
+
+async def withdraw_many(tx: Writer, participation_ids: Sequence[UUID]) -> None:
+    """Withdraw these participations: one statement."""
+    await tx.run(_WITHDRAW_MANY, {"ids": list(participation_ids)})
+
+
+async def close_days(tx: Writer, ids: Sequence[UUID]) -> None:
+    """Nobody is expected at these days of participations any more: one statement."""
+    await tx.run(_CLOSE_DAYS, {"ids": list(ids)})
+
+
+async def forget_leavers(tx: Writer) -> int:
+    """Forget those noted as leaving who are expected nowhere any more. Gives how many."""
+    return await tx.run(_LOOKED_AFTER)

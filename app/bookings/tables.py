@@ -1,10 +1,10 @@
 """One `state` column, one append-only `booking_moves`; a participation per pupil, with a row per sitting."""
 
-from sqlalchemy import Boolean, Column, Date, Index, Table, UniqueConstraint, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import (
     NC_YEARS,
@@ -45,13 +45,31 @@ bookings = Table(
     word("reason_code", BookingReason, null=True),
     word("reason_actor", Actor, null=True),
     uid("counter_slot_id", "slots.id", null=True),
+    word("proposal_by", Actor, null=True),
+    uid("proposal_slot_id", "slots.id", null=True),
+    whole("proposal_places", null=True, least=1),
+    when("proposal_starts_at", null=True),
+    when("proposal_ends_at", null=True),
+    when("proposal_expires_at", null=True),
+    word("proposal_reason", BookingReason, null=True),
     when("overdue_raised_at", null=True),
     uid("requested_by"),
+    when("set_aside_at", null=True),
     *kept(),
+    changed(),
+    changed_by("bookings", "school_id"),
+    changed_by("bookings", "employer_id"),
     UniqueConstraint("school_id", "school_ref", name="uq_bookings_school_ref"),
+    UniqueConstraint("employer_id", "employer_ref", name="uq_bookings_employer_ref"),
     Index("ix_bookings_school_id", "school_id", "id"),
     Index("ix_bookings_employer_id", "employer_id", "id"),
     Index("ix_bookings_slot_id", "slot_id"),
+    Index(
+        "ix_bookings_waiting",
+        "slot_id",
+        "id",
+        postgresql_where=text("state = 'waiting' AND set_aside_at IS NULL"),
+    ),
     Index(
         "ix_bookings_programme_id",
         "programme_id",
@@ -64,6 +82,21 @@ bookings = Table(
         postgresql_where=text("state IN ('requested', 'countered', 'waiting') AND expires_at IS NOT NULL"),
     ),
     Index("ix_bookings_starts_at", "starts_at", postgresql_where=text("state = 'confirmed'")),
+    CheckConstraint(
+        "num_nulls(proposal_by, proposal_slot_id, proposal_places, proposal_starts_at, proposal_ends_at,"
+        " proposal_expires_at) IN (0, 6) AND (proposal_slot_id IS NULL OR state = 'confirmed')",
+        name="proposal_whole",
+    ),
+    Index(
+        "ix_bookings_proposal_expires_at",
+        "proposal_expires_at",
+        postgresql_where=text("proposal_expires_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_bookings_proposal_slot_id",
+        "proposal_slot_id",
+        postgresql_where=text("proposal_slot_id IS NOT NULL"),
+    ),
 )
 
 booking_moves = Table(
@@ -74,7 +107,7 @@ booking_moves = Table(
     uid("school_id", "organisations.id"),
     uid("employer_id", "employers.id"),
     whole("no", least=1),
-    word("action", (*BookingAction, "assign")),
+    word("action", (*BookingAction, "assign", "close_sitting")),
     word("actor", Actor),
     uid("client_id"),
     word("from_state", BookingState, null=True),
@@ -86,6 +119,8 @@ booking_moves = Table(
     words("note", null=True, longest=2000),
     when("at"),
     when("recorded_at", now=True),
+    uid("proposed_slot_id", null=True),
+    uid("sitting_id", null=True),
     uid("programme_id", null=True),
     uid("strand_id", null=True),
     UniqueConstraint("booking_id", "no", name="uq_booking_moves_no"),
@@ -145,8 +180,8 @@ participation_sittings = Table(
     whole("break_minutes", default=0, least=0),
     Column("virtual", Boolean, nullable=False, server_default="false"),
     word("status", AttendanceStatus, default="expected"),
-    when("arrived_at", null=True),
-    when("left_at", null=True),
+    moment("arrived_at", null=True),
+    moment("left_at", null=True),
     whole("minutes", null=True, least=0),
     Column("disputed", Boolean, nullable=False, server_default="false"),
     *kept(),
@@ -173,7 +208,7 @@ parental_agreements = Table(
     uid("enrolment_id", "enrolments.id"),
     uid("booking_id", "bookings.id"),
     word("state", ParentalAgreement, default="asked"),
-    Column("answered_on", Date, nullable=True),
+    day("answered_on", null=True),
     *kept(),
     UniqueConstraint("booking_id", "enrolment_id", name="uq_parental_agreements_pupil"),
     Index("ix_parental_agreements_school_id", "school_id"),

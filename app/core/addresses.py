@@ -69,6 +69,8 @@ _LAST_32_BITS = frozenset({"v4_mapped", "v4_translated", "v4_compatible", "nat64
 # accepted.
 _URL = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?(/.*)?", re.IGNORECASE)
 _UNFIT = re.compile(r'[^\x21-\x7e]|[\\"<>^`{|}]')
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DOT = re.compile("%2e", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LONGEST = 2048
@@ -190,9 +192,23 @@ def host_of(url: str) -> str:
 def problems_with_url(url: str, policy: Policy) -> list[str]:
     """What is wrong with a URL that somebody registers, in words for that person; empty if nothing is.
 
-    Pure: a name's addresses are checked when it is called, on each attempt.
+    Pure: a name's addresses are checked when it is called, on each attempt. What is registered is called byte for byte, so
+    what clients and servers are wont to rewrite on the way is refused here (and not when it is called: what was stored
+    before is called as it stands).
     """
-    return [fault.text for fault in faults_in(url, policy)]
+    return [fault.text for fault in faults_in(url, policy)] + list(_rewritten(url))
+
+
+def _rewritten(url: str) -> Iterator[str]:
+    """What of a path or a query does not arrive as it is written, by the standards of URLs (RFC 3986, WHATWG)."""
+    target = url.partition("://")[2].partition("/")[2]
+    path, separator, query = target.partition("?")
+    if _LONE_PERCENT.search(target):
+        yield "has a % that is not followed by two hexadecimal digits: write %25 for the sign itself"
+    if any(_DOT.sub(".", part) in (".", "..") for part in path.split("/")):
+        yield "may not hold . or .. between the slashes of its path, nor %2e for them"
+    if separator and not query:
+        yield "may not end with a question mark"
 
 
 def faults_in(url: str, policy: Policy) -> list[UrlFault]:

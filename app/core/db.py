@@ -19,13 +19,25 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import JSON, Column, Integer, MetaData, Table, event, exc, text
+import structlog
+from sqlalchemy import JSON, Column, Integer, MetaData, Table, event, exc, literal, text
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.expression import Executable, func, select
 
+from app.core import logs, metrics
 from app.core.caller import Caller
 from app.core.clock import wall_now
+from app.core.connecting import (
+    POSITION,
+    SET_LOCAL,
+    SETTINGS,
+    Position,
+    Replica,
+    engine_options,
+    options,
+    speak_json,
+)
 from app.core.errors import (
     Conflict,
     ConstraintBroken,
@@ -33,12 +45,15 @@ from app.core.errors import (
     Invalid,
     NotFound,
     Overloaded,
+    PartitionMissing,
     Problem,
+    StorageFull,
     Unauthenticated,
     Unavailable,
     invalid,
 )
 
+_log = structlog.get_logger("tendays.database")
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -195,24 +210,36 @@ class Reader:
 
 
 class Database:
-    """The engine and the pool of one role. `statements` counts what both doors sent (beside BEGIN and COMMIT)."""
+    """The engine and the pool of one role. `statements` counts what both doors sent (beside BEGIN and COMMIT).
+
+    With a replica a read goes there if the replica has everything that the primary had committed when the read began,
+    else to the primary. So nobody reads less than what they, or anybody, had been told was done, whichever process
+    did it; and a client, grant or token that has ended has ended for every read.
+    """
 
     def __init__(
-        self, dsn: str, *, development: bool = False, pool: int = 10, wait: float = 10.0,
-        replica_dsn: str | None = None
+        self, dsn: str, *, development: bool = False, pool: int = 10, readers: int | None = None, wait: float = 10.0,
+        replica_dsn: str | None = None, pooling: bool = False,
     ) -> None:  # fmt: skip
-        """`dsn` is `postgresql://user:password@host:port/name`; reads go to `replica_dsn` if given.
+        """`dsn` is `postgresql://user:password@host:port/name`.
 
         `development` lets the domain clock be moved, at the price of one more statement per read. Each door has at most
-        `pool` connections; who gets none within `wait` seconds is refused (Overloaded).
+        `pool` connections (`readers` for reads); who gets none within `wait` seconds is refused (Overloaded). `pooling`:
+        the address is that of a pooler in transaction mode.
         """
         self._dsn = dsn
-        self._replica = replica_dsn or dsn
         self._development = development
         self._size = pool
+        self._readers = readers or pool
         self._wait = wait
+        self._pooling = pooling
         self._engine: AsyncEngine | None = None
         self._pool: asyncpg.Pool | None = None
+        self._replica = Replica(replica_dsn, self._readers, pooling=pooling) if replica_dsn else None
+        self._position = Position(self._ask_position)
+        self._write_queue, self._read_queue = _Queue(pool), _Queue(self._readers)
+        self._healing = asyncio.Lock()
+        self._full_at: float | None = None
         self.statements = 0
 
     @property
@@ -227,7 +254,7 @@ class Database:
             pool_size=self._size,
             max_overflow=0,
             pool_timeout=self._wait,
-            connect_args={"server_settings": _SERVER_SETTINGS},
+            connect_args=engine_options(pooling=self._pooling),
             json_serializer=_as_json,
             json_deserializer=orjson.loads,
             hide_parameters=True,  # an error's text goes to the log, pupils' data does not
@@ -245,16 +272,13 @@ class Database:
 
     async def _new_pool(self) -> asyncpg.Pool:
         return await asyncpg.create_pool(
-            self._replica,
-            min_size=1,
-            max_size=self._size,
-            init=_speak_json,
-            connection_class=_Connection,
-            server_settings=_SERVER_SETTINGS,
+            self._dsn, min_size=1, max_size=self._readers, init=speak_json, **options(pooling=self._pooling)
         )
 
     async def close(self) -> None:
         """Close both doors."""
+        if self._replica:
+            await self._replica.close()
         if self._pool:
             await self._pool.close()
         if self._engine:
@@ -265,9 +289,44 @@ class Database:
         if self._pool is None:
             return False
         try:
-            return bool(await asyncio.wait_for(self._pool.fetchval("SELECT 1"), 2) == 1)
+            return bool(await asyncio.wait_for(self._pool.execute("SELECT 1"), 2) == "SELECT 1")
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
+
+    async def state(self) -> str:
+        """`ok`, or why this database cannot be used: `database_unreachable` or, where it can be read, `not_writable`,
+        `storage_full`, `partitions_missing`. Reads and commits once; answers within four seconds.
+        """
+        if not await self.is_well():
+            return "database_unreachable"
+        if self._full_at is not None and time.monotonic() - self._full_at < FULL_SECONDS:
+            return "storage_full"
+        try:
+            async with asyncio.timeout(2), self.write(None) as tx:
+                row = await tx.one_or_none(_WRITABLE) or {}
+        except StorageFull:
+            return "storage_full"
+        except (Problem, TimeoutError, exc.SQLAlchemyError, *_FROM_BELOW):
+            return "not_writable"
+        if row["read_only"] == "on":
+            return "not_writable"
+        return "ok" if row["ahead"] >= 0 else "partitions_missing"
+
+    async def _mend(self, problem: Problem) -> None:
+        """What can be done about what was refused: a partition is made, a full disk is remembered for `state`."""
+        if isinstance(problem, StorageFull):
+            _log.error("storage.full")
+            metrics.storage_refused(problem.code)
+            self._full_at = time.monotonic()
+        elif isinstance(problem, PartitionMissing):
+            _log.error("storage.partition_missing", table=problem.table)
+            metrics.storage_refused("partition_missing")
+            async with self._healing:
+                try:
+                    async with self.write(None) as tx:
+                        await tx.run(select(func.app.keep_partitions_of(problem.table)))
+                except (Problem, exc.SQLAlchemyError) as error:
+                    _log.error("storage.not_mended", table=problem.table, **logs.fault(error))
 
     @asynccontextmanager
     async def write(self, caller: Caller | None) -> AsyncIterator[Writer]:
@@ -279,29 +338,41 @@ class Database:
         if self._engine is None:
             msg = "the database is not open"
             raise RuntimeError(msg)
+        asked = self._write_queue.ask()
         try:
             async with self._engine.connect() as connection, connection.begin():
+                asked.got()
                 tx = Writer(connection, caller or nobody(), self)
                 if caller is not None:
-                    tx.caller = caller.at(await tx.value(_enter(caller)))
+                    tx.caller = caller.at(await tx.value(_enter(caller, pooling=self._pooling)))
+                elif self._pooling:
+                    await tx.run(select(*_set_local()))
                 yield tx
         except exc.TimeoutError as error:
             raise Overloaded from error
-        except exc.DBAPIError as error:
-            raise translated(error) from error
+        except (StorageFull, PartitionMissing) as problem:
+            asked.done()
+            await self._mend(problem)
+            raise
+        except exc.DBAPIError as error:  # of COMMIT
+            found = translated(error)
+            if isinstance(found, StorageFull):
+                await self._mend(found)
+            raise found from error
         except _FROM_BELOW as error:
             raise _translated(error) from error
+        finally:
+            asked.done()
 
     @asynccontextmanager
     async def read(self, caller: Caller) -> AsyncIterator[Reader]:
         """One read-only snapshot, entered in the same message that begins it. Unavailable when the database is away."""
-        if self._pool is None:
-            msg = "the database is not open"
-            raise RuntimeError(msg)
+        asked = self._read_queue.ask()
         try:
-            async with self._pool.acquire(timeout=self._wait) as connection:
+            async with self._reading() as connection:
+                asked.got()
                 try:
-                    await connection.execute(_begin(caller))
+                    await connection.execute(_begin(caller, pooling=self._pooling))
                     tx = Reader(connection, caller.at(wall_now()), self)
                     if self._development:
                         tx.caller = caller.at(await tx.value(_DOMAIN_NOW))
@@ -313,6 +384,74 @@ class Database:
             raise Overloaded from error
         except _FROM_BELOW as error:
             raise _translated(error) from error
+        finally:
+            asked.done()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Any]:
+        """A connection to read by: the replica's if it has all that the primary has committed by now."""
+        if self._pool is None:
+            msg = "the database is not open"
+            raise RuntimeError(msg)
+        connection = await self._replica.acquire(await self._position.now()) if self._replica else None
+        if connection is None:
+            async with self._pool.acquire(timeout=self._wait) as of_primary:
+                yield of_primary
+            return
+        try:
+            yield connection
+        except (
+            asyncpg.SerializationError
+        ) as error:  # replay went over what was being read: it may be asked again
+            raise Unavailable from error
+        finally:
+            await self._replica.release(connection)  # type: ignore[union-attr] # it gave the connection
+
+    async def _ask_position(self) -> str:
+        pool: asyncpg.Pool = self._pool
+        async with pool.acquire(timeout=self._wait) as connection, connection.transaction(readonly=True):
+            return str(await connection.fetchval(POSITION))
+
+
+class _Queue:
+    """Who waits for a connection of one pool. Where there is no hope of one, it is said at once."""
+
+    def __init__(self, size: int) -> None:
+        self._most = max(LEAST_WAITING, WAITING_EACH * size)
+        self._waiting = 0
+        self._moved = 0.0
+
+    def ask(self) -> "_Asked":
+        """Stand in the queue. Overloaded if it is too long, or has not moved for STUCK_SECONDS."""
+        now = time.monotonic()
+        if not self._waiting:
+            self._moved = now
+        elif self._waiting >= self._most or now - self._moved > STUCK_SECONDS:
+            raise Overloaded
+        self._waiting += 1
+        return _Asked(self)
+
+    def leave(self) -> None:
+        """Somebody got a connection, or gave up."""
+        self._waiting -= 1
+        self._moved = time.monotonic()
+
+
+class _Asked:
+    """One place in the queue."""
+
+    def __init__(self, queue: _Queue) -> None:
+        self._queue: _Queue | None = queue
+
+    def got(self) -> None:
+        """There is a connection."""
+        self.done()
+
+    def done(self) -> None:
+        """Whatever came of it; may be said again."""
+        if self._queue is not None:
+            queue, self._queue = self._queue, None
+            queue.leave()
 
 
 def nobody() -> Caller:
@@ -328,24 +467,21 @@ def system(now: datetime | None = None) -> Caller:
 COPY_AT_ONCE = 50_000
 """Rows of one COPY: each statement stays within the statement timeout, and the temporary table stays small."""
 RECOVERY_SECONDS = 60.0
-_SERVER_SETTINGS = {
-    "timezone": "UTC",
-    "statement_timeout": "30000",
-    "lock_timeout": "5000",
-    "idle_in_transaction_session_timeout": "60000",
-    "jit": "off",
-}
+WAITING_EACH = 20
+LEAST_WAITING = 200
+"""So many may wait for each connection of a pool, and so many in any case."""
+STUCK_SECONDS = 2.0
+FULL_SECONDS = 30.0
+"""So long after a refusal for want of room this process says that it is not ready."""
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITABLE = select(
+    func.current_setting("transaction_read_only").label("read_only"),
+    func.pg_current_xact_id().label("written"),  # so that there is something to commit
+    func.app.periods_ahead().label("ahead"),
+)
 _DOMAIN_NOW = select(func.app.domain_now())
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
 _CACHE: dict[Any, Any] = {}
-
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
-    """Spares the round trip of the pool's reset query: our transactions leave nothing behind."""
-
-    def get_reset_query(self) -> str:
-        return ""
 
 
 def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:  # noqa: ANN401
@@ -359,32 +495,29 @@ def _as_json(value: Any) -> str:  # noqa: ANN401
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-async def _speak_json(connection: Any) -> None:  # noqa: ANN401
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(
-            name,
-            encoder=lambda value: orjson.dumps(value).decode(),
-            decoder=orjson.loads,
-            schema="pg_catalog",
-        )
-
-
-def _enter(caller: Caller) -> Executable:
+def _enter(caller: Caller, *, pooling: bool) -> Executable:
+    more = _set_local() if pooling else ()
     if caller.org_kind == "system":
-        return select(func.app.enter_system())
-    return select(func.app.enter(caller.client_id, caller.school_id, caller.token_id))
+        return select(func.app.enter_system(), *more)
+    return select(func.app.enter(caller.client_id, caller.school_id, caller.token_id), *more)
 
 
-def _begin(caller: Caller) -> str:
+def _set_local() -> list[Any]:
+    """The settings, for this transaction: in the statement that enters it, they cost no round trip."""
+    return [func.set_config(name, value, literal(True)).label(name) for name, value in SETTINGS.items()]
+
+
+def _begin(caller: Caller, *, pooling: bool) -> str:
     """BEGIN and enter in one message. Such a message takes no parameters: its literals are UUIDs we format."""
+    begin = f"{_BEGIN}; {SET_LOCAL}" if pooling else _BEGIN
     if caller.org_kind == "system":
-        return f"{_BEGIN}; SELECT app.enter_system()"
-    return _begin_as(caller.client_id, caller.school_id, caller.token_id)
+        return f"{begin}; SELECT app.enter_system()"
+    return _begin_as(begin, caller.client_id, caller.school_id, caller.token_id)
 
 
 @lru_cache(maxsize=4096)  # a client asks many times with one token
-def _begin_as(*ids: UUID | None) -> str:
-    return f"{_BEGIN}; SELECT app.enter({', '.join(map(_literal, ids))})"
+def _begin_as(begin: str, *ids: UUID | None) -> str:
+    return f"{begin}; SELECT app.enter({', '.join(map(_literal, ids))})"
 
 
 def _literal(identifier: UUID | None) -> str:
@@ -500,12 +633,19 @@ _SIGNS = ("connection is closed", "released back to the pool", "cannot switch to
 def _is_away(error: Exception) -> bool:
     """Whether the database cannot be reached, or went away in the middle of it."""
     state = getattr(error, "sqlstate", None) or ""
-    if isinstance(error, OSError) or state.startswith(("08", "57P")) or state == "53300":
+    if isinstance(error, OSError) or state.startswith(("08", "57P", "53", "58")) or state == "25006":
         return True
     return any(sign in str(error) for sign in _SIGNS) and not isinstance(error, asyncpg.PostgresError)
 
 
 def _translated(error: Exception) -> Exception:
+    state = getattr(error, "sqlstate", None) or ""
+    if state == "53100":
+        return StorageFull()
+    if state == "23514" and "no partition of relation" in str(error):
+        return PartitionMissing(getattr(error, "table_name", None) or "")
+    if state == "57014":  # it took too long; the transaction is undone
+        return Overloaded()
     return Unavailable() if _is_away(error) else _refusal(error)
 
 

@@ -2,30 +2,40 @@
 
 import asyncio
 import errno
+import functools
 import socket
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpVersion11, RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from httpx_aiohttp import AiohttpTransport
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from app.core.addresses import Kind, Policy, address_refusal, faults_in, host_of, problems_with_url
+from app.core.answers import FINAL, Head, final_head, has_too_many_lines
 
 __all__ = ["Answer", "Egress", "EgressError", "Kind", "Policy", "Timeouts", "problems_with_url"]
 
 USER_AGENT = "TenDays"
 KEPT_BYTES = 4 * 1024
 READ_BYTES = 64 * 1024
+READ_SECONDS = 2.0
+HEAD_SECONDS = 2.0  # for which the headers are waited for once the status line has come
+CHUNK_BYTES = 16 * 1024
 _FRAMING = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer"}
 )
@@ -67,8 +77,8 @@ class Timeouts:
 class Answer:
     """What came back. `headers` has lower-case names; `body` holds the first 4 KiB, undecoded.
 
-    `truncated` says that there was more than `body` holds; reading stops at 64 KiB and the connection is
-    dropped.
+    The status line is the answer, after `elapsed_ms`. What follows is read only to be kept, up to 64 KiB and for 2 s;
+    `truncated` says that there was more than `body` holds, or that it never came to its end. The connection is then dropped.
     """
 
     status: int
@@ -90,11 +100,10 @@ class EgressError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """What is known of a URL by its spelling: its host, why it is refused (None: it is not), and its parts."""
+    """What is known of a URL by its spelling: its host, and why it is refused (None: it is not)."""
 
     host: str
     refused: Kind | None
-    url: httpx.URL | None
 
 
 @dataclass
@@ -204,6 +213,7 @@ class Egress:
             limit=0,  # a pool with a limit lets endpoints that hang keep the others waiting
             keepalive_timeout=IDLE_SECONDS,
         )
+        connector._factory = functools.partial(StatusFirst, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001
         jar = aiohttp.DummyCookieJar()
         session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, trust_env=False)
         self._guard = guard
@@ -227,8 +237,9 @@ class Egress:
         timeouts: Timeouts = Timeouts(),
         over_seconds: float = 0.0,
     ) -> Answer:
-        """Post `body` and bring back the answer, whatever its status. Raises EgressError if none came.
+        """Post `body` and bring back the answer, whatever its status. Raises EgressError if no status line came.
 
+        What is called is the URL byte for byte: nothing in it is decoded, encoded or resolved.
         `headers` cannot set the host, the framing, the user agent or what is accepted: those are ours.
         On a kept connection that the receiver had closed meanwhile the post is sent again at once, so a
         receiver may see it twice: at least once is the promise of webhooks anyway. With `over_seconds` the
@@ -239,44 +250,122 @@ class Egress:
         if where.refused is not None:
             raise EgressError(where.refused, 0)
         attempt = _Attempt(where.host, timeouts.dns)
-        stream = _Trickle(body, over_seconds) if over_seconds else None
+        sent = _Trickle(body, over_seconds) if over_seconds else body
         mark = _attempt.set(attempt)
         try:
             async with asyncio.timeout(timeouts.total) as limit:
-                request = _request(where.url or url, headers, body, timeouts, stream)
-                return await self._exchange(request, attempt, started)
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
+                response = await self._exchange(url, _headers(headers, body), sent, timeouts, attempt)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             kind = Kind.TIMEOUT_TOTAL if limit.expired() else _kind_of(error, attempt)
             raise EgressError(kind, _since(started)) from error
         finally:
             _attempt.reset(mark)
+        elapsed_ms = _since(started)
+        try:
+            kept, truncated = await _read(response)
+        finally:
+            response.close()  # does nothing to a connection that was read to the end of the answer
+        return Answer(response.status, _lower(response), kept, truncated, elapsed_ms)
 
     def _where(self, url: str) -> "_Where":
         """What its spelling says, judged once: the policy of an Egress never changes. Addresses are judged at each post."""
         where = self._known.get(url)
         if where is None:
             faults = faults_in(url, self.policy)
-            where = _Where(host_of(url), faults[0].kind if faults else None, _parsed(url))
+            where = _Where(host_of(url), faults[0].kind if faults else None)
             self._known[url] = where
             if len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
         return where
 
-    async def _exchange(self, request: httpx.Request, attempt: _Attempt, started: float) -> Answer:
-        if self._transport is None:
-            raise RuntimeError("Egress is used inside `async with`")
+    async def _exchange(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: "bytes | _Trickle",
+        timeouts: Timeouts,
+        attempt: _Attempt,
+    ) -> aiohttp.ClientResponse:
+        """The answer, as soon as its head has come."""
+        session = self._transport.client if self._transport is not None else None
+        if not isinstance(session, aiohttp.ClientSession):
+            raise RuntimeError("Egress is used inside `async with`")  # noqa: TRY004
+        limits = aiohttp.ClientTimeout(sock_connect=timeouts.connect, sock_read=timeouts.read)
         try:
-            response = await self._transport.handle_async_request(request)
-        except (httpx.HTTPError, aiohttp.ClientError) as error:
+            return await session.request(
+                "POST", URL(url, encoded=True), headers=headers, data=body or None, timeout=limits,
+                allow_redirects=False, auto_decompress=False,
+            )  # fmt: skip
+        except aiohttp.ClientError as error:
             if not _line_was_stale(error, attempt) or attempt.again >= MOST_AGAIN:
                 raise
             attempt.again += 1
-            return await self._exchange(request, attempt, started)
-        try:
-            body, truncated = await _read(response)
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, dict(response.headers), body, truncated, _since(started))
+            return await self._exchange(url, headers, body, timeouts, attempt)
+
+
+class StatusFirst(ResponseHandler):
+    """A connection as aiohttp's own, but that an answer which fails after its status line is an answer with that status.
+
+    Its body is then what came after the head, as it came, and the connection is not used again. A head that is too large
+    (a line of over 8 KB, over 128 lines) stays a failure.
+    """
+
+    _raw = b""
+    _told = True
+    _waiting: asyncio.TimerHandle | None = None
+
+    def set_response_params(self, **params: Any) -> None:  # noqa: ANN401  (aiohttp's own)
+        """A new exchange begins on this connection."""
+        self._raw, self._told = b"", False
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes until aiohttp has made a message of it."""
+        if not self._told:
+            self._raw += data[: READ_BYTES - len(self._raw)]
+        super().data_received(data)
+        if not self._told and self._waiting is None and final_head(self._raw) is not None:
+            self._waiting = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        """A head was parsed; the final one is the answer."""
+        if data[0].code >= FINAL:
+            self._done()
+        super().feed_data(data, size)
+
+    def set_exception(self, exc: BaseException, *cause: Any) -> None:  # noqa: ANN401  (aiohttp's own)
+        """Something broke: if a status line had come, it is the answer."""
+        too_large = any(isinstance(one, LineTooLong) for one in cause) or has_too_many_lines(self._raw)
+        head = None if self._told or too_large else final_head(self._raw)
+        if head is None:
+            self._done()
+            super().set_exception(exc, *cause)
+            return
+        self._drop_timeout()
+        self._should_close = True
+        payload = aiohttp.StreamReader(self, READ_BYTES, loop=self._loop)
+        payload.feed_data(head.rest)
+        payload.feed_eof()
+        self.feed_data((_message(head), payload))
+
+    def _done(self) -> None:
+        self._raw, self._told = b"", True
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _head_is_late(self) -> None:
+        self._waiting = None
+        self.set_exception(aiohttp.SocketTimeoutError("the headers did not end"))
+
+
+def _message(head: Head) -> RawResponseMessage:
+    """As aiohttp would have made it."""
+    named = CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields)
+    return RawResponseMessage(
+        version=HttpVersion11, code=head.status, reason="", headers=CIMultiDictProxy(named), raw_headers=head.fields,
+        should_close=True, compression=None, upgrade=False, chunked=False,
+    )  # fmt: skip
 
 
 def _public_trust() -> ssl.SSLContext:
@@ -285,33 +374,24 @@ def _public_trust() -> ssl.SSLContext:
     return context
 
 
-def _parsed(url: str) -> httpx.URL | None:
-    try:
-        return httpx.URL(url)
-    except httpx.InvalidURL:
-        return None
-
-
-def _request(
-    url: httpx.URL | str,
-    headers: Mapping[str, str],
-    body: bytes,
-    timeouts: Timeouts,
-    stream: "_Trickle | None",
-) -> httpx.Request:
+def _headers(given: Mapping[str, str], body: bytes) -> dict[str, str]:
+    """Those given, but for what is ours."""
     # "identity": what we store of an answer should be readable without unpacking a stranger's parcel.
     ours = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
-    given = {name.lower(): value for name, value in headers.items() if name.lower() not in _FRAMING}
-    limits = {"connect": timeouts.connect, "read": timeouts.read, "pool": None}
-    sent = {**given, **ours, "content-length": str(len(body))}  # not chunked, even if it is sent in pieces
-    source = httpx.ByteStream(body) if stream is None else stream
-    request = httpx.Request("POST", url, headers=sent, stream=source, extensions={"timeout": limits})
-    if stream is None:
-        request.read()  # to be sent as one piece
-    return request
+    passed = {name.lower(): value for name, value in given.items() if name.lower() not in _FRAMING}
+    return {**passed, **ours, "content-length": str(len(body))}  # not chunked, even if it is sent in pieces
 
 
-class _Trickle(httpx.AsyncByteStream):
+def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """The headers of an answer as text; of one that came more than once, all values."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in response.raw_headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+class _Trickle(AsyncIterable[bytes]):
     """A body that is sent in pieces, evenly over so many seconds; each pass begins anew."""
 
     def __init__(self, body: bytes, seconds: float) -> None:
@@ -327,27 +407,26 @@ class _Trickle(httpx.AsyncByteStream):
             yield self._body[at : at + size]
 
 
-async def _read(response: httpx.Response) -> tuple[bytes, bool]:
-    kept, seen = b"", 0
-    async for chunk in response.aiter_raw():
-        kept += chunk[: KEPT_BYTES - len(kept)]
-        seen += len(chunk)
-        if seen >= READ_BYTES:
-            break
-    return kept, seen > len(kept)
+async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    """What is kept of a body, and whether that is not all of it. However it fails, the answer stands."""
+    kept, seen, whole = b"", 0, False
+    with suppress(aiohttp.ClientError, HttpProcessingError, OSError, ValueError):
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                kept += chunk[: KEPT_BYTES - len(kept)]
+                seen += len(chunk)
+                if seen >= READ_BYTES:
+                    break
+            else:
+                whole = True
+    return kept, seen > len(kept) or not whole
 
 
 def _line_was_stale(error: Exception, attempt: _Attempt) -> bool:
     """Whether a kept connection broke, rather than one that was opened (or could not be) for this post."""
-    cause = _cause(error)
-    if attempt.opened or isinstance(cause, aiohttp.ClientConnectorError):
+    if attempt.opened or isinstance(error, aiohttp.ClientConnectorError):
         return False
-    return isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-
-
-def _cause(error: Exception) -> BaseException:
-    """The exception of aiohttp: what the transport makes of a broken line is a ConnectTimeout."""
-    return error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
+    return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
 
 
 def _behind(error: BaseException | None) -> Iterator[BaseException]:
@@ -357,13 +436,12 @@ def _behind(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _kind_of(error: Exception, attempt: _Attempt) -> Kind:
-    cause = _cause(error)
     if attempt.refused:
         return Kind.REFUSED_ADDRESS
-    if any(isinstance(one, LineTooLong) for one in _behind(cause)):
+    if any(isinstance(one, LineTooLong) for one in _behind(error)):
         return Kind.TOO_LARGE
     for types, kind in _KINDS:
-        if isinstance(cause, types):
+        if isinstance(error, types):
             return kind
     return Kind.PROTOCOL
 
@@ -375,7 +453,7 @@ _KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Kind]
     (aiohttp.ConnectionTimeoutError, Kind.TIMEOUT_CONNECT),
     (aiohttp.SocketTimeoutError, Kind.TIMEOUT_READ),
     (aiohttp.ClientConnectorError, Kind.CONNECT),
-    ((aiohttp.InvalidURL, httpx.InvalidURL, httpx.UnsupportedProtocol), Kind.REFUSED_URL),
+    (aiohttp.InvalidURL, Kind.REFUSED_URL),
 )
 
 

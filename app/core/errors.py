@@ -56,6 +56,10 @@ class Conflict(Problem):
     """Lawful in form, but not in this state (409)."""
 
 
+class Gone(Problem):
+    """What was asked for was there once and is no more (410)."""
+
+
 class Stale(Problem):
     """The caller's copy is old: If-Match did not match (412)."""
 
@@ -79,14 +83,34 @@ class TooMany(Problem):
 class Unavailable(Problem):
     """The database is away (503). Whether a change was committed is not known, so this never says that nothing was."""
 
+    def __init__(
+        self,
+        code: str = "unavailable",
+        detail: str = "The database cannot be reached at present, and it is not known whether this was done. "
+        "Ask again; a POST with the same Idempotency-Key.",
+        retry_after: int = 1,
+    ) -> None:
+        """The same words for whatever keeps the database away; `retry_after` is in whole seconds."""
+        super().__init__(code, detail, extra={"retry_after": retry_after})
+
+
+class StorageFull(Unavailable):
+    """The database has no room (503). The transaction is undone; reading goes on."""
+
     def __init__(self) -> None:
         """Always the same words."""
         super().__init__(
-            "unavailable",
-            "The database cannot be reached at present, and it is not known whether this was done. "
-            "Ask again; a POST with the same Idempotency-Key.",
-            extra={"retry_after": 1},
+            "storage_full", "Nothing can be stored at present; nothing was done. Ask again later.", 30
         )
+
+
+class PartitionMissing(Unavailable):
+    """There is no partition for a row of `table` (503). The transaction is undone, and the partition is being made."""
+
+    def __init__(self, table: str) -> None:
+        """Keep the name of the table, which the answer does not tell."""
+        super().__init__("unavailable", "This cannot be stored at present; nothing was done. Ask again.", 1)
+        self.table = table
 
 
 class Overloaded(Problem):

@@ -3,9 +3,12 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -17,11 +20,42 @@ _TAG = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Rows of one page, and the cursor of the next one if there is one."""
+class Pull:
+    """Which page of a list is wanted, and whether of everything or of what changed.
 
-    rows: Sequence[Mapping[str, Any]]
-    next: str | None
+    `key` is that of the last row before the page: (id), or (changed_seq, id) where the list is in the order of changes.
+    """
+
+    limit: int = DEFAULT_LIMIT
+    key: Sequence[Any] | None = None
+    changed_since: int | None = None
+    updated_after: datetime | None = None
+
+    @property
+    def by_change(self) -> bool:
+        """Whether the list is in the order of changes."""
+        return self.changed_since is not None or self.updated_after is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Up to which change a page is whole: of which history of the data, and the number of the change."""
+
+    epoch: str
+    settled: int
+
+    @classmethod
+    def read(cls, text: str) -> "Horizon | None":
+        """A horizon from its text, None for what is none."""
+        found = _HORIZON.fullmatch(text)
+        return cls(found[1], int(found[2])) if found else None
+
+    def __str__(self) -> str:
+        """As callers keep it and send it back."""
+        return f"{self.epoch}.{self.settled}"
+
+
+_HORIZON = re.compile(r"(e[0-9a-f]{1,16})\.(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 class Cursors:
@@ -30,6 +64,10 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         """`key` is 32 secret bytes, the same in every process."""
         self._key = key
+
+    def of(self, owner: UUID) -> "Cursors":
+        """The cursors of one organisation: those of another are none of them."""
+        return Cursors(hmac.new(self._key, owner.bytes, hashlib.sha256).digest())
 
     def make(self, scope: str, values: Sequence[Any]) -> str:
         """The cursor after a row whose sort key is `values` (JSON-able; UUIDs and times become text)."""

@@ -51,15 +51,24 @@ async def ensure_roles_and_database(
     `admin_dsn` is a superuser, or a role with CREATEROLE and CREATEDB. None of our roles is a superuser or
     passes by row security; the database belongs to the owner, who runs migrations.
     """
+    dsns, _ = await make_roles_and_database(admin_dsn, passwords, database, renew=True)
+    return dsns
+
+
+async def make_roles_and_database(
+    admin_dsn: str, passwords: Mapping[str, str], database: str, *, renew: bool
+) -> tuple[Dsns, frozenset[str]]:
+    """The same; without `renew` a role that is there keeps its password. Gives the names of those that kept it, too."""
     connection = await asyncpg.connect(admin_dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        for role in ROLES:
-            await _ensure_role(connection, role, passwords[role])
+        kept = {
+            role for role in ROLES if not await _ensure_role(connection, role, passwords[role], renew=renew)
+        }
         await _ensure_database(connection, database)
     finally:
         await connection.close()  # lets go of the lock as well
-    return dsns_for(admin_dsn, passwords, database)
+    return dsns_for(admin_dsn, passwords, database), frozenset(kept)
 
 
 async def set_clock_door(owner_dsn: str, *, is_open: bool) -> None:
@@ -103,12 +112,16 @@ async def drop_database(admin_dsn: str, name: str) -> None:
         await connection.close()
 
 
-async def _ensure_role(connection: Any, role: str, password: str) -> None:  # noqa: ANN401
+async def _ensure_role(connection: Any, role: str, password: str, *, renew: bool) -> bool:  # noqa: ANN401
+    """Make the role, or renew its password; whether the password is the given one now."""
     exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
     verb = "ALTER" if exists else "CREATE"
+    given = renew or not exists
     await connection.execute(
         await _formatted(
-            connection, f"{verb} ROLE %I LOGIN NOCREATEDB NOCREATEROLE PASSWORD %L", role, password
+            connection,
+            f"{verb} ROLE %I LOGIN NOCREATEDB NOCREATEROLE" + (" PASSWORD %L" if given else ""),
+            *((role, password) if given else (role,)),
         )
     )
     found = await connection.fetchrow("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = $1", role)
@@ -116,6 +129,7 @@ async def _ensure_role(connection: Any, role: str, password: str) -> None:  # no
         raise PermissionError(
             f"The role {role} passes by row security; take SUPERUSER and BYPASSRLS from it."
         )
+    return given
 
 
 async def _ensure_database(connection: Any, database: str) -> None:  # noqa: ANN401

@@ -115,6 +115,10 @@ class Keyring:
         except InvalidTag:
             raise SealError(SealFault.TAMPERED) from None
 
+    def opens(self, sealed: bytes) -> bool:
+        """Whether it was sealed under one of these masters; its head (5 bytes) is enough to say."""
+        return sealed[1 : 1 + _KEY_ID_BYTES] in self._by_id
+
     def needs_resealing(self, sealed: bytes) -> bool:
         """Whether it was sealed under a master that is not the first any more."""
         return sealed[1 : 1 + _KEY_ID_BYTES] != _key_id(self._masters[0])

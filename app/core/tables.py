@@ -3,10 +3,23 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Computed, ForeignKey, Integer, Table, Text, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    func,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, UUID
 
 from app.core.db import metadata
+from app.core.values import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
 
 
 def ident() -> Column[Any]:
@@ -43,14 +56,28 @@ def word(
     )
 
 
-def texts(name: str) -> Column[Any]:
-    """A list of texts, empty by default."""
-    return Column(name, ARRAY(Text), nullable=False, server_default="{}")
+def texts(name: str, *, null: bool = False) -> Column[Any]:
+    """A list of texts, empty by default; with `null` one that may not be recorded, and is not unless it is said."""
+    return Column(name, ARRAY(Text), nullable=null, server_default=None if null else "{}")
 
 
 def when(name: str, *, null: bool = False, now: bool = False) -> Column[Any]:
     """A moment with time zone."""
     return Column(name, TIMESTAMP(timezone=True), nullable=null, server_default=func.now() if now else None)
+
+
+def day(name: str, *, null: bool = False) -> Column[Any]:
+    """A date that a request can fill, within the bounds of `values.day` (a CHECK): never infinite."""
+    bounds = f"{name} BETWEEN DATE '{FIRST_DAY}' AND DATE '{LAST_DAY}'"
+    return Column(name, Date, CheckConstraint(bounds, name=f"{name}_bounded"), nullable=null)
+
+
+def moment(name: str, *, null: bool = False) -> Column[Any]:
+    """A moment with time zone that a request can fill, within the bounds of `values.moment` (a CHECK)."""
+    bounds = f"{name} BETWEEN TIMESTAMPTZ '{FIRST_MOMENT}' AND TIMESTAMPTZ '{LAST_MOMENT}'"
+    return Column(
+        name, TIMESTAMP(timezone=True), CheckConstraint(bounds, name=f"{name}_bounded"), nullable=null
+    )
 
 
 def whole(
@@ -74,6 +101,18 @@ def kept() -> list[Column[Any]]:
     return [whole("version", default=1), when("created_at", now=True), when("updated_at", now=True)]
 
 
+def changed() -> Column[Any]:
+    """The number of the row's last change, taken from the events' sequence by a trigger; 0 if it is older than that."""
+    return Column("changed_seq", BigInteger, nullable=False, server_default="0")
+
+
+def changed_by(table: str, owner: str | None = None) -> Index:
+    """The index that serves a list in the order of changes: of one `owner` (a column), or of everybody."""
+    if owner is None:
+        return Index(f"ix_{table}_changed_seq", "changed_seq", "id")
+    return Index(f"ix_{table}_changed_{owner}", owner, "changed_seq", "id")
+
+
 def counted(expression: str, name: str) -> Column[Any]:
     """An integer that Postgres computes from the row."""
     return Column(name, Integer, Computed(expression, persisted=True))
@@ -85,3 +124,36 @@ clock = Table(
     Column("one", Integer, CheckConstraint("one = 1", name="single"), primary_key=True, autoincrement=False),
     big("offset_seconds"),
 )
+
+change_marks = Table(
+    "change_marks",
+    metadata,
+    Column("one", Integer, CheckConstraint("one = 1", name="single"), primary_key=True, autoincrement=False),
+    text("epoch", longest=20),
+    text("identity", longest=200),
+    big("settled", least=0),
+    big("pending", null=True),
+    big("pending_xid", null=True),
+    when("settled_at", now=True),
+    Column(
+        "dropped",
+        BigInteger,
+        CheckConstraint("dropped >= 0", name="dropped_least"),
+        nullable=False,
+        server_default="0",
+    ),
+    Column("judged_on", Date, nullable=True),
+)
+"""One row. `settled`: every change up to this number has been committed or rolled back. `epoch`: of which history.
+
+`dropped`: the last position of the feed of which the event may be kept no more. `judged_on`: the day
+up to which characteristics that were recorded ahead have been counted as changes.
+"""
+
+change_moments = Table(
+    "change_moments",
+    metadata,
+    Column("at", TIMESTAMP(timezone=True), primary_key=True),
+    big("settled", least=0),
+)
+"""The mark of about every minute in which something changed."""

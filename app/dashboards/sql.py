@@ -371,7 +371,7 @@ _PROGRAMME_TARGETS = _of_programmes(
 )  # fmt: skip
 _PROGRAMME_BUDGETS = _of_programmes(
     "programme_budgets", "programme_id", "school_id", "name", "urn", "whole", "enrolled", "own_budget", "budget_pence",
-    "allocated", "committed", "spent", "spent_by_programme",
+    "allocated", "committed", "committed_to_date", "spent", "spent_by_programme",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from app.rules import coverage
 from app.rules.coverage import SMALLEST_BASE, FigureState
 
 _KNOWN, _WITHHELD, _UNKNOWN = FigureState.KNOWN, FigureState.WITHHELD, FigureState.UNKNOWN
+_MONEY: Final = ("allocated", "committed", "committed_to_date", "spent", "spent_by_programme")
 _FEW: Final = SMALLEST_BASE // 2  # what fewer than 10, and not nobody, is taken as where one number is wanted
 
 
@@ -85,6 +86,7 @@ class Money:
 
     allocated: int | None
     committed: int | None
+    committed_to_date: int | None
     spent: int | None
     spent_by_programme: int | None
 
@@ -307,17 +309,16 @@ def percent_of(own: OwnBudget, found: Budgets) -> int | None:
 def _budgets(rows: Sequence[Row]) -> Budgets:
     own = next(row for row in rows if row["school_id"] is None)
     schools = [row for row in rows if row["school_id"] is not None]
-    names = ("allocated", "committed", "spent", "spent_by_programme")
     return Budgets(
         part=Part.WHOLE if own["whole"] else Part.OWN,
         budget=own["budget_pence"],
-        money=Money(*(_sum(row[name] for row in schools) for name in names)),
+        money=Money(*(_sum(row[name] for row in schools) for name in _MONEY)),
         schools=[_school(row) for row in schools if row["enrolled"]],
     )
 
 
 def _school(row: Row) -> SchoolBudget:
-    money = Money(row["allocated"], row["committed"], row["spent"], row["spent_by_programme"])
+    money = Money(*(row[name] for name in _MONEY))
     return SchoolBudget(row["school_id"], row["name"], row["urn"], OwnBudget(row["own_budget"]), money)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from app.demo.businesses import FORMS
 from app.demo.data import MAINTAINED
 from app.demo.pupils import Pupil
-from app.demo.terms import monday_of, term_of
+from app.demo.terms import anchor_of, term_of
 from app.demo.visits import Cost, Diary, History, Own, Visit, days_of, employers_for, starts, turn_down
 from app.rules.school_calendar import academic_year
 from app.rules.words import BookingState
@@ -59,7 +59,7 @@ def budgets() -> Mapping[str, str]:
 
 def history(rolls: Mapping[str, Sequence[Pupil]], today: date) -> History:
     """A year of the pilot up to the Monday of this week, and what is agreed ahead. The same each time in a week."""
-    return _Year(rolls, monday_of(today)).told()
+    return _Year(rolls, anchor_of(today)).told()
 
 
 @dataclass(slots=True)

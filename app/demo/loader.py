@@ -29,7 +29,7 @@ from app.demo.offers import open_offers
 from app.demo.past import Known
 from app.demo.pilots import HUB, PILOTS, TRUST, Pilot, allocations
 from app.demo.pupils import Pupil, roll
-from app.demo.terms import monday_of
+from app.demo.terms import anchor_of
 from app.demo.welcome import requests_to_copy
 from app.employers import history as vouched
 from app.employers import service as employers
@@ -75,8 +75,8 @@ class Cast:
 
     @property
     def monday(self) -> date:
-        """Of this week, by the domain clock: what all made-up dates are anchored to."""
-        return monday_of(school_day(self.tx.caller.now))
+        """Of this week, by the domain clock (or 1 September within it): what all made-up dates are anchored to."""
+        return anchor_of(school_day(self.tx.caller.now))
 
 
 async def load(settings: "Settings") -> Row:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.db import Row, Writer
 from app.demo.businesses import FORMS, Employer
-from app.demo.terms import monday_of
+from app.demo.terms import anchor_of
 from app.demo.visits import REPLY_HOURS, at, days_of, starts
 from app.offers import service as offers
 
@@ -17,7 +17,7 @@ _SLOTS = 3
 async def open_offers(tx: Writer, employer: Employer, today: date) -> dict[str, Row]:
     """Post the offers and their slots as the employer, which the transaction has entered; gives offers by form."""
     made = {form: await offers.add_offer(tx, employer.offer(form)) for form in employer.forms}
-    slots = [slot for form in employer.forms for slot in _slots(employer, form, monday_of(today))]
+    slots = [slot for form in employer.forms for slot in _slots(employer, form, anchor_of(today))]
     await offers.add_slots(tx, slots, [f"/slots/{number}" for number in range(len(slots))], atomic=True)
     return made
 

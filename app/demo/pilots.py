@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from app.demo import hub_pilot, trust_pilot
-from app.demo.terms import monday_of
+from app.demo.terms import anchor_of
 from app.demo.visits import History
 from app.rules.school_calendar import academic_year, first_day, last_day
 
@@ -28,11 +28,11 @@ class Pilot:
 
     def begins(self, today: date) -> date:
         """A year of it lies behind, whatever the day: from the September before the last one."""
-        return first_day(academic_year(monday_of(today) - timedelta(weeks=52)))
+        return first_day(academic_year(anchor_of(today) - timedelta(weeks=52)))
 
     def ends(self, today: date) -> date:
         """Half a year of it lies ahead at least."""
-        return last_day(academic_year(monday_of(today) + timedelta(weeks=30)))
+        return last_day(academic_year(anchor_of(today) + timedelta(weeks=30)))
 
 
 HUB: Final = Pilot(

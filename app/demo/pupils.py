@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from app.demo.data import FAMILY_NAMES, GIVEN_NAMES
-from app.demo.terms import monday_of
+from app.demo.terms import anchor_of
 from app.rules.school_calendar import academic_year, first_day
 from app.rules.upn import check_letter
 
@@ -72,7 +72,7 @@ class Pupil:
 def roll(school: int, sizes: Mapping[int, int], today: date) -> list[Pupil]:
     """The pupils of one school, the same ones each week: so many of each NC year, of the academic year of its Monday."""
     chance = random.Random(f"roll {school}")  # noqa: S311  (made-up people, not secrets)
-    year = academic_year(monday_of(today))
+    year = academic_year(anchor_of(today))
     return [
         _pupil(chance, school, nc_year, number, year)
         for nc_year, count in sizes.items()

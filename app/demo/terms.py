@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
-from app.rules.school_calendar import academic_year
+from app.rules.school_calendar import academic_year, first_day
 
 _DAY: Final = timedelta(days=1)
 _SUMMER: Final = ((7, 18), (9, 4))
@@ -16,6 +16,14 @@ _MONDAY, _FRIDAY = 0, 4
 def monday_of(day: date) -> date:
     """The Monday of the week of a day."""
     return day - timedelta(days=day.weekday())
+
+
+def anchor_of(day: date) -> date:
+    """What made-up dates are anchored to: the Monday of the week, or 1 September where the academic year begins within it.
+
+    So that the pupils of that week are in the year groups of their day.
+    """
+    return max(monday_of(day), first_day(academic_year(day)))
 
 
 @lru_cache(maxsize=4096)

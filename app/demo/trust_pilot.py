@@ -10,7 +10,7 @@ from typing import Final
 from app.demo.businesses import FORMS, Employer
 from app.demo.data import ACADEMIES, HUB_OF
 from app.demo.pupils import Pupil
-from app.demo.terms import monday_of
+from app.demo.terms import anchor_of
 from app.demo.visits import Cost, Diary, History, Own, Visit, days_of, employers_for, starts, turn_down
 from app.rules.school_calendar import academic_year
 from app.rules.words import BookingState
@@ -55,7 +55,7 @@ def history(rolls: Mapping[str, Sequence[Pupil]], today: date) -> History:
 
     Bookings of the programme since it began, a year before this one; what was before, schools recorded themselves.
     """
-    return _Years(rolls, monday_of(today)).told()
+    return _Years(rolls, anchor_of(today)).told()
 
 
 @dataclass(slots=True)

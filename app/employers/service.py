@@ -11,21 +11,24 @@ from uuid import UUID
 
 from app.core.caller import Caller
 from app.core.clock import school_day
-from app.core.db import Row, Writer
+from app.core.db import Door, Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Invalid, NotFound, Stale, invalid
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.employers import sql
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.outbox.service import Event
 from app.rules.answers import Refusal
 from app.rules.identifiers import postcode
-from app.rules.words import CoverKind
+from app.rules.words import BookingState, CoverKind, Sector
 
 Given = Mapping[str, Any]
 APPROVER_KINDS = ("school", "trust", "hub")
 SUSPENDER_KINDS = ("hub", "trust", "national")
 _POLICY = ("insurer", "policy_number", "limit_pence", "expires_on")
 _ATTESTED = ("attested_on", "attested_by")
+SECTORS = tuple(word.value for word in Sector)
 _EXEMPT = (CoverKind.NHS_INDEMNITY, CoverKind.PUBLIC_BODY_EXEMPT)
 
 
@@ -45,11 +48,20 @@ def taken(pointer: str = "/external_ref") -> Conflict:
     )
 
 
-def at_version(row: Row, expected: int | None) -> Row:
+def at_version(row: Row, expected: Expected) -> Row:
     """The row, if it is at the version the caller read. Raises Stale."""
-    if expected is not None and row["version"] != expected:
+    if not is_expected(row["version"], expected):
         raise Stale
     return row
+
+
+def at_version_if_there(row: Row | None, expected: Expected, *, there: bool) -> None:
+    """For what is made or changed by one request: raises Stale unless it is at this version, or, if asked, there at all."""
+    if row is None:
+        if there or expected is not None:
+            raise Stale
+    else:
+        at_version(row, expected)
 
 
 def differing(row: Row, given: Given) -> dict[str, Any]:
@@ -66,28 +78,51 @@ async def register(
     *,
     size_band: str,
     sic_section: str | None = None,
-    sectors: Sequence[str] = (),
+    sectors: Sequence[str] | None = None,
     about: str | None = None,
 ) -> Row:
     """Give an organisation of kind `employer` its profile: the employer itself, a hub or the national body may.
 
-    Raises Conflict `already_registered`.
+    Raises Conflict `already_registered`, Invalid `not_one_of` for a sector that is not known.
     """
-    values = {"size_band": size_band, "sic_section": sic_section, "sectors": list(sectors), "about": about}
+    refuse_unknown_sectors(await unknown_sectors(tx, sectors or ()))
+    told = None if sectors is None else list(sectors)
+    values = {"size_band": size_band, "sic_section": sic_section, "sectors": told, "about": about}
     row = await sql.add_employer(tx, {"id": employer_id, **values})
     if row is None:
         raise Conflict("already_registered", "This employer has a profile already.")
     return row
 
 
-async def change_employer(tx: Writer, expected: int, given: Given) -> Row:
-    """Change the caller's own profile. Raises NotFound, Stale."""
+async def change_employer(tx: Writer, expected: Expected, given: Given) -> Row:
+    """Change the caller's own profile. Raises NotFound, Stale, Invalid `not_one_of` for a sector that is not known."""
     row = await sql.lock_employer(tx, the_employer(tx.caller))
     if row is None:
         raise NotFound("employer")
     at_version(row, expected)
     changed = differing(row, given)
+    refuse_unknown_sectors(await unknown_sectors(tx, changed.get("sectors") or ()))
     return await sql.change_employer(tx, row["id"], changed) if changed else row
+
+
+async def unknown_sectors(tx: Door, sectors: Sequence[str]) -> list[tuple[int, str]]:
+    """Which of these sectors are not known, with their place, and what is known; asks only about words of its own.
+
+    Known are those of the Industrial Strategy, and those kept as dated data under the topic `sector`.
+    """
+    strange = [at for at, word in enumerate(sectors) if word not in SECTORS]
+    if not strange:
+        return []
+    known = [*SECTORS, *await sql.sectors_added(tx)]
+    detail = f"One of: {', '.join(known)}."
+    return [(at, detail) for at in strange if sectors[at] not in known]
+
+
+def refuse_unknown_sectors(found: Sequence[tuple[int, str]]) -> None:
+    """Raise Invalid with a fault for each."""
+    if found:
+        faults = [Fault(f"/sectors/{at}", "not_one_of", detail) for at, detail in found]
+        raise Invalid("invalid", "The request is not acceptable.", faults)
 
 
 # --- sites ------------------------------------------------------------------------------------
@@ -95,15 +130,22 @@ async def change_employer(tx: Writer, expected: int, given: Given) -> Row:
 
 async def add_site(tx: Writer, given: Given) -> Row:
     """Add a site of the caller's. Raises Conflict `external_ref_taken`, Invalid `postcode_format`."""
-    values = {"id": new_id(), "employer_id": the_employer(tx.caller), **_addressed(given)}
-    row = await sql.add_site(tx, values)
+    row = await _added_site(tx, given)
     if row is None:
         raise taken()
-    await _tell_of_site(tx, row)
     return row
 
 
-async def change_site(tx: Writer, site_id: UUID, expected: int, given: Given) -> Row:
+async def _added_site(tx: Writer, given: Given) -> Row | None:
+    """The site that was added; None if another one has its reference."""
+    values = {"id": new_id(), "employer_id": the_employer(tx.caller), **_addressed(given)}
+    row = await sql.add_site(tx, values)
+    if row is not None:
+        await _tell_of_site(tx, row)
+    return row
+
+
+async def change_site(tx: Writer, site_id: UUID, expected: Expected, given: Given) -> Row:
     """Change one of the caller's sites. Raises NotFound, Stale, Invalid."""
     row = await sql.lock_site(tx, the_employer(tx.caller), site_id=site_id)
     if row is None:
@@ -111,15 +153,24 @@ async def change_site(tx: Writer, site_id: UUID, expected: int, given: Given) ->
     return await _changed_site(tx, at_version(row, expected), given)
 
 
-async def put_site(tx: Writer, external_ref: str, given: Given) -> tuple[Row, bool]:
+async def put_site(
+    tx: Writer, external_ref: str, given: Given, expected: Expected = None, *, there: bool = False
+) -> tuple[Row, bool]:
     """Make the site that the caller calls `external_ref`, or bring it to what is given; True if it was made.
 
-    Sent again unchanged it changes nothing: neither version nor event.
+    Sent again unchanged it changes nothing: neither version nor event. `expected`, `there`: raises Stale unless it is at
+    this version, or there at all.
     """
     employer_id = the_employer(tx.caller)
     row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
+    at_version_if_there(row, expected, there=there)
     if row is None:
-        return await add_site(tx, {**given, "external_ref": external_ref}), True
+        made = await _added_site(tx, {**given, "external_ref": external_ref})
+        if made is not None:
+            return made, True
+        row = await sql.lock_site(tx, employer_id, external_ref=external_ref)
+    if row is None:
+        raise taken()
     return await _changed_site(tx, row, given), False
 
 
@@ -131,8 +182,31 @@ async def _changed_site(tx: Writer, row: Row, given: Given) -> Row:
     if ref is not None and await sql.own_site_id(tx, row["employer_id"], external_ref=ref):
         raise taken()
     made = await sql.change_site(tx, row["id"], changed)
-    await _tell_of_site(tx, made)
-    return made
+    ahead = await sql.bookings_ahead(tx, site_id=row["id"]) if "state" in changed else ()
+    await _tell_of_site(tx, made, schools_of(ahead))
+    return {**made, "bookings": what_becomes(ahead) if changed.get("state") == "closed" else None}
+
+
+ENDED = (BookingState.WAITING, BookingState.REQUESTED, BookingState.COUNTERED)
+KEPT = (BookingState.CONFIRMED, BookingState.ON_HOLD)
+
+
+def what_becomes(ahead: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """What becomes of bookings when an offer is withdrawn or a site closed: how many of each state.
+
+    What was agreed is kept: a school has planned the day, and each such visit is cancelled by name if it has to be.
+    What nobody has agreed is cancelled by the worker.
+    """
+    counts = {row["state"]: row["bookings"] for row in ahead}
+    return {
+        "kept": {state.value: counts.get(state, 0) for state in KEPT},
+        "cancelled": {state.value: counts.get(state, 0) for state in ENDED},
+    }
+
+
+def schools_of(ahead: Sequence[Row]) -> list[UUID]:
+    """The schools of these bookings, each once."""
+    return sorted({school for row in ahead for school in row["schools"]})
 
 
 def _addressed(given: Given) -> dict[str, Any]:
@@ -145,9 +219,10 @@ def _addressed(given: Given) -> dict[str, Any]:
     return values
 
 
-async def _tell_of_site(tx: Writer, row: Row) -> None:
+async def _tell_of_site(tx: Writer, row: Row, schools: Sequence[UUID] = ()) -> None:
     data = {"site_id": row["id"], "state": row["state"], "version": row["version"]}
-    await outbox.emit(tx, [_to_employer("site.changed", row, data)])
+    told = [Event("site.changed", "school", school, row["id"], data) for school in schools]
+    await outbox.emit(tx, [_to_employer("site.changed", row, data), *told])
 
 
 def _to_employer(kind: str, row: Row, data: Given) -> Event:
@@ -164,8 +239,10 @@ async def add_contact(tx: Writer, given: Given) -> Row:
     return await sql.add_contact(tx, {"id": new_id(), "employer_id": employer_id, **given}) or {}
 
 
-async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Given) -> Row:
-    """Change one of the caller's contacts. Raises NotFound, Stale, Invalid."""
+async def change_contact(tx: Writer, contact_id: UUID, expected: Expected, given: Given) -> Row:
+    """Change one of the caller's contacts. Raises NotFound, Stale, Invalid; Conflict `contact_in_use` where it would go to
+    another site than an offer that names it.
+    """
     employer_id = the_employer(tx.caller)
     row = await sql.lock_contact(tx, employer_id, contact_id)
     if row is None:
@@ -173,17 +250,22 @@ async def change_contact(tx: Writer, contact_id: UUID, expected: int, given: Giv
     at_version(row, expected)
     await _own_site(tx, employer_id, given.get("site_id"))
     changed = differing(row, given)
+    moved_to = changed.get("site_id")
+    if moved_to is not None and await sql.contact_elsewhere(tx, contact_id, moved_to):
+        raise Conflict(
+            "contact_in_use", "An offer at another site names this contact. Name another one there first."
+        )
     return await sql.change_contact(tx, contact_id, changed) if changed else row
 
 
-async def drop_contact(tx: Writer, contact_id: UUID, expected: int | None = None) -> None:
+async def drop_contact(tx: Writer, contact_id: UUID, expected: Expected = None) -> None:
     """Delete one of the caller's contacts. Raises NotFound; Stale if `expected` is given and is not its version; Conflict
     `contact_in_use` while an offer names it.
     """
     try:
         async with tx.attempt():
             version = await sql.drop_contact(tx, the_employer(tx.caller), contact_id)
-            if version is not None and expected not in {None, version}:
+            if version is not None and not is_expected(version, expected):
                 raise Stale
     except ConstraintBroken:
         raise Conflict(
@@ -292,7 +374,7 @@ def _problems_with_approval(approval: Given, today: date) -> list[Fault]:
     faults = []
     if approval["approved_on"] > today:
         faults.append(_fault("approved_on", "in_the_future", "Not after today."))
-    if approval["expires_on"] < today:
+    if approval["expires_on"] is not None and approval["expires_on"] < today:
         faults.append(_fault("expires_on", "in_the_past", "Its last day is not over yet."))
     return faults
 
@@ -312,8 +394,7 @@ async def withdraw_approval(tx: Writer, approval_id: UUID) -> Row:
 async def _tell_of_approval(tx: Writer, row: Row) -> None:
     data = {name: row[name] for name in ("site_id", "kind", "activity_band", "state")}
     data["approval_id"] = row["id"]
-    side = "school" if tx.caller.org_kind == "school" else "hub"
-    theirs = Event("approval.changed", side, row["approver_id"], row["id"], data)
+    theirs = Event("approval.changed", side_of(tx.caller.org_kind), row["approver_id"], row["id"], data)
     await outbox.emit(tx, [_to_employer("approval.changed", row, data), theirs])
 
 

@@ -9,10 +9,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 from app.employers.tables import (
     approval_acceptances,
     approvals,
@@ -52,11 +55,8 @@ async def _lock(tx: Writer, table: Table, *where: ColumnElement[bool]) -> Row | 
     return await tx.one_or_none(select(table).where(*where).with_for_update(key_share=True))
 
 
-async def _page(
-    tx: Door, table: Table, after: UUID | None, limit: int, *where: ColumnElement[bool]
-) -> Sequence[Row]:
-    stmt = select(table).where(*where).order_by(table.c.id).limit(limit + 1)
-    return await tx.rows(stmt if after is None else stmt.where(table.c.id > after))
+async def _page(tx: Door, table: Table, pull: Pull, *where: ColumnElement[bool]) -> Sequence[Row]:
+    return await tx.rows(pulled(select(table).where(*where), table, pull))
 
 
 def _equal(table: Table, **wanted: Any) -> list[ColumnElement[bool]]:  # noqa: ANN401
@@ -115,12 +115,10 @@ async def change_site(tx: Writer, site_id: UUID, values: Values) -> Row:
 
 
 async def sites_page(
-    tx: Door, employer_id: UUID | None, external_ref: str | None, after: UUID | None, limit: int
+    tx: Door, employer_id: UUID | None, external_ref: str | None, pull: Pull
 ) -> Sequence[Row]:
     """Sites in the order they were made."""
-    return await _page(
-        tx, sites, after, limit, *_equal(sites, employer_id=employer_id, external_ref=external_ref)
-    )
+    return await _page(tx, sites, pull, *_equal(sites, employer_id=employer_id, external_ref=external_ref))
 
 
 async def own_site_id(
@@ -130,6 +128,24 @@ async def own_site_id(
     where = _equal(sites, employer_id=employer_id, id=site_id, external_ref=external_ref)
     found: UUID | None = await tx.value(select(sites.c.id).where(*where))
     return found
+
+
+_UUID = PG_UUID(as_uuid=True)
+_AHEAD = text("SELECT state, bookings, schools FROM app.bookings_ahead(:offer, :site)").bindparams(
+    bindparam("offer", type_=_UUID), bindparam("site", type_=_UUID)
+)
+
+
+async def bookings_ahead(
+    tx: Writer, *, offer_id: UUID | None = None, site_id: UUID | None = None
+) -> Sequence[Row]:
+    """The bookings ahead on an offer of the caller's, or at a site: `bookings` and their `schools` by `state`."""
+    return await tx.rows(_AHEAD, {"offer": offer_id, "site": site_id})
+
+
+async def sectors_added(tx: Door) -> Sequence[str]:
+    """The sectors that are known today beside those of the Industrial Strategy, as dated data."""
+    return tuple(await tx.value(select(func.app.sectors_added())))
 
 
 # --- contacts ---------------------------------------------------------------------------------
@@ -155,6 +171,11 @@ async def change_contact(tx: Writer, contact_id: UUID, values: Values) -> Row:
     return await _change(tx, contacts, contact_id, values)
 
 
+async def contact_elsewhere(tx: Writer, contact_id: UUID, site_id: UUID) -> bool:
+    """Whether an offer of the caller's at another site names this contact."""
+    return bool(await tx.value(select(func.app.contact_elsewhere(contact_id, site_id))))
+
+
 async def drop_contact(tx: Writer, employer_id: UUID, contact_id: UUID) -> int | None:
     """Delete a contact, as a person who has left is not kept; gives the version it had, or None."""
     mine = (contacts.c.id == contact_id) & (contacts.c.employer_id == employer_id)
@@ -163,12 +184,10 @@ async def drop_contact(tx: Writer, employer_id: UUID, contact_id: UUID) -> int |
 
 
 async def contacts_page(
-    tx: Door, employer_id: UUID | None, site_id: UUID | None, after: UUID | None, limit: int
+    tx: Door, employer_id: UUID | None, site_id: UUID | None, pull: Pull
 ) -> Sequence[Row]:
     """Contacts in the order they were made."""
-    return await _page(
-        tx, contacts, after, limit, *_equal(contacts, employer_id=employer_id, site_id=site_id)
-    )
+    return await _page(tx, contacts, pull, *_equal(contacts, employer_id=employer_id, site_id=site_id))
 
 
 # --- cover ------------------------------------------------------------------------------------
@@ -194,11 +213,9 @@ async def withdraw_cover(tx: Writer, cover_id: UUID, at: datetime) -> Row:
     return await _change(tx, covers, cover_id, {"withdrawn_at": at})
 
 
-async def covers_page(
-    tx: Door, employer_id: UUID | None, site_id: UUID | None, after: UUID | None, limit: int
-) -> Sequence[Row]:
+async def covers_page(tx: Door, employer_id: UUID | None, site_id: UUID | None, pull: Pull) -> Sequence[Row]:
     """Covers in the order they were recorded, the withdrawn ones too."""
-    return await _page(tx, covers, after, limit, *_equal(covers, employer_id=employer_id, site_id=site_id))
+    return await _page(tx, covers, pull, *_equal(covers, employer_id=employer_id, site_id=site_id))
 
 
 # --- approvals and whose a school accepts -----------------------------------------------------
@@ -224,11 +241,9 @@ async def withdraw_approval(tx: Writer, approval_id: UUID, at: datetime) -> Row:
     return await _change(tx, approvals, approval_id, {"state": "withdrawn", "withdrawn_at": at})
 
 
-async def approvals_page(
-    tx: Door, wanted: Mapping[str, Any], after: UUID | None, limit: int
-) -> Sequence[Row]:
+async def approvals_page(tx: Door, wanted: Mapping[str, Any], pull: Pull) -> Sequence[Row]:
     """Approvals in the order they were given; `wanted`: approver_id, employer_id, site_id, kind, state."""
-    return await _page(tx, approvals, after, limit, *_equal(approvals, **wanted))
+    return await _page(tx, approvals, pull, *_equal(approvals, **wanted))
 
 
 async def is_approver(tx: Door, org_id: UUID) -> bool:
@@ -292,12 +307,10 @@ async def lift_suspension(tx: Writer, suspension_id: UUID, at: datetime) -> Row:
     return await _change(tx, suspensions, suspension_id, {"lifted_at": at})
 
 
-async def suspensions_page(
-    tx: Door, org_id: UUID, employer_id: UUID | None, after: UUID | None, limit: int
-) -> Sequence[Row]:
+async def suspensions_page(tx: Door, org_id: UUID, employer_id: UUID | None, pull: Pull) -> Sequence[Row]:
     """The organisation's own suspensions, the lifted ones too, in the order they were made."""
     wanted = _equal(suspensions, suspended_by=org_id, employer_id=employer_id)
-    return await _page(tx, suspensions, after, limit, *wanted)
+    return await _page(tx, suspensions, pull, *wanted)
 
 
 # --- history ----------------------------------------------------------------------------------

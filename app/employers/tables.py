@@ -4,7 +4,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Date,
     Index,
     PrimaryKeyConstraint,
     Table,
@@ -13,7 +12,7 @@ from sqlalchemy import (
 )
 
 from app.core.db import metadata
-from app.core.tables import big, ident, kept, texts, uid, when, word
+from app.core.tables import big, changed, changed_by, day, ident, kept, texts, uid, when, word
 from app.core.tables import text as words
 from app.rules.words import (
     SIC_SECTIONS,
@@ -31,7 +30,7 @@ employers = Table(
     uid("id", "organisations.id", primary_key=True),
     word("size_band", SizeBand),
     word("sic_section", SIC_SECTIONS, null=True),
-    texts("sectors"),
+    texts("sectors", null=True),
     words("about", null=True, longest=2000),
     *kept(),
 )
@@ -50,6 +49,9 @@ sites = Table(
     words("travel", null=True, longest=2000),
     word("state", ("open", "closed"), default="open"),
     *kept(),
+    changed(),
+    changed_by("sites", "employer_id"),
+    changed_by("sites"),
     UniqueConstraint("employer_id", "external_ref", name="uq_sites_external_ref"),
     Index("ix_sites_employer_id", "employer_id", "id"),
 )
@@ -66,6 +68,9 @@ contacts = Table(
     words("phone", null=True, longest=40),
     Column("supervises", Boolean, nullable=False, server_default="false"),
     *kept(),
+    changed(),
+    changed_by("contacts", "employer_id"),
+    changed_by("contacts"),
     Index("ix_contacts_employer_id", "employer_id", "id"),
 )
 
@@ -81,12 +86,20 @@ covers = Table(
     words("insurer", null=True, longest=200),
     words("policy_number", null=True, longest=100),
     big("limit_pence", null=True, least=0),
-    Column("starts_on", Date, nullable=False),
-    Column("expires_on", Date, nullable=True),
-    Column("attested_on", Date, nullable=True),
+    day("starts_on"),
+    day("expires_on", null=True),
+    day("attested_on", null=True),
     words("attested_by", null=True, longest=200),
     when("withdrawn_at", null=True),
     *kept(),
+    changed(),
+    changed_by("covers", "employer_id"),
+    changed_by("covers"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index(
+        "ix_covers_beginning", "expires_on", postgresql_where=text("NOT in_force AND withdrawn_at IS NULL")
+    ),
+    Index("ix_covers_ending", "expires_on", postgresql_where=text("in_force AND expires_on IS NOT NULL")),
     CheckConstraint(
         "kind <> 'policy' OR (insurer IS NOT NULL AND policy_number IS NOT NULL AND limit_pence IS NOT NULL "
         "AND expires_on IS NOT NULL)",
@@ -107,11 +120,16 @@ approvals = Table(
     word("kind", ExperienceKind),
     word("activity_band", ActivityBand),
     word("state", ApprovalState, default="approved"),
-    Column("approved_on", Date, nullable=False),
-    Column("expires_on", Date, nullable=False),
+    day("approved_on"),
+    day("expires_on", null=True),
     words("basis", null=True, longest=1000),
     when("withdrawn_at", null=True),
     *kept(),
+    changed(),
+    changed_by("approvals", "approver_id"),
+    changed_by("approvals"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index("ix_approvals_ending", "expires_on", postgresql_where=text("in_force")),
     Index("ix_approvals_site_id", "site_id", "kind", "activity_band"),
     Index("ix_approvals_approver_id", "approver_id", "id"),
     Index("ix_approvals_employer_id", "employer_id", "id"),
@@ -137,6 +155,8 @@ suspensions = Table(
     when("lifted_at", null=True),
     words("private_note", null=True, longest=2000),
     *kept(),
+    changed(),
+    changed_by("suspensions", "suspended_by"),
     Index(
         "uq_suspensions_open",
         "employer_id",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.bookings import sql as bookings
 from app.core.db import Row, Writer
-from app.core.errors import Conflict, Fault, Forbidden, Invalid, NotFound
+from app.core.errors import Conflict, Fault, Forbidden, Invalid, NotFound, invalid
 from app.core.ids import new_id
 from app.encounters import news, sql
 from app.encounters.settlement import settle
@@ -16,21 +16,38 @@ from app.encounters.standings import after, before, reports_of, sitting_of, take
 from app.outbox.service import Event
 from app.rules.attendance import (
     ATTENDING,
+    EARLY,
     Report,
     problem_with_report,
     raises_no_show,
     settles_where,
     standing,
 )
-from app.rules.words import AttendanceStatus, BookingState, NoShowResolution, Reporter
+from app.rules.words import (
+    REASONS_FOR,
+    Actor,
+    AttendanceStatus,
+    BookingAction,
+    BookingReason,
+    BookingState,
+    NoShowResolution,
+    Reporter,
+)
 
-EARLY: Final = timedelta(minutes=60)
-"""A pupil who is there before the start may be reported as arrived this long before it."""
 AHEAD: Final = timedelta(minutes=5)
 """How far ahead of our clock a reported time may be."""
+CLOSE: Final = "close_sitting"
+"""A closure, as the history of a booking calls it."""
 REPORTABLE: Final = frozenset({BookingState.CONFIRMED, BookingState.ON_HOLD, BookingState.COMPLETED})
 
 _S = AttendanceStatus
+_ABOUT: Final = {
+    "arrived_outside_sitting": "/arrived_at",
+    "left_outside_sitting": "/left_at",
+    "times_reversed": "/left_at",
+    "status_contradicts_times": "/status",
+}
+"""The member of a row that a refusal is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,7 @@ class Said:
 class Answer:
     """What became of one row: `recorded`, or refused with faults. `status` and `disputed` are what is held now."""
 
-    participation_id: UUID
+    participation_id: UUID | None
     faults: tuple[Fault, ...] = ()
     row: Row | None = None
 
@@ -100,27 +117,83 @@ async def report_attendance(tx: Writer, booking_id: UUID, sitting_id: UUID, said
     return await _report(tx, day, sitting_id, said, whole=True)
 
 
-async def close_sitting(tx: Writer, booking_id: UUID, sitting_id: UUID, reason: str | None) -> Outcome:
-    """The school says that a sitting did not take place: whoever is still expected at it has `closed` as outcome.
+async def close_sitting(
+    tx: Writer, booking_id: UUID, sitting_id: UUID, reason: BookingReason | None
+) -> Outcome:
+    """Either side says that a sitting does not take place: whoever is still expected at it has `closed` as outcome, and
+    no minutes. The booking goes on with the sittings that remain, and is completed when there are none.
 
-    Refuses with NotFound `booking`, `sitting`, Forbidden `school_only`, Conflict `attendance_recorded` where somebody
-    was there.
+    An employer gives a reason, closes no sitting that is over, and leaves a missing pupil for the school to find; that
+    nobody comes at all is a cancellation. Refuses with NotFound `booking`, `sitting`, Invalid `/reason_code`
+    `reason_required` or `reason_not_allowed`, Conflict `attendance_recorded` where somebody was there, `sitting_closed`,
+    `sitting_over`, `nothing_left`.
     """
     day = await _begin(tx, booking_id)
-    if tx.caller.side != "school":
-        raise Forbidden("school_only", "Only the school closes a sitting.")
     mine = _at(day.rows, sitting_id)
+    if mine[0]["closed"]:
+        raise Conflict("sitting_closed", "This sitting is closed already.")
     if any(_S(row["status"]) in ATTENDING for row in mine):
         raise Conflict("attendance_recorded", "Somebody was there: report attendance instead.")
-    await sql.close_sitting(tx, day.booking, sitting_id, reason, tx.caller.now)
+    _check_reason(tx, reason)
+    closes = {_S.EXPECTED, _S.NO_SHOW}
+    if tx.caller.side == "employer":
+        _check_employer_closes(tx, day, mine)
+        closes = {_S.EXPECTED}
+        await sql.act_on_booking(tx, booking_id)
+    code = reason.value if reason else None
+    await sql.close_sitting(tx, day.booking, sitting_id, code, tx.caller.now)
     for row in mine:
         row["closed"] = True
-    said = [
-        Said(row["participation_id"], _S.CLOSED, "")
-        for row in mine
-        if row["status"] in {_S.EXPECTED, _S.NO_SHOW}
-    ]
+    await _write_closure(tx, day, sitting_id, code)
+    day.events += news.closed(day.booking, mine[0], Actor(tx.caller.side), reason, tx.caller.now)
+    said = [Said(row["participation_id"], _S.CLOSED, "") for row in mine if row["status"] in closes]
     return await _report(tx, day, sitting_id, said, whole=True)
+
+
+def _check_reason(tx: Writer, reason: BookingReason | None) -> None:
+    """The reasons of a cancellation; an employer gives one."""
+    who = Actor(tx.caller.side)
+    if reason is None:
+        if who == Actor.EMPLOYER:
+            raise invalid("/reason_code", "reason_required", "Closing a sitting needs a reason code.")
+    elif reason not in REASONS_FOR[BookingAction.CANCEL, who]:
+        raise invalid("/reason_code", "reason_not_allowed", f"{reason.value} is no reason for closing here.")
+
+
+def _check_employer_closes(tx: Writer, day: _Day, mine: Sequence[Row]) -> None:
+    if tx.caller.now >= mine[0]["ends_at"]:
+        raise Conflict(
+            "sitting_over", "This sitting is over: report attendance, or ask the school to close it."
+        )
+    others = [row for row in day.rows if row["sitting_id"] != mine[0]["sitting_id"]]
+    if all(row["closed"] for row in others):
+        raise Conflict("nothing_left", "No sitting would be left: cancel the booking instead.")
+
+
+async def _write_closure(tx: Writer, day: _Day, sitting_id: UUID, code: str | None) -> None:
+    """A line of the booking's history."""
+    booking = day.booking
+    moves = (await bookings.so_far(tx, booking["id"]))["moves"]
+    names = ("school_id", "employer_id", "places", "programme_id", "strand_id")
+    await bookings.add_move(
+        tx,
+        {
+            **{name: booking[name] for name in names},
+            "id": new_id(),
+            "booking_id": booking["id"],
+            "no": moves + 1,
+            "action": CLOSE,
+            "actor": tx.caller.side,
+            "client_id": tx.caller.client_id,
+            "from_state": booking["state"],
+            "to_state": booking["state"],
+            "from_slot_id": booking["slot_id"],
+            "to_slot_id": booking["slot_id"],
+            "sitting_id": sitting_id,
+            "reason_code": code,
+            "at": tx.caller.now,
+        },
+    )
 
 
 async def _begin(tx: Writer, booking_id: UUID) -> _Day:
@@ -204,7 +277,7 @@ def _hear(tx: Writer, day: _Day, row: dict[str, Any], one: Said) -> list[Fault]:
     early = report.status == _S.ARRIVED and row["starts_at"] - EARLY <= now < row["starts_at"]
     judged = replace(report, reported_at=row["starts_at"]) if early else report
     if refusal := problem_with_report(reports_of(row), judged, sitting_of(row)):
-        return [_fault(one, "", refusal.code, refusal.detail)]
+        return [_fault(one, _ABOUT.get(refusal.code, ""), refusal.code, refusal.detail)]
     was, holds = before(row), after(row, report)
     take(row, holds)
     day.touched.append(row)

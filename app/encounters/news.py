@@ -7,7 +7,8 @@ from uuid import UUID
 
 from app.core.db import Row
 from app.outbox.service import Event, to_both
-from app.rules.words import NoShowResolution, Reporter
+from app.rules import booking as law
+from app.rules.words import Actor, BookingReason, NoShowResolution, Reporter
 
 
 def _pupil(row: Row) -> dict[str, Any]:
@@ -49,6 +50,26 @@ def reported(booking: Row, sitting_id: UUID, by: Reporter, rows: Iterable[Row]) 
         "disputed": sum(row["disputed"] for row in told),
     }
     return Event("attendance.reported", "school", booking["school_id"], booking["id"], data)
+
+
+def closed(booking: Row, sitting: Row, by: Actor, reason: BookingReason | None, now: datetime) -> list[Event]:
+    """A sitting does not take place. On the day itself people may be on their way: the safety lane."""
+    told = law.reason_told_to_employer(by, reason)
+    data = {
+        "booking_id": booking["id"],
+        "sitting_id": sitting["sitting_id"],
+        "starts_at": sitting["starts_at"],
+        "closed_by": by.value,
+    }
+    return to_both(
+        "attendance.closed",
+        school_id=booking["school_id"],
+        employer_id=booking["employer_id"],
+        order_key=booking["id"],
+        data={**data, "reason_code": reason.value if reason else None},
+        employer_data={**data, "reason_code": told.value if told else None},
+        lane="safety" if law.is_same_day(now, sitting["starts_at"]) else None,
+    )
 
 
 def overdue(booking: Row, sitting_id: UUID, starts_at: datetime, expected: int) -> list[Event]:

@@ -79,7 +79,7 @@ def from_visit(visit: Row, rows: Sequence[Row]) -> dict[str, Any]:
         "mode": visit["mode"],
         "activity_band": visit["activity_band"],
         "nc_year": first["nc_year"],
-        "criteria_offered": visit["criteria"],
+        "criteria_offered": visit["criteria"] or [],
         "criteria_confirmed": first["criteria_confirmed"],
         "evidence": None,
         "state": "credited",

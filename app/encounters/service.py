@@ -11,6 +11,7 @@ from app.core.clock import as_date, school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, Fault, Invalid, NotFound, Stale
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.encounters import sql
 from app.encounters.records import judged, summed
 from app.encounters.settlement import add, correct
@@ -143,6 +144,7 @@ def _faults(one: New, where: str, known: _Known) -> list[Fault]:
 def days_faults(days: Sequence[Day], mode: Mode, where: str, today: date) -> list[Fault]:
     """What is wrong with minutes by day: dates that are not over, twice, or in two academic years; impossible minutes."""
     faults = []
+    seen: set[date] = set()
     for at, one in enumerate(days):
         here = f"{where}/per_day/{at}"
         if one.on > today:
@@ -151,8 +153,9 @@ def days_faults(days: Sequence[Day], mode: Mode, where: str, today: date) -> lis
             faults.append(
                 Fault(f"{here}/on", "too_early", f"Nothing before {first_day(FIRST_YEAR)} is kept.")
             )
-        if any(one.on == other.on for other in days[:at]):
+        if one.on in seen:
             faults.append(Fault(f"{here}/on", "duplicate", "This day comes twice."))
+        seen.add(one.on)
         if not 1 <= one.in_person + one.virtual <= DAY_AT_MOST:
             code = "too_many_minutes" if one.in_person + one.virtual else "no_minutes"
             faults.append(Fault(here, code, "A day has between 1 and 1440 minutes."))
@@ -261,7 +264,7 @@ class Correction:
     void: bool = False
 
 
-async def correct_one(tx: Writer, encounter_id: UUID, correction: Correction, expected: int) -> Row:
+async def correct_one(tx: Writer, encounter_id: UUID, correction: Correction, expected: Expected) -> Row:
     """Correct an encounter without a booking: a reversal and a new credit, what it said before is kept.
 
     Refuses with NotFound `encounter`, Stale, Conflict `from_a_booking` (correct its attendance instead) and `voided`,
@@ -307,17 +310,17 @@ async def _refuse_bad(tx: Writer, was: Row, will: Mapping[str, Any]) -> None:
         raise Invalid("invalid", "The request is not acceptable.", faults)
 
 
-async def _locked(tx: Writer, encounter_id: UUID, expected: int) -> Row:
+async def _locked(tx: Writer, encounter_id: UUID, expected: Expected) -> Row:
     was = await sql.lock(tx, encounter_id)
     if was is None:
         raise NotFound("encounter")
-    if was["version"] != expected:
+    if not is_expected(was["version"], expected):
         raise Stale
     return was
 
 
 async def confirm_criteria(
-    tx: Writer, encounter_id: UUID, criteria: Sequence[Criterion], expected: int
+    tx: Writer, encounter_id: UUID, criteria: Sequence[Criterion], expected: Expected
 ) -> Row:
     """The school says which criteria were met; BM5 and BM6 follow, and the ledger's facts move with them.
 

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from app.bookings.service import Step, take_step
+from app.bookings.service import take_step
+from app.bookings.steps import Step
 from app.core.db import Row, Writer
 from app.core.ids import new_id
 from app.encounters import news, sql

@@ -10,6 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 from app.encounters.tables import (
     attendance_reports,
     encounter_keys,
@@ -195,10 +197,9 @@ async def no_show_page(
     school_id: UUID | None,
     employer_id: UUID | None,
     only_open: bool | None,
-    after: UUID | None,
-    limit: int,
+    pull: Pull,
 ) -> Sequence[Row]:
-    """One side's no-shows in the order of their ids, one row more than `limit` if there is a next page."""
+    """A page of one side's no-shows, as `core.sql.pulled` gives them."""
     stmt = select(no_shows)
     if employer_id:
         stmt = stmt.where(no_shows.c.employer_id == employer_id)
@@ -209,9 +210,7 @@ async def no_show_page(
     if only_open is not None:
         unresolved = no_shows.c.resolution.is_(None)
         stmt = stmt.where(unresolved if only_open else ~unresolved)
-    if after:
-        stmt = stmt.where(no_shows.c.id > after)
-    return await tx.rows(stmt.order_by(no_shows.c.id).limit(limit + 1))
+    return await tx.rows(pulled(stmt, no_shows, pull))
 
 
 # --- encounters ------------------------------------------------------------------------------------
@@ -283,6 +282,8 @@ _CONFIRM = text(
     UPDATE participations p SET criteria_confirmed = :criteria, criteria_confirmed_at = :now, version = p.version + 1,
            updated_at = now()
      WHERE p.id = ANY (:ids)
+       AND (p.criteria_confirmed_at IS NULL
+            OR NOT (p.criteria_confirmed @> :criteria AND p.criteria_confirmed <@ :criteria))
     """
 ).bindparams(
     bindparam("criteria", type_=ARRAY(Text)), bindparam("now", type_=_MOMENT), bindparam("ids", type_=_UUIDS)
@@ -409,10 +410,9 @@ async def page(
     booking_id: UUID | None,
     starts_from: date | None,
     starts_to: date | None,
-    after: UUID | None,
-    limit: int,
+    pull: Pull,
 ) -> Sequence[Row]:
-    """Encounters in the order they were recorded, one row more than `limit` if there is a next page."""
+    """A page of encounters, as `core.sql.pulled` gives them."""
     one = encounters.c
     mine = one.school_id == school_id if school_id else one.school_id == func.any(func.app.schools())
     stmt = select(encounters).where(mine)
@@ -425,9 +425,7 @@ async def page(
         stmt = stmt.where(one.starts_on >= starts_from, one.academic_year >= starts_from.year - 1)
     if starts_to:
         stmt = stmt.where(one.starts_on <= starts_to, one.academic_year <= starts_to.year)
-    if after:
-        stmt = stmt.where(one.id > after)
-    return await tx.rows(stmt.order_by(one.id).limit(limit + 1))
+    return await tx.rows(pulled(stmt, encounters, pull))
 
 
 async def confirm(tx: Writer, ids: Sequence[UUID], criteria: Sequence[str], now: datetime) -> None:

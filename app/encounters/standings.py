@@ -8,8 +8,8 @@ from typing import Any
 from app.bookings.facts import moment, sittings_of
 from app.core.db import Row
 from app.rules import hours
-from app.rules.attendance import OUTCOMES, Report, Standing, standing, status_from_times
-from app.rules.hours import Minutes, Sitting
+from app.rules.attendance import OUTCOMES, Report, Standing, last_arrival, standing, status_from_times
+from app.rules.hours import ATTENDED, Minutes, Sitting
 from app.rules.words import AttendanceStatus, NoShowResolution, Reporter
 
 _S = AttendanceStatus
@@ -72,15 +72,14 @@ def minutes_of(row: Row) -> Minutes:
 
 
 def with_times(row: Row, report: Report) -> Report:
-    """A report made whole: `present` with times that say otherwise becomes what the times say; a late arrival that
-    was reported when it happened need not be timed again.
+    """A report made whole: `present` with times that say otherwise becomes what the times say. An arrival that was
+    reported when it happened is kept, and need not be timed again; `present` alone earns the planned minutes.
     """
-    said = [one.arrived_at for one in reports_of(row) if one.reporter == report.reporter and one.arrived_at]
-    if report.status == _S.LATE and report.arrived_at is None and said:
-        return replace(report, arrived_at=said[-1])
     if report.status == _S.PRESENT and (report.arrived_at or report.left_at):
         status = status_from_times(sitting_of(row), report.arrived_at, report.left_at)
-        return replace(report, status=status)
+        report = replace(report, status=status)
+    if report.status in ATTENDED and report.arrived_at is None:
+        return replace(report, arrived_at=last_arrival(reports_of(row), report.reporter))
     return report
 
 

@@ -1,10 +1,10 @@
 """Attendance reports and no-shows; encounters, partitioned by academic year, with or without a booking."""
 
-from sqlalchemy import Boolean, Column, Date, Index, PrimaryKeyConstraint, Table, text
+from sqlalchemy import Boolean, Column, Index, PrimaryKeyConstraint, Table, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
-from app.core.tables import ident, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import (
     NC_YEARS,
@@ -27,8 +27,8 @@ attendance_reports = Table(
     word("reporter", Reporter),
     uid("client_id"),
     word("status", AttendanceStatus),
-    when("arrived_at", null=True),
-    when("left_at", null=True),
+    moment("arrived_at", null=True),
+    moment("left_at", null=True),
     Column("decides", Boolean, nullable=False, server_default="false"),
     when("reported_at"),
     when("recorded_at", now=True),
@@ -77,6 +77,9 @@ no_shows = Table(
     uid("resolved_by", null=True),
     words("note", null=True, longest=2000),
     when("recorded_at", now=True),
+    changed(),
+    changed_by("no_shows", "school_id"),
+    changed_by("no_shows", "employer_id"),
     Index(
         "uq_no_shows_open",
         "participation_sitting_id",
@@ -105,8 +108,8 @@ encounters = Table(
     word("kind", ExperienceKind),
     word("mode", Mode),
     word("activity_band", ActivityBand, default="low"),
-    Column("starts_on", Date, nullable=False),
-    Column("ends_on", Date, nullable=False),
+    day("starts_on"),
+    day("ends_on"),
     word("nc_year", NC_YEARS),
     whole("in_person_minutes", least=0),
     whole("virtual_minutes", least=0),
@@ -124,6 +127,8 @@ encounters = Table(
     uid("recorded_by"),
     when("recorded_at", now=True),
     when("updated_at", now=True),
+    changed(),
+    changed_by("encounters", "school_id"),
     PrimaryKeyConstraint("academic_year", "id"),
     Index("ix_encounters_school_id", "school_id", "id"),
     Index("ix_encounters_enrolment_id", "enrolment_id", "id"),

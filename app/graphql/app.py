@@ -6,7 +6,8 @@ prefers plain `application/json` gets 200 for every well-formed request, as the 
 before there is a GraphQL request (401, 406, 413, 415, 429) is raised as a Problem, for the application to answer.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,16 +20,21 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from app.core import bodies
 from app.core.caller import Caller
 from app.core.db import Database
-from app.core.errors import Problem, TooMany, Unauthenticated
+from app.core.errors import Fault, Overloaded, Problem, TooMany, Unauthenticated, Unavailable
+from app.core.json_reader import MOST_FAULTS, NotJson, read
 from app.core.paging import Cursors
+from app.core.values import BadValue
 from app.graphql import explorer
 from app.graphql.schema import schema
 from app.graphql.session import Session
 
 RESPONSE, PLAIN = "application/graphql-response+json", "application/json"
 BODY_LIMIT = 200_000
+_VARIABLE = re.compile(r"[Vv]ariable '?\$(\w+)")
+_ARGUMENT = re.compile(r"(\w+)\s*:\s*$")
 
 Authenticate = Callable[[Request], Caller]
 Take = Callable[[UUID, UUID | None], tuple[Mapping[str, str], int | None]]
@@ -57,9 +63,9 @@ class _Asked:
 class _BadRequest(Exception):
     """Not a GraphQL-over-HTTP request (400)."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.faults = code, faults
 
 
 def graphql_app(
@@ -101,7 +107,7 @@ async def _answer(house: _House, request: Request) -> Response:
     try:
         asked = await _read(house, request)
     except _BadRequest as bad:
-        error = GraphQLError(str(bad), extensions={"code": bad.code})
+        error = GraphQLError(str(bad), extensions={"code": bad.code, **_listed(bad.faults)})
         return _response({"errors": [_shown(error)]}, 400, media, headers)
     session = Session(house.db, caller, house.cursors)
     try:
@@ -172,7 +178,7 @@ async def _read(house: _House, request: Request) -> _Asked:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    too_large = _refusal(413, "body_too_large", f"The body may have {limit} bytes at most.")
+    too_large = bodies.too_large(limit)
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
         raise too_large
@@ -181,14 +187,17 @@ async def _body(request: Request, limit: int) -> bytes:
         body += chunk
         if len(body) > limit:
             raise too_large
-    return bytes(body)
+    return await bodies.decoded(bytes(body), request.headers.get("content-encoding", ""), limit)
 
 
 def _json(raw: bytes) -> Any:  # noqa: ANN401
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise _BadRequest("bad_json", "This is not valid JSON (UTF-8).") from None
+        found = read(raw)
+    except NotJson as wrong:
+        raise _BadRequest("bad_json", str(wrong)) from None
+    if found.faults:
+        raise _BadRequest("bad_json", "The request holds values that are not taken.", found.faults)
+    return found.value
 
 
 def _asked(given: Any, *, by_get: bool) -> _Asked:  # noqa: ANN401
@@ -212,7 +221,9 @@ def _refusal(status: int, code: str, detail: str) -> Problem:
 
 
 async def _execute(session: Session, asked: _Asked) -> tuple[int, dict[str, Any]]:
-    """Status and body. A client that was revoked meanwhile is Unauthenticated, whatever else was answered."""
+    """Status and body. A client that was revoked meanwhile is Unauthenticated, whatever else was answered; where the
+    database is away or overloaded nothing is answered but that, with Retry-After.
+    """
     allowed = {OperationType.QUERY} if asked.by_get else {OperationType.QUERY, OperationType.MUTATION}
     try:
         result = await schema.execute(
@@ -231,7 +242,7 @@ async def _execute(session: Session, asked: _Asked) -> tuple[int, dict[str, Any]
 def _outcome(result: ExecutionResult) -> tuple[int, dict[str, Any]]:
     errors = result.errors or []
     for error in errors:
-        if isinstance(error.original_error, Unauthenticated):
+        if isinstance(error.original_error, Unauthenticated | Unavailable | Overloaded):
             raise error.original_error
     if result.data is None and not any(error.path for error in errors):
         unparsed = any(isinstance(error, GraphQLSyntaxError) for error in errors)
@@ -245,9 +256,16 @@ def _shown(error: GraphQLError) -> dict[str, Any]:
     """An error with its stable code. What went wrong inside the house is not told."""
     shown: dict[str, Any] = {**error.formatted, "extensions": {**(error.extensions or {})}}
     cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
     if isinstance(cause, Problem):
         shown["message"] = cause.detail
         shown["extensions"] |= {"code": cause.code, **_details(cause)}
+    elif isinstance(cause, BadValue):
+        shown["message"] = (
+            f"{error.message.partition(':')[0]}: {cause.detail}" if "$" in error.message else cause.detail
+        )
+        shown["extensions"] |= {"code": "bad_argument", **_listed([_of_argument(error, cause)])}
     elif cause is not None and error.path:
         shown["message"] = "Something went wrong on our side."
         shown["extensions"]["code"] = "internal"
@@ -257,13 +275,27 @@ def _shown(error: GraphQLError) -> dict[str, Any]:
     return shown
 
 
+def _of_argument(error: GraphQLError, bad: BadValue) -> Fault:
+    """The argument or the variable that has a value which is not taken, by name: errors know its place only."""
+    variable = _VARIABLE.search(error.message)
+    if variable:
+        return Fault(f"/variables/{variable[1]}", bad.code, bad.detail)
+    at = next(iter(error.positions or ()), 0)
+    named = _ARGUMENT.search(error.source.body[:at]) if error.source else None
+    return Fault(f"/{named[1]}" if named else "", bad.code, bad.detail)
+
+
 def _details(problem: Problem) -> dict[str, Any]:
     details = {name: value for name, value in problem.extra.items() if name not in {"status", "headers"}}
-    if problem.faults:
-        details["errors"] = [
-            {"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in problem.faults
-        ]
-    return details
+    return details | _listed(problem.faults)
+
+
+def _listed(faults: Sequence[Fault]) -> dict[str, Any]:
+    if not faults:
+        return {}
+    shown = [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in faults[:MOST_FAULTS]]
+    more = {"more_errors": len(faults) - MOST_FAULTS} if len(faults) > MOST_FAULTS else {}
+    return {"errors": shown, **more}
 
 
 def _response(body: Mapping[str, Any], status: int, media: str, headers: Mapping[str, str]) -> Response:

@@ -193,7 +193,10 @@ class ProgrammeMoney:
 
     allocated_pence: Whole | None = strawberry.field(description="Allocated to schools, as known.")
     committed_pence: Whole | None = strawberry.field(
-        description="Committed, by whomever, on days up to the day asked of."
+        description="Committed, by whomever: every commitment that stands, whatever its day."
+    )
+    committed_to_date_pence: Whole | None = strawberry.field(
+        description="Of what is committed: on days up to the day asked of."
     )
     spent_pence: Whole | None = strawberry.field(
         description="Spent, by whomever, on days up to the day asked of."
@@ -376,6 +379,7 @@ def _money(one: Money) -> ProgrammeMoney:
     return ProgrammeMoney(
         allocated_pence=one.allocated,
         committed_pence=one.committed,
+        committed_to_date_pence=one.committed_to_date,
         spent_pence=one.spent,
         spent_by_programme_pence=one.spent_by_programme,
     )

@@ -1,7 +1,7 @@
 """The schema: the questions one can ask, and its SDL."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,10 +14,12 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.scalar import ScalarDefinition
 
+from app.core import values
 from app.core.clock import rfc3339
 from app.core.db import Row
-from app.core.errors import NotFound, Problem
+from app.core.errors import NotFound, Problem, invalid
 from app.core.paging import DEFAULT_LIMIT
+from app.core.values import BadValue
 from app.dashboards import figures
 from app.dashboards.service import rounds
 from app.dashboards.sql import Page
@@ -49,6 +51,7 @@ from app.graphql.nodes import (
     trust_of,
 )
 from app.graphql.session import Info, Session
+from app.rules.identifiers import URN
 
 NodeId = Annotated[
     strawberry.ID, strawberry.argument(description="An id of this API, or the UUID from REST.")
@@ -114,6 +117,8 @@ class Query(Around):
         if id is not None and urn is None:
             return await _find_school(info.context, of_kind(id, "School"))
         if urn is not None and id is None:
+            if not URN.fullmatch(urn):
+                raise invalid("/urn", "urn_format", "A URN has six digits.")
             return await _find_school(info.context, urn)
         raise NotFound("school")
 
@@ -233,7 +238,9 @@ class _Schema(strawberry.Schema):
     ) -> None:
         del execution_context  # it holds the document, which may hold what a log should not
         for error in errors:
-            if error.original_error is not None and not isinstance(error.original_error, Problem):
+            cause = error.original_error
+            # without a path it is what was asked that is wrong, and the log is not told what that was
+            if error.path and cause is not None and not isinstance(cause, Problem | GraphQLError):
                 _log.error("fault", path=error.path, exc_info=error.original_error)
 
 
@@ -250,11 +257,27 @@ class NamedOperation(SchemaExtension):
         yield
 
 
+def _moment(value: object) -> datetime:
+    """As REST reads it; without an offset it is refused to its own field alone, and not with the whole document."""
+    try:
+        return values.moment(value)
+    except BadValue as bad:
+        if bad.code != "offset_required":
+            raise
+        return datetime.fromisoformat(str(value))
+
+
 _MOMENT: ScalarDefinition = strawberry.scalar(
     name="DateTime",
-    description="RFC 3339 in UTC, with milliseconds and `Z`, as in REST",
+    description="RFC 3339 in UTC, with milliseconds and `Z`, as in REST; from 2000 to 2100",
     serialize=rfc3339,
-    parse_value=datetime.fromisoformat,
+    parse_value=_moment,
+)
+_DAY: ScalarDefinition = strawberry.scalar(
+    name="Date",
+    description="Date (isoformat), such as 2026-09-01; from 1900 to 2100",
+    serialize=date.isoformat,
+    parse_value=values.day,
 )
 
 _WHOLE: ScalarDefinition = strawberry.scalar(
@@ -276,7 +299,9 @@ schema = _Schema(
         lambda: ParserCache(maxsize=CACHED),
         lambda: ValidationCache(maxsize=CACHED),
     ],
-    config=StrawberryConfig(disable_field_suggestions=False, scalar_map={datetime: _MOMENT, Whole: _WHOLE}),
+    config=StrawberryConfig(
+        disable_field_suggestions=False, scalar_map={datetime: _MOMENT, date: _DAY, Whole: _WHOLE}
+    ),
 )
 
 

@@ -55,7 +55,7 @@ class Session:
     def __init__(self, db: Database, caller: Caller, cursors: Cursors) -> None:
         """Nothing is opened yet."""
         self.caller = caller
-        self.cursors = cursors
+        self.cursors = cursors.of(caller.org_id)
         self._db = db
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()

@@ -42,6 +42,12 @@ async def add(tx: Writer, values: dict[str, Any], keep: timedelta) -> None:
 
 
 async def forget_expired(tx: Writer) -> int:
-    """Delete what has expired, a few thousand at a time; how many went."""
-    some = select(kept.c.client_id, kept.c.key).where(kept.c.expires_at < func.now()).limit(_BATCH).subquery()
+    """Delete what has expired, a few thousand at a time; how many went. What somebody holds is left for the next time."""
+    some = (
+        select(kept.c.client_id, kept.c.key)
+        .where(kept.c.expires_at < func.now())
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)
+        .subquery()
+    )
     return await tx.run(delete(kept).where(kept.c.client_id == some.c.client_id, kept.c.key == some.c.key))

@@ -12,7 +12,7 @@ dated_policies = Table(
     "dated_policies",
     metadata,
     ident(),
-    word("topic", ("entitlement", "age_prohibition", "cover", "day")),
+    word("topic", ("entitlement", "age_prohibition", "cover", "day", "sector")),
     words("name", longest=200),
     Column("starts_on", Date, nullable=False),
     Column("ends_on", Date, nullable=True),

@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     tuple_,
     update,
 )
@@ -32,6 +33,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 from app.employers.tables import sites
 from app.offers.tables import offer_audiences, offers, open_slots, sittings, slots
 
@@ -59,6 +62,11 @@ def _audience() -> ScalarSelect[Any]:
     return select(ids).where(offer_audiences.c.offer_id == offers.c.id).scalar_subquery()
 
 
+_UNKNOWN = select(
+    func.app.audience_unknown(
+        bindparam("kind", type_=Text), bindparam("ids", type_=ARRAY(_UUID)), type_=ARRAY(_UUID)
+    )
+)
 _OFFER = select(offers, _audience().label("audience_ids"))
 
 
@@ -109,11 +117,15 @@ async def set_audience(
         await tx.run(insert(offer_audiences), [{**base, "audience_id": one} for one in audience_ids])
 
 
-async def offers_page(tx: Door, wanted: Mapping[str, Any], after: UUID | None, limit: int) -> Sequence[Row]:
-    """Offers in the order they were made; `wanted`: employer_id, site_id, kind, state, external_ref."""
+async def audience_unknown(tx: Writer, kind: str, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of an audience of this kind (`hub`, `school`, `programme`) that are nobody. One statement."""
+    return frozenset(await tx.value(_UNKNOWN, {"kind": kind, "ids": list(ids)}))
+
+
+async def offers_page(tx: Door, wanted: Mapping[str, Any], pull: Pull) -> Sequence[Row]:
+    """A page of offers; `wanted`: employer_id, site_id, kind, state, external_ref."""
     stmt = _OFFER.where(*_equal(offers, **wanted), _visible(offers, tx.caller.org_id))
-    stmt = stmt.order_by(offers.c.id).limit(limit + 1)
-    return await tx.rows(stmt if after is None else stmt.where(offers.c.id > after))
+    return await tx.rows(pulled(stmt, offers, pull))
 
 
 async def offers_named(
@@ -207,6 +219,38 @@ def _sittings() -> ScalarSelect[Any]:
 _SLOT = select(slots, _sittings().label("sittings"))
 
 
+_OF_EMPLOYER = slots.c.employer_id == bindparam("employer", type_=_UUID)
+_BY_REFS = slots.c.external_ref == func.any(bindparam("refs", type_=ARRAY(Text)))
+_LOCK_SLOTS = (
+    _SLOT.add_columns(offers.c.mode, offers.c.kind, offers.c.activity_band)
+    .join(offers, offers.c.id == slots.c.offer_id)
+    .where(_OF_EMPLOYER, _BY_REFS)
+    .order_by(slots.c.id)
+    .with_for_update(of=slots, key_share=True)
+)
+_SLOT_IDS = select(slots.c.id, slots.c.external_ref).where(_OF_EMPLOYER, _BY_REFS)
+_CHANGED = {
+    name: _SLOT_COLUMNS[name]
+    for name in (
+        "id", "starts_at", "ends_at", "capacity", "minutes", "book_by", "name_by", "reply_within_hours",
+    )
+}  # fmt: skip
+_SENT = _from_json(_CHANGED).subquery("sent")
+_CHANGE_SLOTS = (
+    update(slots)
+    .where(slots.c.id == _SENT.c.id)
+    .values(
+        version=slots.c.version + 1,
+        updated_at=func.now(),
+        **{name: _SENT.c[name] for name in _CHANGED if name != "id"},
+    )
+    .returning(slots)
+)
+_MANY = bindparam("slots", type_=ARRAY(_UUID))
+_DROP_SITTINGS = delete(sittings).where(sittings.c.slot_id == func.any(_MANY))
+_IN_USE = select(func.app.slots_in_use(_MANY, type_=ARRAY(_UUID)))
+
+
 def _published(employer_id: UUID) -> ColumnElement[bool]:
     """A slot of a draft is its employer's own affair."""
     its = select(offers.c.id).where(offers.c.id == slots.c.offer_id, offers.c.state != "draft")
@@ -247,6 +291,35 @@ async def lock_slot(
     return await tx.one_or_none(stmt)
 
 
+async def lock_slots(tx: Writer, employer_id: UUID, refs: Sequence[str]) -> Sequence[Row]:
+    """The employer's slots with these references, as `lock_slot` gives them, locked in the order of id. One statement."""
+    return await tx.rows(_LOCK_SLOTS, {"employer": employer_id, "refs": list(refs)}) if refs else []
+
+
+async def slot_ids(tx: Writer, employer_id: UUID, refs: Sequence[str]) -> Mapping[str, UUID]:
+    """The ids of the employer's slots with these references. One statement."""
+    if not refs:
+        return {}
+    found = await tx.rows(_SLOT_IDS, {"employer": employer_id, "refs": list(refs)})
+    return {row["external_ref"]: row["id"] for row in found}
+
+
+async def change_slots(tx: Writer, rows: Sequence[Values]) -> Sequence[Row]:
+    """Update slots to these whole rows, each with its version. One statement."""
+    return await tx.rows(_CHANGE_SLOTS, {"rows": [dict(row) for row in rows]}) if rows else []
+
+
+async def drop_sittings_of(tx: Writer, slot_ids: Sequence[UUID]) -> None:
+    """Delete the sittings of slots that are not in use. One statement."""
+    if slot_ids:
+        await tx.run(_DROP_SITTINGS, {"slots": list(slot_ids)})
+
+
+async def slots_in_use(tx: Writer, slot_ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of the caller's slots for whose sittings somebody was ever named. One statement."""
+    return frozenset(await tx.value(_IN_USE, {"slots": list(slot_ids)})) if slot_ids else frozenset()
+
+
 async def change_slot(tx: Writer, slot_id: UUID, values: Values) -> Row:
     """Update a slot, with its version. A trigger brings the open slot after it."""
     stmt = (
@@ -264,17 +337,15 @@ async def slots_page(
     *,
     starts_from: datetime | None,
     starts_to: datetime | None,
-    after: UUID | None,
-    limit: int,
+    pull: Pull,
 ) -> Sequence[Row]:
-    """Slots in the order they were made; `wanted`: employer_id, offer_id, state, external_ref."""
+    """A page of slots; `wanted`: employer_id, offer_id, state, external_ref."""
     stmt = _SLOT.where(*_equal(slots, **wanted), _published(tx.caller.org_id))
     if starts_from is not None:
         stmt = stmt.where(slots.c.starts_at >= starts_from)
     if starts_to is not None:
         stmt = stmt.where(slots.c.starts_at < starts_to)
-    stmt = stmt.order_by(slots.c.id).limit(limit + 1)
-    return await tx.rows(stmt if after is None else stmt.where(slots.c.id > after))
+    return await tx.rows(pulled(stmt, slots, pull))
 
 
 # --- what schools search ----------------------------------------------------------------------
@@ -397,3 +468,14 @@ _SCHOOLS = select(
 async def schools_on_slot(tx: Writer, slot_id: UUID) -> list[UUID]:
     """The schools booked in a slot of the caller's or waiting for it."""
     return [row["school_id"] for row in await tx.rows(_SCHOOLS, {"slot": slot_id})]
+
+
+_SCHOOLS_ON = text("SELECT slot_id, school_id FROM app.schools_on_slots(:slots)").bindparams(_MANY)
+
+
+async def schools_on_slots(tx: Writer, slot_ids: Sequence[UUID]) -> Mapping[UUID, list[UUID]]:
+    """For slots of the caller's, the schools booked in each or waiting for it. One statement."""
+    found: dict[UUID, list[UUID]] = {}
+    for row in await tx.rows(_SCHOOLS_ON, {"slots": list(slot_ids)}) if slot_ids else ():
+        found.setdefault(row["slot_id"], []).append(row["school_id"])
+    return found

@@ -9,6 +9,7 @@ from app.core.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from app.core.ids import new_id
 from app.organisations import sql
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.outbox.service import Event
 from app.rules.words import OrganisationKind as Kind
 
@@ -83,7 +84,7 @@ async def revoke(tx: Writer, grant_id: UUID) -> Row:
         raise NotFound("grant")
     if held["revoked_at"] is not None:
         raise Conflict("grant_revoked", "This grant has been revoked.")
-    stand = await sql.standing(tx)
+    stand = await sql.standing(tx, held["grantee_id"])
     row = await sql.change(
         tx, "grant", grant_id, {"revoked_at": tx.caller.now, "revoked_by": tx.caller.client_id}
     )
@@ -129,7 +130,7 @@ def _grant_events(kind: str, row: Row, stand: Row) -> list[Event]:
     )
     if row["grantor_id"] != stand["org"]:  # a trust revokes what its academy granted before it joined
         covered = {row["grantor_id"]}
-    told = [("hub", row["grantee_id"]), *_audience(stand, covered)]
+    told = [(side_of(stand["party_kind"]), row["grantee_id"]), *_audience(stand, covered)]
     return [Event(kind, side, whom, row["id"], data) for side, whom in told]
 
 

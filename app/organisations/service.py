@@ -19,8 +19,10 @@ from app.core.errors import (
     invalid,
 )
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.organisations import sql
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.outbox.service import Event
 from app.rules import identifiers
 from app.rules.answers import Refusal
@@ -65,7 +67,7 @@ async def register(tx: Writer, given: Mapping[str, Any]) -> Row:
     )
 
 
-async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], version: int) -> Row:
+async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], version: Expected) -> Row:
     """Change an organisation's own entry, or one that the caller registered.
 
     NotFound if the caller may not see it, Forbidden `not_yours` if it may not change it, Stale, Invalid, Conflict as
@@ -78,7 +80,7 @@ async def change(tx: Writer, organisation_id: UUID, given: Mapping[str, Any], ve
     if not registrar and (held["id"] != tx.caller.org_id or "urn" in given):
         raise Forbidden("not_yours", "This entry, or this field of it, is its registrar's to change.")
     locked = await sql.lock(tx, "organisation", organisation_id)
-    if locked is None or locked["version"] != version:
+    if locked is None or not is_expected(locked["version"], version):
         raise Stale
     changes = {**given, **_numbers(given, held["kind"])}
     return await _kept(tx, sql.change(tx, "organisation", organisation_id, changes)) if changes else locked
@@ -150,7 +152,7 @@ async def let_join(tx: Writer, given: Mapping[str, Any]) -> Row:
             made = await sql.add(tx, "membership", row)
     except ConstraintBroken as broken:
         raise _overlap(broken) from broken
-    await outbox.emit(tx, _told(made, member["kind"]))
+    await outbox.emit(tx, told(made, member["kind"]))
     return made
 
 
@@ -200,15 +202,15 @@ async def let_go(tx: Writer, membership_id: UUID, ends_on: date) -> Row:
     except ConstraintBroken as broken:
         raise _overlap(broken) from broken
     member = await sql.party(tx, row["member_id"], None)
-    await outbox.emit(tx, _told(row, member["kind"] if member else Kind.SCHOOL))
+    await outbox.emit(tx, told(row, member["kind"] if member else Kind.SCHOOL))
     return row
 
 
-def _told(row: Row, member_kind: str) -> list[Event]:
+def told(row: Row, member_kind: str) -> list[Event]:
+    """The events that tell both sides of a membership."""
     data = {name: row[name] for name in ("member_id", "parent_id", "kind", "starts_on", "ends_on")}
     data["membership_id"] = row["id"]
-    side = "school" if member_kind == Kind.SCHOOL else "hub"
     return [
-        Event("membership.changed", side, row["member_id"], row["id"], data),
+        Event("membership.changed", side_of(member_kind), row["member_id"], row["id"], data),
         Event("membership.changed", "hub", row["parent_id"], row["id"], data),
     ]

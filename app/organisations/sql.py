@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
+from app.core.paging import Pull
+from app.core.sql import pulled
 from app.organisations.tables import agreements, grants, memberships, organisations
 
 TABLES: Mapping[str, Table] = {
@@ -58,10 +60,16 @@ async def lock(tx: Writer, what: str, identifier: UUID) -> Row | None:
     return await tx.one_or_none(select(table).where(table.c.id == identifier).with_for_update())
 
 
-async def page(
+async def page(tx: Door, what: str, wanted: Sequence[ColumnElement[bool]], pull: Pull) -> Sequence[Row]:
+    """A page of rows, as `core.sql.pulled` gives them."""
+    table = TABLES[what]
+    return await tx.rows(pulled(select(table).where(*wanted), table, pull))
+
+
+async def after_id(
     tx: Door, what: str, wanted: Sequence[ColumnElement[bool]], after: UUID | None, limit: int
 ) -> Sequence[Row]:
-    """Rows in the order of id, one more than `limit` if there is a next page."""
+    """Rows in the order of id, one more than `limit` if there are more."""
     table = TABLES[what]
     stmt = select(table).where(*wanted).order_by(table.c.id).limit(limit + 1)
     return await tx.rows(stmt.where(table.c.id > after) if after else stmt)

@@ -1,11 +1,11 @@
 """Organisations of every kind, who belongs to whom and since when, and what a controller allows."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, Integer, Table, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Integer, Table, text
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, texts, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, kept, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import FieldGroup, OrganisationKind
 
@@ -24,6 +24,8 @@ organisations = Table(
     uid("predecessor_id", "organisations.id", null=True),
     uid("registered_by", null=True),
     *kept(),
+    changed(),
+    changed_by("organisations"),
     Index(
         "uq_organisations_urn",
         "urn",
@@ -47,9 +49,14 @@ memberships = Table(
     whole("member_no"),
     uid("parent_id", "organisations.id"),
     word("kind", ("hub", "trust", "authority", "national")),
-    Column("starts_on", Date, nullable=False),
-    Column("ends_on", Date, nullable=True),
+    day("starts_on"),
+    day("ends_on", null=True),
     *kept(),
+    changed(),
+    changed_by("memberships"),
+    Column("in_force", Boolean, nullable=False, server_default="false"),
+    Index("ix_memberships_beginning", "ends_on", postgresql_where=text("NOT in_force")),
+    Index("ix_memberships_ending", "ends_on", postgresql_where=text("in_force AND ends_on IS NOT NULL")),
     CheckConstraint("ends_on IS NULL OR ends_on > starts_on", name="in_order"),
     *(
         ExcludeConstraint(
@@ -72,7 +79,7 @@ agreements = Table(
     ident(),
     uid("controller_id", "organisations.id"),
     words("agreement_version", longest=40),
-    Column("signed_on", Date, nullable=False),
+    day("signed_on"),
     words("signatory_role", longest=120),
     words("lawful_basis", longest=120),
     texts("processors"),
@@ -80,6 +87,8 @@ agreements = Table(
     when("ended_at", null=True),
     uid("recorded_by"),
     *kept(),
+    changed(),
+    changed_by("agreements"),
     Index("ix_agreements_controller_id", "controller_id"),
 )
 """A controller's (a trust's, or a school's own) agreement: without one no pupil row is accepted outside development."""
@@ -94,11 +103,13 @@ grants = Table(
     Column("except_school_ids", ARRAY(organisations.c.id.type), nullable=False, server_default="{}"),
     texts("field_groups"),
     Column("write", Boolean, nullable=False, server_default="true"),
-    Column("starts_on", Date, nullable=False),
+    day("starts_on"),
     when("revoked_at", null=True),
     uid("revoked_by", null=True),
     uid("recorded_by"),
     *kept(),
+    changed(),
+    changed_by("grants"),
     CheckConstraint(
         "field_groups <@ ARRAY[" + ", ".join(f"'{one.value}'" for one in FieldGroup) + "]::text[]",
         name="field_groups_known",

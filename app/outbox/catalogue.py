@@ -57,6 +57,15 @@ _BOOKING: Final[Mapping[str, Mapping[str, Any]]] = {
     "reason_code": maybe(WORD),
 }
 _BOTH = ("school", "employer")
+SIDES: Final = ("school", "employer", "hub", "vendor")
+"""Every `audience.side` there is."""
+
+
+def side_of(org_kind: str) -> str:
+    """The `audience.side` of an organisation's own events: its kind, or `hub` for all that oversee."""
+    return str(org_kind) if org_kind in SIDES else "hub"
+
+
 _ONE_PUPIL: Final[Mapping[str, Mapping[str, Any]]] = {
     "booking_id": UUID,
     "participation_id": UUID,
@@ -99,7 +108,29 @@ TYPES: Final[Mapping[str, EventType]] = {
         _booking("expired", "Nobody answered in time; the places are free again."),
         _booking("on_hold", "Put on hold. Schools are told without the reason."),
         _booking("released", "The hold is lifted: the booking stands again."),
-        _booking("rescheduled", "Moved to another slot.", from_slot_id=UUID),
+        _booking(
+            "rescheduled",
+            "Moved to another slot: a request by the school, or a confirmed booking whose proposal was accepted.",
+            from_slot_id=UUID,
+        ),
+        _booking(
+            "proposed",
+            "One side proposes another slot for a confirmed booking, which stands meanwhile. The proposed places are held "
+            "until `proposal_expires_at`.",
+            proposed_by=WORD,
+            proposed_slot_id=UUID,
+            proposed_places=COUNT,
+            proposed_starts_at=TIME,
+            proposed_ends_at=TIME,
+            proposal_expires_at=TIME,
+        ),
+        _booking(
+            "proposal_ended",
+            "A proposal ended without being accepted; the booking is as it was. `outcome` is `declined`, `withdrawn`, "
+            "`expired`, `slot_cancelled` or `booking_not_confirmed`.",
+            proposed_slot_id=UUID,
+            outcome=WORD,
+        ),
         _booking(
             "participants_named",
             "Pupils were named or withdrawn; `named` of `places` are filled.",
@@ -127,6 +158,19 @@ TYPES: Final[Mapping[str, EventType]] = {
             "booking",
             "The school resolved an open no-show.",
             {**_ONE_PUPIL, "no_show_id": UUID, "resolution": WORD},
+        ),
+        EventType(
+            "attendance.closed",
+            _BOTH,
+            "booking",
+            "One side says that an occurrence of the visit does not take place. On the day itself it takes the safety lane.",
+            {
+                "booking_id": UUID,
+                "sitting_id": UUID,
+                "starts_at": TIME,
+                "closed_by": WORD,
+                "reason_code": maybe(WORD),
+            },
         ),
         EventType(
             "attendance.reported",
@@ -208,8 +252,8 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "site.changed",
-            ("employer",),
-            "A site was added or changed.",
+            _BOTH,
+            "A site was added or changed; told to schools with bookings there when it is closed or opened.",
             site_id=UUID,
             state=WORD,
             version=COUNT,
@@ -217,14 +261,14 @@ TYPES: Final[Mapping[str, EventType]] = {
         _thing(
             "cover.changed",
             ("employer",),
-            "Insurance cover was recorded, changed or withdrawn.",
+            "Insurance cover was recorded, changed or withdrawn, began or ran out.",
             cover_id=UUID,
             version=COUNT,
         ),
         _thing(
             "approval.changed",
             ("employer", "hub", "school"),
-            "An approval was given or withdrawn.",
+            "An approval was given or withdrawn, or has run out (`expired`).",
             approval_id=UUID,
             site_id=UUID,
             kind=WORD,
@@ -233,8 +277,8 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "offer.changed",
-            ("employer",),
-            "An offer was added or changed.",
+            _BOTH,
+            "An offer was added or changed; told to schools with bookings of it when it is withdrawn.",
             offer_id=UUID,
             state=WORD,
             version=COUNT,
@@ -274,6 +318,21 @@ TYPES: Final[Mapping[str, EventType]] = {
             unchanged=COUNT,
             refused=COUNT,
         ),
+        EventType(
+            "pupil.identity_corrected",
+            ("school",),
+            "pupil",
+            "Number, names or date of birth of a pupil were corrected against what contradicted them: which, not to what.",
+            {"correction_id": UUID, "pupil_id": UUID, "fields": WORDS},
+        ),
+        _thing(
+            "pupil.state_changed",
+            ("school",),
+            "A pupil has left, or a claim has become the main enrolment, by the date alone.",
+            pupil_id=UUID,
+            state=WORD,
+            version=COUNT,
+        ),
         _thing(
             "agreement.recorded",
             ("school", "hub"),
@@ -290,7 +349,7 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "grant.recorded",
-            ("school", "hub"),
+            ("school", "hub", "vendor"),
             "A controller granted field groups to another organisation.",
             grant_id=UUID,
             grantor_id=UUID,
@@ -299,7 +358,7 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "grant.revoked",
-            ("school", "hub"),
+            ("school", "hub", "vendor"),
             "A grant was revoked, at once.",
             grant_id=UUID,
             grantor_id=UUID,
@@ -308,7 +367,7 @@ TYPES: Final[Mapping[str, EventType]] = {
         _thing(
             "membership.changed",
             ("school", "hub"),
-            "A membership of a hub, a trust or an authority began or ended.",
+            "A membership of a hub, a trust or an authority was recorded, began or ended.",
             membership_id=UUID,
             member_id=UUID,
             parent_id=UUID,
@@ -332,34 +391,41 @@ TYPES: Final[Mapping[str, EventType]] = {
         ),
         _thing(
             "webhook.test",
-            ("school", "employer", "hub"),
+            SIDES,
             "A test event, asked for by the endpoint's owner.",
             endpoint_id=UUID,
         ),
         EventType(
             "endpoint.failing",
-            ("school", "employer", "hub"),
+            SIDES,
             "endpoint",
             "A webhook endpoint has only failed since `failing_since`; at a `share` of 100 % it is switched off.",
             {"endpoint_id": UUID, "failing_since": TIME, "share": COUNT},
         ),
         EventType(
             "endpoint.switched_off",
-            ("school", "employer", "hub"),
+            SIDES,
             "endpoint",
             "A webhook endpoint was switched off: `failing` for five days, or `gone`. Resume it; nothing is missed.",
             {"endpoint_id": UUID, "reason": WORD},
         ),
         EventType(
             "delivery.undelivered",
-            ("school", "employer", "hub"),
+            SIDES,
             "endpoint",
-            "A safety event could not be delivered for ten minutes.",
-            {"endpoint_id": UUID, "delivery_id": UUID, "event_id": UUID, "event_type": WORD},
+            "A safety event was `not_received` for ten minutes; or an event was `not_sent` for five minutes after it was"
+            " due, or had `no_due_time`, though its endpoint was on.",
+            {
+                "endpoint_id": UUID,
+                "delivery_id": UUID,
+                "event_id": UUID,
+                "event_type": WORD,
+                "reason": {"type": "string", "enum": ["not_received", "not_sent", "no_due_time"]},
+            },
         ),
     )
 }
-"""The `hub` audience stands for organisations that oversee: hubs, trusts, authorities, vendors, the national body."""
+"""The `hub` audience stands for organisations that oversee: hubs, trusts, authorities, the national body."""
 
 
 def data_schema(kind: EventType) -> dict[str, Any]:
@@ -388,7 +454,7 @@ def data_schema(kind: EventType) -> dict[str, Any]:
             },
             "order_key": {
                 **UUID,
-                "description": f"Events of one {kind.order_key} come in the order of `sequence`.",
+                "description": f"Events of one {kind.order_key} come to each audience in the order of its `sequence`.",
             },
             "data": {
                 "type": "object",
@@ -396,7 +462,13 @@ def data_schema(kind: EventType) -> dict[str, Any]:
                 "required": list(kind.fields),
                 "properties": dict(kind.fields),
             },
-            "sequence": {"type": "integer", "minimum": 1},
+            "sequence": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "Counts the events of this `order_key` for this `audience`. Drop an id you have seen; of the"
+                " others of a key, one with a lower `sequence` is old, one with an equal `sequence` is not: it tells"
+                " another audience.",
+            },
         },
         "examples": [_example(kind)],
     }

@@ -22,7 +22,7 @@ from app.outbox.catalogue import TYPES
 class Event:
     """One event for one side. If two sides are told, two of them are written, with two ids.
 
-    `audience` is `school`, `employer` or `hub` (organisations that oversee); `audience_id` the organisation.
+    `audience` is `school`, `employer`, `vendor` or `hub` (organisations that oversee); `audience_id` the organisation.
     `order_key` is the booking if there is one, else the pupil or the thing itself.
     """
 

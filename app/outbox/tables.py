@@ -13,7 +13,7 @@ events = Table(
     Column("seq", BigInteger, nullable=False, server_default=text("nextval('events_seq')")),
     big("position", null=True),
     words("type", longest=80),
-    word("audience", ("school", "employer", "hub")),
+    word("audience", ("school", "employer", "hub", "vendor")),
     uid("audience_id"),
     uid("only_client_org", null=True),
     uid("order_key"),

@@ -10,6 +10,7 @@ from app.core.clock import school_day
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Invalid, NotFound, Problem, Stale
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.programmes import sql
 from app.programmes.held import moved_on, own, own_or_joined, refused
 from app.programmes.judge import Judge, Plan
@@ -79,12 +80,12 @@ async def add(tx: Writer, programme_id: UUID, part: str, given: Mapping[str, Any
 
 
 async def change(
-    tx: Writer, programme_id: UUID, part: str, part_id: UUID, given: Mapping[str, Any], version: int
+    tx: Writer, programme_id: UUID, part: str, part_id: UUID, given: Mapping[str, Any], version: Expected
 ) -> Row:
     """Change fields of a part; refuses as `add` does, and with Stale. Costs are never changed."""
     held = await _held(tx, programme_id, part)
     before = await _part(tx, part, programme_id, part_id)
-    if before["version"] != version:
+    if not is_expected(before["version"], version):
         raise Stale
     judge = await JUDGES[part].load(tx, held, [{**before, **given}])
     plan = judge.changed(given, before)
@@ -96,16 +97,14 @@ async def change(
     return row
 
 
-async def remove(
-    tx: Writer, programme_id: UUID, part: str, part_id: UUID, expected: int | None = None
-) -> None:
+async def remove(tx: Writer, programme_id: UUID, part: str, part_id: UUID, expected: Expected = None) -> None:
     """End a part; it stays in the history. Conflict `strand_in_use` or `below_committed` while something stands on it;
     Forbidden `not_yours` for a line of costs that the owner has recorded about a school; Stale if `expected` is given and
     is not its version.
     """
     held = await _held(tx, programme_id, part)
     row = await _part(tx, part, programme_id, part_id)
-    if expected not in {None, row["version"]}:
+    if not is_expected(row["version"], expected):
         raise Stale
     if part == "costs":
         refuse_owners_line(row, tx.caller.org_id)

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, ConstraintBroken, Fault, Forbidden, Stale, invalid
 from app.core.ids import new_id
+from app.core.versions import Expected, is_expected
 from app.programmes import sql
 from app.programmes.held import announce, own, refused
 from app.programmes.parts import add
@@ -36,12 +37,12 @@ async def begin(tx: Writer, given: Mapping[str, Any]) -> Row:
     return row
 
 
-async def change(tx: Writer, programme_id: UUID, given: Mapping[str, Any], version: int) -> Row:
+async def change(tx: Writer, programme_id: UUID, given: Mapping[str, Any], version: Expected) -> Row:
     """Change a programme, or close it. NotFound, Stale, Invalid `ends_before_start`, Conflict `below_allocated`.
     Emits programme.changed.
     """
     held = await own(tx, programme_id)
-    if held["version"] != version:
+    if not is_expected(held["version"], version):
         raise Stale
     _in_order(given.get("starts_on", held["starts_on"]), given.get("ends_on", held["ends_on"]))
     if given.get("budget_pence") is not None:

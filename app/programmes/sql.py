@@ -308,8 +308,10 @@ async def leave(tx: Writer, enrolled_id: UUID, on: date) -> Row | None:
 # --- money and history ------------------------------------------------------------------------------------------------
 
 
-async def money(tx: Door, programme_id: UUID) -> Sequence[Row]:
-    """Sums in pence by school, payer and stage; what is set aside has the stage `allocation` and no payer."""
+async def money(tx: Door, programme_id: UUID, today: date) -> Sequence[Row]:
+    """Sums in pence by school, payer and stage, and of days up to today; what is set aside has the stage `allocation`
+    and no payer.
+    """
     nobody: ColumnElement[Any] = cast(None, costs.c.paid_by.type)
     spent = (
         select(
@@ -317,6 +319,9 @@ async def money(tx: Door, programme_id: UUID) -> Sequence[Row]:
             costs.c.paid_by,
             costs.c.stage,
             func.sum(costs.c.amount_pence).label("pence"),
+            func.coalesce(func.sum(costs.c.amount_pence).filter(costs.c.on_date <= today), 0).label(
+                "to_date"
+            ),
         )
         .where(costs.c.programme_id == programme_id, _stands(costs))
         .group_by(costs.c.school_id, costs.c.paid_by, costs.c.stage)
@@ -326,6 +331,7 @@ async def money(tx: Door, programme_id: UUID) -> Sequence[Row]:
         nobody.label("paid_by"),
         cast("allocation", costs.c.stage.type).label("stage"),
         cast(allocations.c.amount_pence, func.sum(costs.c.amount_pence).type).label("pence"),
+        cast(allocations.c.amount_pence, func.sum(costs.c.amount_pence).type).label("to_date"),
     ).where(allocations.c.programme_id == programme_id, _stands(allocations))
     return await tx.rows(spent.union_all(aside))
 

@@ -1,10 +1,10 @@
 """A programme is what a hub or a trust runs; a strand is a model under test. Money is in whole pence (GBP)."""
 
-from sqlalchemy import CheckConstraint, Column, Date, Index, Table, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
-from app.core.tables import big, ident, kept, uid, when, word
+from app.core.tables import big, day, ident, kept, uid, when, word
 from app.core.tables import text as words
 
 _STANDS = text("removed_at IS NULL")
@@ -17,8 +17,8 @@ programmes = Table(
     words("external_ref", null=True, longest=200),
     words("name", longest=200),
     words("funder", null=True, longest=200),
-    Column("starts_on", Date, nullable=False),
-    Column("ends_on", Date, nullable=False),
+    day("starts_on"),
+    day("ends_on"),
     big("budget_pence", null=True, least=0),
     word("state", ("draft", "running", "closed"), default="running"),
     *kept(),
@@ -49,8 +49,8 @@ programme_schools = Table(
     uid("strand_id", "strands.id", null=True),
     uid("school_id", "organisations.id"),
     word("state", ("invited", "enrolled", "left"), default="enrolled"),
-    Column("joined_on", Date, nullable=True),
-    Column("left_on", Date, nullable=True),
+    day("joined_on", null=True),
+    day("left_on", null=True),
     word("own_budget", ("none", "too_little", "sufficient", "unknown"), default="unknown"),
     *kept(),
     Index(
@@ -75,7 +75,7 @@ targets = Table(
     word("measure", ("schools", "young_people", "minutes", "share")),
     big("value", least=0),
     words("characteristic", null=True, longest=40),
-    Column("due_on", Date, nullable=True),
+    day("due_on", null=True),
     *kept(),
     when("removed_at", null=True),
     Index("ix_targets_programme_id", "programme_id"),
@@ -117,7 +117,7 @@ costs = Table(
     word("stage", ("commitment", "spend")),
     word("paid_by", ("programme", "school", "employer", "trust", "parent")),
     big("amount_pence", least=0),
-    Column("on_date", Date, nullable=False),
+    day("on_date"),
     *kept(),
     uid("strand_id", "strands.id", null=True),
     words("external_ref", null=True, longest=200),

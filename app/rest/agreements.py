@@ -9,7 +9,8 @@ from fastapi.responses import Response
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.organisations import consent, sql
-from app.rest.frame import Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import Pulled, Read, Write, framed, needs, one_answer, page_of_pull
+from app.rest.models import Flag
 from app.rest.organisation_models import AgreementIn, AgreementOut, AgreementPage
 
 router = framed("/v1/agreements", "agreements")
@@ -29,14 +30,14 @@ def _shown(row: Row) -> dict[str, Any]:
 @needs("agreements:read")
 async def index(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     controller_id: Annotated[UUID | None, Query(description="Only of this controller.")] = None,
-    live: Annotated[bool | None, Query(description="Only those that run, or only those that ended.")] = None,
+    live: Annotated[Flag | None, Query(description="Only those that run, or only those that ended.")] = None,
 ) -> Response:
     """One statement."""
     wanted = sql.agreements_where(controller_id=controller_id, live=live)
-    rows = await sql.page(tx, "agreement", wanted, turn.after_id("agreements"), turn.limit)
-    return page_of(turn, "agreements", rows, ("id",), _shown)
+    rows = await sql.page(tx, "agreement", wanted, turn.pull("agreements"))
+    return page_of_pull(turn, "agreements", rows, _shown)
 
 
 @router.post(

@@ -18,7 +18,20 @@ from app.rest.employers_models import (
     BarOut,
     BarsOut,
 )
-from app.rest.frame import Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
+from app.rest.frame import (
+    Match,
+    Paged,
+    Pulled,
+    Read,
+    Write,
+    framed,
+    json_answer,
+    needs,
+    one_answer,
+    page_of,
+    page_of_pull,
+    refuse_unless_there,
+)
 from app.rest.sites import whose
 from app.rules.words import ApprovalState, ExperienceKind
 from app.students import sql as students
@@ -57,7 +70,7 @@ async def approve_site(body: ApprovalIn, tx: Write) -> Response:
 async def list_approvals(
     *,
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     approver_id: Annotated[UUID | None, Query(description="Those of one approver.")] = None,
     employer_id: Annotated[UUID | None, Query(description="Those of one employer's sites.")] = None,
     site_id: Annotated[UUID | None, Query(description="Those of one site.")] = None,
@@ -76,8 +89,8 @@ async def list_approvals(
     wanted["employer_id"] = whose(caller.org_kind, caller.org_id, employer_id)
     if not any((wanted["employer_id"], approver_id, site_id)):
         wanted["approver_id"] = caller.org_id
-    rows = await sql.approvals_page(tx, wanted, turn.after_id("approvals"), turn.limit)
-    return page_of(turn, "approvals", rows, ("id",), shown)
+    rows = await sql.approvals_page(tx, wanted, turn.pull("approvals"))
+    return page_of_pull(turn, "approvals", rows, shown)
 
 
 @router.get(
@@ -133,9 +146,10 @@ async def list_accepted_approvers(school_id: UUID, tx: Read, turn: Paged) -> Res
     operation_id="accept_approver",
 )
 @needs("approvals:write")
-async def accept_approver(school_id: UUID, org_id: UUID, tx: Write) -> Response:
+async def accept_approver(school_id: UUID, org_id: UUID, tx: Write, match: Match = None) -> Response:
     """From now on the school relies on the approvals of this hub, trust or school. 201 if newly so, else 200."""
     row, made = await service.accept_approver(tx, school_id, org_id)
+    refuse_unless_there(match, made=made)
     return json_answer(_acceptance(row), 201 if made else 200)
 
 
@@ -182,9 +196,12 @@ async def list_barred_sites(school_id: UUID, pupil_id: UUID, tx: Read) -> Respon
     operation_id="bar_site",
 )
 @needs("approvals:write")
-async def bar_site(school_id: UUID, pupil_id: UUID, site_id: UUID, tx: Write) -> Response:
+async def bar_site(
+    school_id: UUID, pupil_id: UUID, site_id: UUID, tx: Write, match: Match = None
+) -> Response:
     """The pupil does not go to this site; others read no more than "not available". 201 if newly so, else 200."""
     made = await service.bar(tx, school_id, pupil_id, site_id)
+    refuse_unless_there(match, made=made)
     return json_answer({"pupil_id": pupil_id, "site_id": site_id}, 201 if made else 200)
 
 

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, StrictBool
+from pydantic import ConfigDict, Field, SkipValidation, StrictBool
 
-from app.rest.models import Body, Out
+from app.rest.models import HORIZON, Body, HorizonOut, Moment, MoreErrors, Out
 from app.rules.words import AttendanceStatus, BookingReason, BookingState, NoShowResolution, Reporter
 
 _PART = "01a2013a-0000-7000-8000-000000000009"
@@ -22,9 +22,7 @@ class ArrivalIn(Body):
     """One pupil who is there."""
 
     participation_id: UUID = Field(description="As listed among the booking's participants.")
-    arrived_at: AwareDatetime | None = Field(
-        None, description="When (UTC or with an offset); now, if left out."
-    )
+    arrived_at: Moment | None = Field(None, description="When (UTC or with an offset); now, if left out.")
 
 
 class ArrivalsIn(Body):
@@ -43,8 +41,8 @@ class ArrivalsIn(Body):
     )
 
     sitting_id: UUID | None = Field(None, description="The sitting; the one under way, if left out.")
-    arrivals: list[ArrivalIn] = Field([], max_length=500, description="Who is there.")
-    missing: list[UUID] = Field(
+    arrivals: list[SkipValidation[ArrivalIn]] = Field([], max_length=500, description="Who is there.")
+    missing: list[SkipValidation[UUID]] = Field(
         [],
         max_length=500,
         description="Participations of pupils who are not there: told to the school at once.",
@@ -56,10 +54,10 @@ class ReportIn(Body):
 
     participation_id: UUID = Field(description="As listed among the booking's participants.")
     status: ReportStatus = Field(description="`excused` is the school's to say.")
-    arrived_at: AwareDatetime | None = Field(
+    arrived_at: Moment | None = Field(
         None, description="Needed for `late`, unless the arrival was reported when it happened."
     )
-    left_at: AwareDatetime | None = Field(None, description="Needed for `left_early`.")
+    left_at: Moment | None = Field(None, description="Needed for `left_early`.")
     decides: StrictBool = Field(
         default=False, description="School only: this settles it, whatever was said before by either side."
     )
@@ -87,7 +85,9 @@ class AttendanceIn(Body):
     )
 
     sitting_id: UUID = Field(description="The sitting.")
-    reports: Annotated[list[ReportIn], Field(min_length=1, max_length=500, description="Pupil by pupil.")]
+    reports: Annotated[
+        list[SkipValidation[ReportIn]], Field(min_length=1, max_length=500, description="Pupil by pupil.")
+    ]
 
 
 class CloseIn(Body):
@@ -95,7 +95,9 @@ class CloseIn(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason_code": "weather"}]})
 
-    reason_code: BookingReason | None = Field(None, description="Why.")
+    reason_code: BookingReason | None = Field(
+        None, description="Why: a reason of your side for cancelling. An employer gives one."
+    )
 
 
 class ResolveIn(Body):
@@ -111,9 +113,7 @@ class ResolveIn(Body):
     note: Annotated[
         str | None, Field(max_length=2000, description="The school's own; no employer ever reads it.")
     ] = None
-    arrived_at: AwareDatetime | None = Field(
-        None, description="When the pupil turned up: an employer's `located`."
-    )
+    arrived_at: Moment | None = Field(None, description="When the pupil turned up: an employer's `located`.")
 
 
 class FaultOut(Out):
@@ -135,9 +135,9 @@ _RECORDED: dict[str, Any] = {
 
 
 class RowOut(Out):
-    """What became of one row."""
+    """What became of one row, in the order sent."""
 
-    participation_id: UUID
+    participation_id: UUID | None = Field(description="Null where the row did not say it.")
     result: Literal["recorded", "refused"]
     status: AttendanceStatus | None = Field(description="What is held true of the pupil now.")
     minutes: int | None = Field(description="Whole minutes, once there is an outcome.")
@@ -157,6 +157,7 @@ class ReportedOut(Out):
                     "booking_state": "completed",
                     "recorded": 1,
                     "refused": 0,
+                    "more_errors": 0,
                     "data": [_RECORDED],
                 }
             ]
@@ -170,6 +171,7 @@ class ReportedOut(Out):
     )
     recorded: int
     refused: int
+    more_errors: MoreErrors
     data: list[RowOut]
 
 
@@ -271,7 +273,10 @@ class NoShowOut(Out):
 class NoShowPage(Out):
     """A page of no-shows."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_MISSING], "next": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_MISSING], "next": None, "horizon": HORIZON}]}
+    )
 
     data: list[NoShowOut]
     next: str | None = Field(description="Send it as `after`; null on the last page.")
+    horizon: HorizonOut

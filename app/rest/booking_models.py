@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from app.rest.models import Body, Out
+from app.rest.models import HORIZON, Body, HorizonOut, Out, Ref
 from app.rules.words import (
     AttendanceStatus,
     BookingAction,
@@ -62,6 +62,7 @@ _BOOKING: dict[str, Any] = {
     "ended_at": None,
     "counter_slot_id": None,
     "reason_code": None,
+    "proposal": None,
     "possible": ["reschedule", "cancel"],
     "version": 1,
 }
@@ -92,10 +93,7 @@ class BookingIn(Body):
     nc_year: NcYear | None = Field(
         None, description="The NC year the places are for, in the slot's academic year."
     )
-    external_ref: Annotated[
-        str | None,
-        Field(min_length=1, max_length=200, description="Your own reference; unique in the school."),
-    ] = None
+    external_ref: Annotated[Ref | None, Field(description="Your own reference; unique in the school.")] = None
     programme_id: UUID | None = Field(None, description="The programme it is part of.")
     strand_id: UUID | None = Field(None, description="The programme's strand.")
     note: Annotated[
@@ -129,9 +127,7 @@ class ConfirmIn(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"external_ref": "WEX-2027-014"}]})
 
-    external_ref: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="The employer's own reference.")
-    ] = None
+    external_ref: Annotated[Ref | None, Field(description="The employer's own reference.")] = None
 
     note: Annotated[
         str | None, Field(max_length=2000, description="Kept in the history, for your side only.")
@@ -188,7 +184,7 @@ class CounterIn(Body):
 
 
 class RescheduleIn(Body):
-    """Move the booking to another slot of the same employer."""
+    """Move the booking to another slot of the same employer, or propose that if it is confirmed."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"slot_id": _BOOKING["slot_id"], "reason_code": "timetable_clash"}]}
@@ -201,11 +197,22 @@ class RescheduleIn(Body):
     ] = None
 
 
+class DeclineProposalIn(Body):
+    """Decline what the other side proposed; what is agreed stands."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason_code": "date_unsuitable"}]})
+
+    reason_code: BookingReason | None = Field(None, description="Why.")
+    note: Annotated[
+        str | None, Field(max_length=2000, description="Kept in the history, for your side only.")
+    ] = None
+
+
 class ParticipantIn(Body):
     """One pupil, by our id or by your own reference."""
 
     pupil_id: UUID | None = Field(None, description="Our id of the pupil.")
-    external_ref: str | None = Field(
+    external_ref: Ref | None = Field(
         None, description="Your own reference of the pupil, instead of `pupil_id`."
     )
     parental_agreement: ParentalAgreement | None = Field(
@@ -221,6 +228,36 @@ class ParticipantsIn(Body):
     )
 
     pupils: Annotated[list[ParticipantIn], Field(min_length=1, max_length=500)]
+
+
+class ProposalOut(Out):
+    """Another slot that one side proposes for a confirmed booking. The booking stands until the other side accepts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "by": "employer",
+                    "slot_id": "01a2013a-0000-7000-8000-000000000006",
+                    "places": 25,
+                    "starts_at": "2027-01-19T10:00:00Z",
+                    "ends_at": "2027-01-19T12:00:00Z",
+                    "expires_at": "2026-11-27T09:30:00Z",
+                    "reason_code": "date_unsuitable",
+                }
+            ]
+        }
+    )
+
+    by: Literal["school", "employer"] = Field(
+        description="The side that proposes it; the other side accepts or declines."
+    )
+    slot_id: UUID = Field(description="The slot proposed.")
+    places: int = Field(description="Places held in that slot.")
+    starts_at: datetime
+    ends_at: datetime
+    expires_at: datetime = Field(description="Until when it can be accepted; then it ends.")
+    reason_code: BookingReason | None = Field(description="Why it is proposed, as your side may read it.")
 
 
 class BookingOut(Out):
@@ -255,17 +292,25 @@ class BookingOut(Out):
     reason_code: BookingReason | None = Field(
         description="The reason of the last move, as your side may read it."
     )
-    possible: list[BookingAction] = Field(description="The moves your side may try from here.")
+    proposal: ProposalOut | None = Field(
+        description="Another slot that one side proposes for a confirmed booking; null if none is proposed."
+    )
+    possible: list[BookingAction] = Field(
+        description="The moves of your side that the state of the booking and the time allow now."
+    )
     version: int
 
 
 class BookingPage(Out):
     """A page of bookings."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_BOOKING], "next": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_BOOKING], "next": None, "horizon": HORIZON}]}
+    )
 
     data: list[BookingOut]
     next: str | None = Field(description="Send it as `after`; null on the last page.")
+    horizon: HorizonOut
 
 
 _MOVE: dict[str, Any] = {
@@ -276,6 +321,8 @@ _MOVE: dict[str, Any] = {
     "to_state": "requested",
     "from_slot_id": None,
     "to_slot_id": _BOOKING["slot_id"],
+    "sitting_id": None,
+    "proposed_slot_id": None,
     "places": 25,
     "reason_code": None,
     "note": None,
@@ -289,14 +336,17 @@ class MoveOut(Out):
     """One line of a booking's history."""
 
     no: int
-    action: BookingAction | Literal["assign"] = Field(
-        description="`assign`: it became part of another programme, which its school's side alone reads."
+    action: BookingAction | Literal["assign", "close_sitting"] = Field(
+        description="`assign`: it became part of another programme, which its school's side alone reads. `close_sitting`: "
+        "`sitting_id` does not take place."
     )
     actor: str
     from_state: BookingState | None
     to_state: BookingState
     from_slot_id: UUID | None
     to_slot_id: UUID | None
+    sitting_id: UUID | None = Field(description="The sitting that was closed.")
+    proposed_slot_id: UUID | None = Field(description="The slot of the proposal that was made or ended.")
     places: int
     reason_code: BookingReason | None
     note: str | None = Field(description="Shown to the side that wrote it.")

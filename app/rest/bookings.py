@@ -1,7 +1,6 @@
 """Bookings over REST: request, answer, move, name pupils, read."""
 
 from datetime import datetime
-from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,7 +8,9 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 
 from app.bookings import naming, programmes, service, sql
-from app.core.db import Row
+from app.bookings.facts import standing_facts
+from app.bookings.steps import Step
+from app.core.db import Door, Row
 from app.core.errors import Forbidden, NotFound, invalid
 from app.rest.booking_models import (
     AssignIn,
@@ -18,6 +19,7 @@ from app.rest.booking_models import (
     BookingPage,
     ConfirmIn,
     CounterIn,
+    DeclineProposalIn,
     HistoryOut,
     NoteIn,
     ParticipantsIn,
@@ -28,7 +30,7 @@ from app.rest.booking_models import (
 )
 from app.rest.frame import (
     Match,
-    Paged,
+    Pulled,
     Read,
     Write,
     framed,
@@ -36,9 +38,10 @@ from app.rest.frame import (
     known,
     needs,
     one_answer,
-    page_of,
+    page_of_pull,
     version_of,
 )
+from app.rest.models import Moment, Ref
 from app.rules import booking as law
 from app.rules.words import Actor, BookingAction, BookingReason, BookingState, ParentalAgreement, values
 
@@ -48,23 +51,34 @@ _SHOWN = (
     "starts_at", "ends_at", "expires_at", "name_by", "requested_at", "confirmed_at", "ended_at", "counter_slot_id",
     "version",
 )  # fmt: skip
-_MOVE = ("no", "action", "actor", "from_state", "to_state", "from_slot_id", "to_slot_id", "places", "at")
+_PROPOSAL = ("slot_id", "places", "starts_at", "ends_at", "expires_at", "by")
+_MOVE = (
+    "no", "action", "actor", "from_state", "to_state", "from_slot_id", "to_slot_id", "sitting_id",
+    "proposed_slot_id",
+    "places", "at",
+)  # fmt: skip
 
 
-def shown(row: Row, side: str) -> dict[str, Any]:
-    """A booking as `side` sees it: its own reference, the reason it may read, the moves it may try."""
+def shown(row: Row, side: str, now: datetime) -> dict[str, Any]:
+    """A booking as `side` sees it: its own reference, the reason it may read, the moves that would succeed now."""
     school = side == "school"
     view = {name: row[name] for name in _SHOWN}
     view["external_ref"] = row["school_ref"] if school else row["employer_ref"]
     view |= {name: row[name] if school else None for name in ("programme_id", "strand_id")}
     view["reason_code"] = _reason(row["reason_code"], row["reason_actor"], row["state"], school=school)
-    view["possible"] = _possible(row["state"], side)
+    view["proposal"] = _proposal(row, school=school)
+    moves = law.possible(BookingState(row["state"]), Actor(side), now=now, facts=standing_facts(row))
+    view["possible"] = [one.value for one in moves]
     return view
 
 
-@cache
-def _possible(state: str, side: str) -> tuple[str, ...]:
-    return tuple(one.value for one in law.moves_open_to(BookingState(state), Actor(side)))
+def _proposal(row: Row, *, school: bool) -> dict[str, Any] | None:
+    """The proposal beside a confirmed booking, with the reason that this side may read."""
+    if row["proposal_slot_id"] is None:
+        return None
+    view = {name: row[f"proposal_{name}"] for name in _PROPOSAL}
+    reason = _reason(row["proposal_reason"], row["proposal_by"], row["state"], school=school)
+    return view | {"reason_code": reason}
 
 
 def _reason(code: str | None, who: str | None, state: str, *, school: bool) -> str | None:
@@ -79,9 +93,11 @@ def _reason(code: str | None, who: str | None, state: str, *, school: bool) -> s
     return told.value if told else None
 
 
-def _answer(row: Row, side: str, *, status: int = 200) -> Response:
+def _answer(row: Row, tx: Door, *, status: int = 200) -> Response:
     location = f"/v1/bookings/{row['id']}" if status == 201 else None  # noqa: PLR2004
-    return one_answer(shown(row, side), version=row["version"], location=location, status=status)
+    return one_answer(
+        shown(row, tx.caller.side, tx.caller.now), version=row["version"], location=location, status=status
+    )
 
 
 @router.post(
@@ -98,7 +114,7 @@ async def request_booking(body: BookingIn, tx: Write) -> Response:
     409 `not_eligible` names every reason; 409 `no_places` when there are not enough (or wait for them).
     """
     row = await service.request(tx, service.Request(**body.model_dump()))
-    return _answer(row, tx.caller.side, status=201)
+    return _answer(row, tx, status=201)
 
 
 @router.get(
@@ -107,23 +123,18 @@ async def request_booking(body: BookingIn, tx: Write) -> Response:
 @needs("bookings:read")
 async def list_bookings(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
     state: Annotated[str | None, Query(description="One state.")] = None,
     slot_id: Annotated[UUID | None, Query(description="One slot.")] = None,
-    external_ref: Annotated[
-        str | None, Query(max_length=200, description="Your side's own reference.")
-    ] = None,
-    starts_from: Annotated[datetime | None, Query(description="First start, from (inclusive).")] = None,
-    starts_to: Annotated[datetime | None, Query(description="First start, until (exclusive).")] = None,
+    external_ref: Annotated[Ref | None, Query(description="Your side's own reference.")] = None,
+    starts_from: Annotated[Moment | None, Query(description="First start, from (inclusive).")] = None,
+    starts_to: Annotated[Moment | None, Query(description="First start, until (exclusive).")] = None,
     programme_id: Annotated[UUID | None, Query(description="One programme; school's side only.")] = None,
     strand_id: Annotated[UUID | None, Query(description="One strand; school's side only.")] = None,
 ) -> Response:
     """Your side's bookings, in the order they were made: an employer's requests, or a school's bookings."""
     known(state, values(BookingState), "?state")
-    for name, moment in (("starts_from", starts_from), ("starts_to", starts_to)):
-        if moment is not None and moment.tzinfo is None:
-            raise invalid(f"?{name}", "offset_required", "A time needs an offset, such as Z.")
     side = tx.caller.side
     if side == "employer" and (programme_id or strand_id):
         raise Forbidden("not_yours", "What a booking is part of is the school's side's to know.")
@@ -138,10 +149,9 @@ async def list_bookings(
         starts_to=starts_to,
         programme_id=programme_id,
         strand_id=strand_id,
-        after=turn.after_id("bookings"),
-        limit=turn.limit,
+        pull=turn.pull("bookings"),
     )
-    return page_of(turn, "bookings", rows, ("id",), lambda row: shown(row, side))
+    return page_of_pull(turn, "bookings", rows, lambda row: shown(row, side, tx.caller.now))
 
 
 @router.get(
@@ -153,7 +163,7 @@ async def read_booking(booking_id: UUID, tx: Read) -> Response:
     row = await sql.by_id(tx, booking_id)
     if row is None:
         raise NotFound("booking")
-    return _answer(row, tx.caller.side)
+    return _answer(row, tx)
 
 
 @router.get(
@@ -181,9 +191,9 @@ def _move(row: Row, side: str) -> dict[str, Any]:
     return view
 
 
-async def _step(tx: Write, booking_id: UUID, step: service.Step) -> Response:
+async def _step(tx: Write, booking_id: UUID, step: Step) -> Response:
     row = await service.take_step(tx, booking_id, step)
-    return _answer(row, tx.caller.side)
+    return _answer(row, tx)
 
 
 @router.post(
@@ -201,7 +211,7 @@ async def confirm_booking(
     409 `not_eligible` with the reasons if the request would not be taken any more, as when an approval was withdrawn.
     """
     said = body or ConfirmIn()
-    step = service.Step(
+    step = Step(
         BookingAction.CONFIRM, note=said.note, expected=version_of(match), external_ref=said.external_ref
     )
     return await _step(tx, booking_id, step)
@@ -216,7 +226,7 @@ async def confirm_booking(
 @needs("bookings:write")
 async def decline_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Match = None) -> Response:
     """The employer declines a request, or the school a counter-proposal. The places are free again."""
-    step = service.Step(BookingAction.DECLINE, body.reason_code, body.note, expected=version_of(match))
+    step = Step(BookingAction.DECLINE, body.reason_code, body.note, expected=version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -229,7 +239,7 @@ async def decline_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Ma
 @needs("bookings:write")
 async def cancel_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Match = None) -> Response:
     """Either side cancels. On the day itself the news takes the safety lane."""
-    step = service.Step(BookingAction.CANCEL, body.reason_code, body.note, expected=version_of(match))
+    step = Step(BookingAction.CANCEL, body.reason_code, body.note, expected=version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -242,7 +252,7 @@ async def cancel_booking(booking_id: UUID, body: ReasonIn, tx: Write, match: Mat
 @needs("bookings:write")
 async def counter_booking(booking_id: UUID, body: CounterIn, tx: Write, match: Match = None) -> Response:
     """The employer proposes another slot of its own; the school accepts or declines."""
-    step = service.Step(BookingAction.COUNTER, body.reason_code, body.note, body.slot_id, version_of(match))
+    step = Step(BookingAction.COUNTER, body.reason_code, body.note, body.slot_id, version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -257,9 +267,7 @@ async def accept_counter(
     booking_id: UUID, tx: Write, body: NoteIn | None = None, match: Match = None
 ) -> Response:
     """The school accepts what the employer proposed: the booking is confirmed in that slot."""
-    step = service.Step(
-        BookingAction.ACCEPT_COUNTER, note=body.note if body else None, expected=version_of(match)
-    )
+    step = Step(BookingAction.ACCEPT_COUNTER, note=body.note if body else None, expected=version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -273,10 +281,63 @@ async def accept_counter(
 async def reschedule_booking(
     booking_id: UUID, body: RescheduleIn, tx: Write, match: Match = None
 ) -> Response:
-    """Move to another slot of the same employer: a request again if the school asks, countered if the employer does."""
-    step = service.Step(
-        BookingAction.RESCHEDULE, body.reason_code, body.note, body.slot_id, version_of(match)
-    )
+    """Move to another slot of the same employer. Of a request the school moves its own wish: it is a request again.
+
+    A confirmed booking stays confirmed, with its slot, places and names, and has a `proposal` beside it: places in the
+    other slot are held until the other side accepts or declines it, or `expires_at`. 409 `proposal_open`, `same_slot`,
+    `no_places`; the other slot is entered on the terms of a request (409 `not_eligible`, `booking_closed`).
+    """
+    step = Step(BookingAction.RESCHEDULE, body.reason_code, body.note, body.slot_id, version_of(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/proposal/accept",
+    response_model=BookingOut,
+    summary="Accept the proposal",
+    operation_id="accept_proposal",
+)
+@needs("bookings:write")
+async def accept_proposal(
+    booking_id: UUID, tx: Write, body: NoteIn | None = None, match: Match = None
+) -> Response:
+    """The other side accepts: the booking moves to the proposed slot at once, and the places of the old one are free.
+
+    Pupils who can come then stay named; the others are withdrawn and their places can be named anew until `name_by`.
+    409 `no_proposal` if the other side has none open, `deadline_passed`, `not_eligible`.
+    """
+    step = Step(BookingAction.ACCEPT_PROPOSAL, note=body.note if body else None, expected=version_of(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/proposal/decline",
+    response_model=BookingOut,
+    summary="Decline the proposal",
+    operation_id="decline_proposal",
+)
+@needs("bookings:write")
+async def decline_proposal(
+    booking_id: UUID, tx: Write, body: DeclineProposalIn | None = None, match: Match = None
+) -> Response:
+    """The other side declines: the booking stands as it was agreed, and the proposed places are free. 409 `no_proposal`."""
+    said = body or DeclineProposalIn()
+    step = Step(BookingAction.DECLINE_PROPOSAL, said.reason_code, said.note, expected=version_of(match))
+    return await _step(tx, booking_id, step)
+
+
+@router.post(
+    "/bookings/{booking_id}/proposal/withdraw",
+    response_model=BookingOut,
+    summary="Withdraw the proposal",
+    operation_id="withdraw_proposal",
+)
+@needs("bookings:write")
+async def withdraw_proposal(
+    booking_id: UUID, tx: Write, body: NoteIn | None = None, match: Match = None
+) -> Response:
+    """The side that proposed takes it back: the booking stands as it was agreed. 409 `no_proposal`."""
+    step = Step(BookingAction.WITHDRAW_PROPOSAL, note=body.note if body else None, expected=version_of(match))
     return await _step(tx, booking_id, step)
 
 
@@ -293,7 +354,7 @@ async def assign_booking(booking_id: UUID, body: AssignIn, tx: Write, match: Mat
     409 `not_enrolled`, `outside_programme`. The history has a line of it; the employer is told nothing.
     """
     to = programmes.Assignment(body.programme_id, body.strand_id, version_of(match))
-    return _answer(await programmes.assign(tx, booking_id, to), tx.caller.side)
+    return _answer(await programmes.assign(tx, booking_id, to), tx)
 
 
 @router.post(
@@ -348,7 +409,7 @@ async def withdraw_participant(
     """
     said = ParentalAgreement(body.parental_agreement) if body and body.parental_agreement else None
     row = await naming.withdraw_participant(tx, booking_id, participation_id, said)
-    return _answer(row, tx.caller.side)
+    return _answer(row, tx)
 
 
 def _participation(row: Row) -> dict[str, Any]:

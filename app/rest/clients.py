@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi.responses import Response
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictInt
 
 from app.access import service, sql
 from app.access.service import Environment, NewSecret
@@ -13,7 +13,7 @@ from app.core.db import Door, Row
 from app.core.errors import NotFound
 from app.organisations import service as organisations
 from app.rest.frame import House, InHouse, Paged, Read, Write, framed, needs, one_answer, page_of
-from app.rest.models import Body
+from app.rest.models import Body, Line
 
 router = framed("/v1", "clients")
 _SCOPE: Final = "clients"  # what the cursor is bound to
@@ -62,7 +62,7 @@ class NewClientBody(Body):
         }
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=200, examples=["MIS, production"])]
+    name: Annotated[Line, Field(min_length=1, max_length=200, examples=["MIS, production"])]
     scopes: Annotated[
         list[Annotated[str, Field(max_length=60)]],
         Field(min_length=1, max_length=100, examples=[["bookings:read", "slots:search"]]),
@@ -78,7 +78,7 @@ class FirstClientBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "HR system, production"}]})
 
-    name: Annotated[str, Field(min_length=1, max_length=200, examples=["HR system, production"])]
+    name: Annotated[Line, Field(min_length=1, max_length=200, examples=["HR system, production"])]
     scopes: Annotated[
         list[Annotated[str, Field(max_length=60)]] | None,
         Field(min_length=1, max_length=100, examples=[["bookings:write", "slots:write"]]),
@@ -95,7 +95,8 @@ class NewSecretBody(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_hours": 24}]})
 
     overlap_hours: Annotated[
-        int, Field(ge=0, le=720, description="Hours; 0 ends the secrets before it at once.", examples=[24])
+        StrictInt,
+        Field(ge=0, le=720, description="Hours; 0 ends the secrets before it at once.", examples=[24]),
     ] = 24
 
 

@@ -10,7 +10,18 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.employers import service, sql
 from app.rest.employers_models import ContactIn, ContactOut, ContactPage, ContactPatch
-from app.rest.frame import IfMatch, Match, Paged, Read, Write, framed, needs, one_answer, page_of, version_of
+from app.rest.frame import (
+    IfMatch,
+    Match,
+    Pulled,
+    Read,
+    Write,
+    framed,
+    needs,
+    one_answer,
+    page_of_pull,
+    version_of,
+)
 from app.rest.patches import changes
 from app.rest.sites import whose
 
@@ -44,14 +55,14 @@ async def add_contact(body: ContactIn, tx: Write) -> Response:
 @needs("sites:read")
 async def list_contacts(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
     site_id: Annotated[UUID | None, Query(description="Those of one site.")] = None,
 ) -> Response:
     """Contacts in the order they were made: your own, or of employers that confirmed a booking of yours."""
     owner = whose(tx.caller.org_kind, tx.caller.org_id, employer_id)
-    rows = await sql.contacts_page(tx, owner, site_id, turn.after_id("contacts"), turn.limit)
-    return page_of(turn, "contacts", rows, ("id",), shown)
+    rows = await sql.contacts_page(tx, owner, site_id, turn.pull("contacts"))
+    return page_of_pull(turn, "contacts", rows, shown)
 
 
 @router.get(

@@ -8,12 +8,15 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from app.outbox.catalogue import TYPES, data_schema
+from app.rest.models import HORIZON
 
 DESCRIPTION = """\
 TenDays keeps one model of offers, bookings, encounters and minutes for modern work experience in England.
 Employers' HR systems post availability, schools book, an employer confirms, a signed webhook tells the school's
 system, attendance becomes encounters and minutes. Every error is `application/problem+json` (RFC 9457) with a stable
 `code`. Every POST under `/v1` needs an `Idempotency-Key`. Times are RFC 3339 with an offset; durations are minutes.
+Every GET is answered as HEAD, too, without a body. A read with an `ETag` takes `If-None-Match`: a list of tags or `*`,
+304 if it has not changed. `If-Match` takes a list of tags or `*`; a weak tag never matches.
 """
 _PROBLEM = {
     "type": "object",
@@ -59,6 +62,7 @@ _REFUSED = {
     "404": "No such thing, or not yours.",
     "408": "The body stalled. Nothing was changed.",
     "409": "Lawful in form, but not in this state.",
+    "410": "What was sent is of an earlier history of the data, or older than what is kept.",
     "412": "The ETag is stale.",
     "413": "The body is too large.",
     "415": "The media type is not taken here.",
@@ -69,6 +73,7 @@ _REFUSED = {
     "500": "A fault of ours. Nothing was changed.",
 }
 _ALWAYS = {"401", "403", "429", "500"}
+_BY_POSITION = {"/v1/events", "/v1/webhook-endpoints", "/v1/webhook-endpoints/{endpoint_id}/replay"}
 _BODY = {"408", "409", "413", "415", "422"}
 _KEY = {
     "name": "Idempotency-Key",
@@ -152,6 +157,8 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
         possible |= {"412", "428"}
     elif any(one["name"] == "If-Match" for one in parameters):
         possible.add("412")
+    if any(one["name"] == "changed_since" for one in parameters) or route.path_format in _BY_POSITION:
+        possible |= {"409", "410"}
     possible |= {"422"} if method in {"GET", "DELETE"} else _BODY
     for status in sorted(possible):
         query = "Query" if status == "422" and method in {"GET", "DELETE"} else ""
@@ -183,6 +190,7 @@ def _show_a_page(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
                 said["example"] = {
                     "data": row["examples"][:1],
                     **({"next": None} if "next" in page["properties"] else {}),
+                    **({"horizon": HORIZON} if "horizon" in page["properties"] else {}),
                 }
 
 

@@ -10,7 +10,7 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.employers import service, sql
 from app.rest.employers_models import CoverIn, CoverOut, CoverPage
-from app.rest.frame import Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import Pulled, Read, Write, framed, needs, one_answer, page_of_pull
 from app.rest.sites import whose
 
 router = framed("/v1", "cover")
@@ -43,15 +43,15 @@ async def add_cover(body: CoverIn, tx: Write) -> Response:
 @needs("cover:read")
 async def list_cover(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
     site_id: Annotated[UUID | None, Query(description="What is for this one site.")] = None,
 ) -> Response:
     """Cover in the order it was recorded, the withdrawn and the lapsed too."""
     caller = tx.caller
     owner = whose(caller.org_kind, caller.org_id, employer_id)
-    rows = await sql.covers_page(tx, owner, site_id, turn.after_id("cover"), turn.limit)
-    return page_of(turn, "cover", rows, ("id",), lambda row: shown(row, caller.org_id))
+    rows = await sql.covers_page(tx, owner, site_id, turn.pull("cover"))
+    return page_of_pull(turn, "cover", rows, lambda row: shown(row, caller.org_id))
 
 
 @router.get("/cover/{cover_id}", response_model=CoverOut, summary="Read cover", operation_id="read_cover")

@@ -14,7 +14,7 @@ from app.core import sql
 from app.core.clock import wall_now
 from app.core.errors import NotFound, invalid
 from app.rest.frame import Read, Write, framed, json_answer, needs
-from app.rest.models import Body, Out
+from app.rest.models import Body, Moment, Out
 
 router = framed("/v1", "development")
 _FURTHEST = timedelta(days=3 * 366)
@@ -30,7 +30,7 @@ class ClockIn(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"now": _CLOCK["now"]}, {"offset_seconds": 0}]})
 
-    now: datetime | None = Field(None, description="The domain time wanted, with an offset such as Z.")
+    now: Moment | None = Field(None, description="The domain time wanted, with an offset such as Z.")
     offset_seconds: Annotated[
         StrictInt | None, Field(description="Seconds ahead of wall time instead; 0 puts the clock back.")
     ] = None

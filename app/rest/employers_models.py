@@ -6,18 +6,18 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from app.rest.models import Body, Out
+from app.rest.models import HORIZON, Body, Day, HorizonOut, Line, Out, Ref, Text
 from app.rules.words import ActivityBand, ApprovalState, CoverKind, ExperienceKind, Liability, SizeBand
 
-Ref = Annotated[
-    str, Field(min_length=1, max_length=200, description="Your own reference; unique in your system.")
-]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[Line, Field(min_length=1, max_length=200)]
 SectorWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 SicSection = Annotated[str, Field(pattern=r"^[A-U]$", description="SIC 2007 section, A to U.")]
 Sectors = Annotated[
     list[SectorWord],
-    Field(max_length=20, description="Industrial Strategy sectors, or a hub's own priority sectors."),
+    Field(
+        max_length=20,
+        description="Industrial Strategy sectors, or a hub's own priority sectors. Empty: none; null: not recorded.",
+    ),
 ]
 About = Annotated[str, Field(max_length=2000, description="For schools to read.")]
 Version = Annotated[int, Field(description='The ETag is `"v<version>"`.')]
@@ -38,6 +38,11 @@ def example(*shown: dict[str, Any]) -> ConfigDict:
 def page_example(shown: dict[str, Any]) -> ConfigDict:
     """The configuration of a page of such things."""
     return example({"data": [shown], "next": None})
+
+
+def pull_example(shown: dict[str, Any]) -> ConfigDict:
+    """The configuration of a page of a list that tells what changed."""
+    return example({"data": [shown], "next": None, "horizon": HORIZON})
 
 
 Next = Annotated[str | None, Field(description="Send it as `after`; null on the last page.")]
@@ -62,7 +67,7 @@ class EmployerIn(Body):
         description="Employees: micro 0-9, small 10-49, medium 50-249, large 250 or more."
     )
     sic_section: SicSection | None = None
-    sectors: Sectors = Field(default_factory=list)
+    sectors: Sectors | None = None
     about: About | None = None
 
 
@@ -86,7 +91,7 @@ class EmployerOut(Out):
     name: str
     size_band: SizeBand
     sic_section: str | None
-    sectors: list[str]
+    sectors: list[str] | None = Field(description="Null: not recorded.")
     about: str | None
     version: Version
     created_at: datetime
@@ -109,11 +114,12 @@ _SITE = {
     "external_ref": "SITE-7",
     **_SITE_BODY,
     "state": "open",
+    "bookings": None,
     **_STAMPS,
 }
-Address = Annotated[str, Field(min_length=1, max_length=400)]
-Town = Annotated[str, Field(min_length=1, max_length=100)]
-Postcode = Annotated[str, Field(min_length=5, max_length=10, description="Kept upper case with one space.")]
+Address = Annotated[Text, Field(min_length=1, max_length=400)]
+Town = Annotated[Line, Field(min_length=1, max_length=100)]
+Postcode = Annotated[Line, Field(min_length=5, max_length=10, description="Kept upper case with one space.")]
 Access = Annotated[str, Field(max_length=2000, description="Access for people with disabilities.")]
 Travel = Annotated[str, Field(max_length=2000, description="How to get there.")]
 SiteState = Literal["open", "closed"]
@@ -130,9 +136,6 @@ class SiteByRef(Body):
     postcode: Postcode
     access: Access | None = None
     travel: Travel | None = None
-    state: SiteState | None = Field(
-        None, description="A closed site's slots are not found. Open unless said."
-    )
 
 
 class SiteIn(SiteByRef):
@@ -141,6 +144,9 @@ class SiteIn(SiteByRef):
     model_config = example({"external_ref": "SITE-7", **_SITE_BODY})
 
     external_ref: Ref | None = None
+    state: SiteState | None = Field(
+        None, description="A closed site's slots are not found. Open unless said."
+    )
 
 
 class SitePatch(Body):
@@ -158,6 +164,43 @@ class SitePatch(Body):
     state: SiteState | None = Field(None, description="A closed site's slots are not found.")
 
 
+class BookingsKeptOut(Out):
+    """Bookings that were agreed, and stand."""
+
+    confirmed: int
+    on_hold: int
+
+
+class BookingsCancelledOut(Out):
+    """Bookings that nobody has agreed: they are cancelled within seconds."""
+
+    waiting: int
+    requested: int
+    countered: int
+
+
+class BookingsAheadOut(Out):
+    """How many bookings ahead are affected, by state, and what becomes of them."""
+
+    model_config = example(
+        {
+            "kept": {"confirmed": 2, "on_hold": 0},
+            "cancelled": {"waiting": 1, "requested": 3, "countered": 0},
+        }
+    )
+
+    kept: BookingsKeptOut
+    cancelled: BookingsCancelledOut
+
+
+Bookings = Annotated[
+    BookingsAheadOut | None,
+    Field(
+        description="In the answer to the change that closes or withdraws it: what becomes of its bookings."
+    ),
+]
+
+
 class SiteOut(Out):
     """A site."""
 
@@ -173,6 +216,7 @@ class SiteOut(Out):
     access: str | None
     travel: str | None
     state: SiteState
+    bookings: Bookings
     version: Version
     created_at: datetime
     updated_at: datetime
@@ -181,10 +225,11 @@ class SiteOut(Out):
 class SitePage(Out):
     """A page of sites."""
 
-    model_config = page_example(_SITE)
+    model_config = pull_example(_SITE)
 
     data: list[SiteOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- contacts ---------------------------------------------------------------------------------
@@ -198,7 +243,7 @@ _CONTACT_BODY = {
     "supervises": True,
 }
 _CONTACT = {"id": _ID, "employer_id": _EMPLOYER_ID, **_CONTACT_BODY, **_STAMPS}
-Role = Annotated[str, Field(min_length=1, max_length=120)]
+Role = Annotated[Line, Field(min_length=1, max_length=120)]
 Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 Phone = Annotated[str, Field(max_length=40, pattern=r"^[0-9+() -]{3,40}$")]
 
@@ -250,10 +295,11 @@ class ContactOut(Out):
 class ContactPage(Out):
     """A page of contacts."""
 
-    model_config = page_example(_CONTACT)
+    model_config = pull_example(_CONTACT)
 
     data: list[ContactOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- cover ------------------------------------------------------------------------------------
@@ -300,13 +346,16 @@ class CoverIn(Body):
     )
     liability: Liability
     insurer: Name | None = None
-    policy_number: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    policy_number: Annotated[Line, Field(min_length=1, max_length=100)] | None = None
     limit_pence: (
         Annotated[StrictInt, Field(ge=0, le=10**15, description="Limit of indemnity in pence.")] | None
     ) = None
-    starts_on: date | None = Field(None, description="First day; today unless said.")
-    expires_on: date | None = Field(None, description="Last day on which it is valid.")
-    attested_on: date | None = Field(None, description="When the exemption was attested.")
+    starts_on: Day | None = Field(None, description="First day; today unless said.")
+    expires_on: Day | None = Field(
+        None,
+        description="Last day on which it is valid; null for an attestation that stands until it is withdrawn.",
+    )
+    attested_on: Day | None = Field(None, description="When the exemption was attested.")
     attested_by: Name | None = Field(None, description="Who attests it, by role.")
 
 
@@ -337,10 +386,11 @@ class CoverOut(Out):
 class CoverPage(Out):
     """A page of covers."""
 
-    model_config = page_example(_COVER)
+    model_config = pull_example(_COVER)
 
     data: list[CoverOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- approvals --------------------------------------------------------------------------------
@@ -372,8 +422,10 @@ class ApprovalIn(Body):
     site_id: UUID
     kind: ExperienceKind
     activity_band: ActivityBand
-    approved_on: date | None = Field(None, description="Today unless said.")
-    expires_on: date = Field(description="The last day on which it counts.")
+    approved_on: Day | None = Field(None, description="Today unless said.")
+    expires_on: Day | None = Field(
+        description="The last day on which it counts; null: until you withdraw it."
+    )
     basis: Annotated[str, Field(max_length=1000, description="What it stands on.")] | None = None
 
 
@@ -390,7 +442,7 @@ class ApprovalOut(Out):
     activity_band: ActivityBand
     state: ApprovalState
     approved_on: date
-    expires_on: date
+    expires_on: date | None = Field(description="Null: until it is withdrawn.")
     basis: str | None
     withdrawn_at: datetime | None
     version: Version
@@ -401,10 +453,11 @@ class ApprovalOut(Out):
 class ApprovalPage(Out):
     """A page of approvals."""
 
-    model_config = page_example(_APPROVAL)
+    model_config = pull_example(_APPROVAL)
 
     data: list[ApprovalOut]
     next: Next
+    horizon: HorizonOut
 
 
 _ACCEPTANCE = {"school_id": _SCHOOL_ID, "approver_id": _HUB_ID, "accepted_at": "2026-11-22T09:30:00Z"}
@@ -490,7 +543,8 @@ class SuspensionOut(Out):
 class SuspensionPage(Out):
     """A page of suspensions."""
 
-    model_config = page_example(_SUSPENSION)
+    model_config = pull_example(_SUSPENSION)
 
     data: list[SuspensionOut]
     next: Next
+    horizon: HorizonOut

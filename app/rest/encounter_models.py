@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from app.rest.attendance_models import FaultOut
-from app.rest.models import Body, Out
+from app.rest.models import HORIZON, Body, Day, HorizonOut, Line, MoreErrors, Out, Ref, Text
 from app.rules.words import ActivityBand, Criterion, ExperienceKind, Mode
 
 _PUPIL = "01a2013a-0000-7000-8000-00000000000a"
@@ -52,7 +52,7 @@ Minutes = Annotated[StrictInt, Field(ge=0, le=1440, description="Whole minutes."
 class DayIn(Body):
     """Minutes of one school day."""
 
-    on: date = Field(description="The date in London.")
+    on: Day = Field(description="The date in London.")
     in_person_minutes: Minutes = 0
     virtual_minutes: Minutes = 0
 
@@ -69,25 +69,19 @@ class EncounterRow(Body):
 
     pupil_id: UUID | None = Field(None, description="Our id of the pupil.")
     pupil_external_ref: Annotated[
-        str | None,
-        Field(max_length=200, description="Your own reference of the pupil, instead of `pupil_id`."),
+        Ref | None, Field(description="Your own reference of the pupil, instead of `pupil_id`.")
     ] = None
     external_ref: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=200,
-            description="Your own reference of the encounter; unique in the school.",
-        ),
+        Ref | None, Field(description="Your own reference of the encounter; unique in the school.")
     ] = None
     kind: ExperienceKind = Field(description="What it was. A placement has to be lawful at the pupil's age.")
     mode: Mode = Field(Mode.IN_PERSON, description="Where it took place; a hybrid has both kinds of minutes.")
     employer_id: UUID | None = Field(None, description="An employer known here.")
     employer_name: Annotated[
-        str | None,
+        Line | None,
         Field(min_length=1, max_length=200, description="Or its name, where it is not known here."),
     ] = None
-    title: Annotated[str | None, Field(max_length=200, description="What it is called.")] = None
+    title: Annotated[Line | None, Field(max_length=200, description="What it is called.")] = None
     activity_band: ActivityBand = Field(ActivityBand.LOW, description="How risky the activity was.")
     per_day: PerDay
     criteria_offered: Criteria = Field([], description="What the employer had stated.")
@@ -139,14 +133,16 @@ class CorrectionIn(Body):
         }
     )
 
-    reason: Annotated[str, Field(min_length=1, max_length=1000, description="Kept with what it said before.")]
+    reason: Annotated[
+        Text, Field(min_length=1, max_length=1000, description="Kept with what it said before.")
+    ]
     void: StrictBool = Field(default=False, description="It did not take place: its minutes are taken back.")
     per_day: PerDay | None = None
     kind: ExperienceKind | None = Field(None, description="What it was.")
     mode: Mode | None = Field(None, description="Where it took place.")
-    title: Annotated[str | None, Field(max_length=200, description="What it is called.")] = None
+    title: Annotated[Line | None, Field(max_length=200, description="What it is called.")] = None
     employer_name: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="The employer's name.")
+        Line | None, Field(min_length=1, max_length=200, description="The employer's name.")
     ] = None
     criteria_confirmed: Criteria | None = Field(None, description="What the school confirms.")
     evidence: dict[str, Any] | None = Field(None, description="JSON of at most 10,000 bytes.")
@@ -263,10 +259,13 @@ class EncounterWithVersions(EncounterOut):
 class EncounterPage(Out):
     """A page of encounters."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_ENCOUNTER], "next": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_ENCOUNTER], "next": None, "horizon": HORIZON}]}
+    )
 
     data: list[EncounterOut]
     next: str | None = Field(description="Send it as `after`; null on the last page.")
+    horizon: HorizonOut
 
 
 class EncounterAnswer(Out):
@@ -288,6 +287,7 @@ class EncounterAnswers(Out):
                 {
                     "recorded": 1,
                     "refused": 0,
+                    "more_errors": 0,
                     "data": [
                         {
                             "index": 0,
@@ -304,4 +304,5 @@ class EncounterAnswers(Out):
 
     recorded: int
     refused: int
+    more_errors: MoreErrors
     data: list[EncounterAnswer]

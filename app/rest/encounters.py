@@ -1,18 +1,18 @@
 """Encounters over REST: record without a booking, correct, confirm criteria, read."""
 
-from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from app.core.caller import Caller
 from app.core.db import Row
-from app.core.errors import Fault, Invalid, NotFound, invalid
+from app.core.errors import Fault, Invalid, NotFound
+from app.core.turns import each, slices
 from app.encounters import service, sql
+from app.rest import bulk
 from app.rest.encounter_models import (
     BookingCriteriaIn,
     ConfirmedOut,
@@ -27,8 +27,8 @@ from app.rest.encounter_models import (
     EncountersIn,
     EncounterWithVersions,
 )
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
-from app.rest.problems import fault_of, refusal
+from app.rest.frame import IfMatch, Pulled, Read, Write, framed, json_answer, needs, one_answer, page_of_pull
+from app.rest.models import Day, Flag
 
 router = framed("/v1", "encounters")
 EVIDENCE_AT_MOST: Final = 10_000
@@ -38,15 +38,7 @@ _SHOWN = (
     "criteria_offered", "criteria_confirmed", "bm5_offered", "bm5", "bm6_offered", "bm6", "evidence", "state",
     "version", "recorded_at", "updated_at",
 )  # fmt: skip
-_BULK_SCHEMA: Final = EncountersIn.model_json_schema(ref_template="#/components/schemas/{model}")
-_BULK_BODY: Final[dict[str, Any]] = {
-    # No endpoint takes the whole body as a model, for a broken row is answered by itself: the document is told.
-    "x-schemas": {**_BULK_SCHEMA.pop("$defs"), "EncountersIn": _BULK_SCHEMA},
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EncountersIn"}}},
-    },
-}
+_BULK_BODY: Final[dict[str, Any]] = bulk.document(EncountersIn)
 
 
 def shown(row: Row, caller: Caller | None = None) -> dict[str, Any]:
@@ -139,74 +131,54 @@ async def record_encounter(body: EncounterIn, tx: Write) -> Response:
     operation_id="bulk_encounters",
     openapi_extra=_BULK_BODY,
 )
-@needs("encounters:write")
+@needs("encounters:write", rows=("encounters", service.MOST))
 async def bulk_encounters(
     school_id: UUID,
     request: Request,
     tx: Write,
     *,
-    atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
+    atomic: Annotated[Flag, Query(description="One refused row refuses them all.")] = False,
 ) -> Response:
     """At most a dozen statements, however many rows."""
-    sent = _rows(await request.body())
-    read = [_read_row(at, row) for at, row in enumerate(sent)]
-    broken = {at: one for at, one in enumerate(read) if isinstance(one, list)}
-    if atomic and broken:
-        _refuse([fault for faults in broken.values() for fault in faults])
+    sent: bulk.Rows = request.state.rows
+    read = await each(sent.rows, _read_row)
+    answers = {
+        at: _refused(row, one)
+        for at, (row, one) in enumerate(zip(sent.rows, read, strict=True))
+        if isinstance(one, list)
+    }
     good = [(at, one) for at, one in enumerate(read) if isinstance(one, EncounterRow)]
-    told = [_new(one) for _, one in good]
-    places = [at for at, _ in good]
-    answers = await service.record(tx, school_id, told, places=places, atomic=atomic)
-    rows = [_answer(one.index, one.external_ref, one.faults, one.row) for one in answers]
-    rows += [_answer(at, _ref_of(sent[at]), tuple(faults), None) for at, faults in broken.items()]
-    rows.sort(key=lambda row: int(row["index"]))
-    recorded = sum(row["result"] == "recorded" for row in rows)
-    return json_answer({"recorded": recorded, "refused": len(rows) - recorded, "data": rows})
+    for part in slices(good, sent.at_once):
+        told = [_new(one) for _, one in part]
+        made = await service.record(tx, school_id, told, places=[at for at, _ in part])
+        answers |= {one.index: one for one in made}
+    rows = [answers[at] for at in range(len(read))]
+    if atomic:
+        _refuse([fault for one in rows for fault in one.faults])
+    listed = bulk.Listed()
+    data = [_answer(one, listed) for one in rows]
+    recorded = sum(one["result"] == "recorded" for one in data)
+    counts = {"recorded": recorded, "refused": len(data) - recorded, "more_errors": listed.more}
+    return json_answer({**counts, "data": data})
 
 
-def _rows(body: bytes) -> list[Any]:
-    try:
-        whole = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise refusal(400, "bad_json", "The body is not valid JSON.") from None
-    if not isinstance(whole, dict) or not isinstance(whole.get("encounters"), list):
-        raise invalid("/encounters", "required", "An object with a list `encounters`.")
-    _refuse(
-        [
-            Fault(f"/{name}", "unknown_field", "There is no such field.")
-            for name in whole
-            if name != "encounters"
-        ]
-    )
-    if not 1 <= len(whole["encounters"]) <= service.MOST:
-        raise invalid("/encounters", "row_count", f"Send 1 to {service.MOST} rows.")
-    return list(whole["encounters"])
+def _read_row(row: bulk.Row) -> EncounterRow | list[Fault]:
+    where = f"/encounters/{row.index}"
+    one = bulk.validated(row, EncounterRow, where)
+    return one if isinstance(one, list) else _problems_with(one, where) or one
 
 
-def _read_row(at: int, row: Any) -> EncounterRow | list[Fault]:  # noqa: ANN401
-    where = ("body", "encounters", at)
-    try:
-        one = EncounterRow.model_validate(row)
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
-        return [fault_of({**each, "loc": (*where, *each["loc"])}) for each in found]
-    return _problems_with(one, f"/encounters/{at}") or one
+def _refused(row: bulk.Row, faults: list[Fault]) -> service.Answer:
+    return service.Answer(row.index, row.text("external_ref"), tuple(faults))
 
 
-def _ref_of(row: Any) -> str | None:  # noqa: ANN401
-    ref = row.get("external_ref") if isinstance(row, dict) else None
-    return ref if isinstance(ref, str) else None
-
-
-def _answer(index: int, ref: str | None, faults: tuple[Fault, ...], row: Row | None) -> dict[str, Any]:
+def _answer(one: service.Answer, listed: bulk.Listed) -> dict[str, Any]:
     return {
-        "index": index,
-        "external_ref": ref,
-        "result": "refused" if faults else "recorded",
-        "id": row["id"] if row else None,
-        "errors": [
-            {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in faults
-        ],
+        "index": one.index,
+        "external_ref": one.external_ref,
+        "result": "refused" if one.faults else "recorded",
+        "id": one.row["id"] if one.row else None,
+        "errors": listed.of(one.faults),
     }
 
 
@@ -269,15 +241,15 @@ async def confirm_booking_criteria(booking_id: UUID, body: BookingCriteriaIn, tx
 @needs("encounters:read")
 async def list_encounters(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     *,
     school_id: Annotated[UUID | None, Query(description="One school of those you act for.")] = None,
     pupil_id: Annotated[UUID | None, Query(description="One pupil.")] = None,
     booking_id: Annotated[UUID | None, Query(description="One booking.")] = None,
     starts_from: Annotated[
-        date | None, Query(alias="from", description="First day, from (inclusive).")
+        Day | None, Query(alias="from", description="First day, from (inclusive).")
     ] = None,
-    starts_to: Annotated[date | None, Query(alias="to", description="First day, until (inclusive).")] = None,
+    starts_to: Annotated[Day | None, Query(alias="to", description="First day, until (inclusive).")] = None,
 ) -> Response:
     """Your schools' encounters, in the order they were recorded."""
     rows = await sql.page(
@@ -287,10 +259,9 @@ async def list_encounters(
         booking_id=booking_id,
         starts_from=starts_from,
         starts_to=starts_to,
-        after=turn.after_id("encounters"),
-        limit=turn.limit,
+        pull=turn.pull("encounters"),
     )
-    return page_of(turn, "encounters", rows, ("id",), lambda row: shown(row, tx.caller))
+    return page_of_pull(turn, "encounters", rows, lambda row: shown(row, tx.caller))
 
 
 @router.get(

@@ -10,8 +10,8 @@ import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 from uuid import UUID
@@ -21,25 +21,28 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
+from app.core import bodies
 from app.core.addresses import Policy
 from app.core.caller import Caller
 from app.core.db import Database, Reader, Row, Writer
 from app.core.errors import (
-    Fault,
+    Conflict,
     Forbidden,
     Invalid,
     Missing,
     NotFound,
-    Problem,
     Stale,
     TooMany,
     Unauthenticated,
     invalid,
 )
-from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
+from app.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors, Horizon, Pull
 from app.core.secrets import Keyring
+from app.core.versions import Expected
 from app.idempotency import service as idempotency
+from app.rest import bulk, urls
 from app.rest.fitted import Fitted, names_of
+from app.rest.models import Moment, WholeNumber
 from app.rest.problems import refusal
 
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
@@ -59,6 +62,9 @@ class Limiter(Protocol):
     def take(self, client_id: UUID, school_id: UUID | None) -> tuple[Mapping[str, str], int | None]:
         """The RateLimit headers, and the seconds to wait if the allowance is used up."""
 
+    def known(self, client_id: UUID, school_id: UUID) -> None:
+        """The database has let this client in for this school."""
+
 
 @dataclass
 class House:
@@ -73,6 +79,7 @@ class House:
     body_limit: int = 2_000_000
     body_stall: float = 30.0
     keep_answers: timedelta = timedelta(days=30)
+    stopping: bool = False
     webhook_policy: Policy = field(default_factory=Policy)
 
 
@@ -81,6 +88,9 @@ class Need:
     """What a route asks of its caller. `secret`: its answer holds a secret and is replayed for 24 h only.
 
     `discloses`: a GET that writes down what leaves a school's tenant, and so runs in a writing transaction.
+    `rows`: its body is a list of this name with so many rows at most, which are read before anything is begun
+    (rest/bulk.py: `request.state.rows`). `lists`: members of its body whose rows are judged one by
+    one; what is wrong with their JSON is kept in `request.state.within`.
     """
 
     scope: str
@@ -88,6 +98,8 @@ class Need:
     media: tuple[str, ...] = ("application/json",)
     secret: bool = False
     discloses: bool = False
+    rows: tuple[str, int] | None = None
+    lists: tuple[str, ...] = ()
 
 
 def needs(
@@ -97,11 +109,13 @@ def needs(
     media: tuple[str, ...] = ("application/json",),
     secret: bool = False,
     discloses: bool = False,
+    rows: tuple[str, int] | None = None,
+    lists: tuple[str, ...] = (),
 ) -> Callable[[Any], Any]:
     """State the scope of an endpoint, and what else is special about it (see `Need`)."""
 
     def mark(endpoint: Any) -> Any:  # noqa: ANN401
-        endpoint.need = Need(scope, idempotent, media, secret, discloses)
+        endpoint.need = Need(scope, idempotent, media, secret, discloses, rows, lists)
         return endpoint
 
     return mark
@@ -174,27 +188,17 @@ class FramedRoute(APIRoute):
                     "Too many requests.",
                     extra={"retry_after": wait, "headers": dict(headers)},
                 )
-            if request.query_params:
-                _refuse_unknown(request, asked)
+            urls.refuse_unfit(request, asked)
             inner = fitted.to(request.query_params)
             if request.method in {"GET", "HEAD"} and not _discloses(stated, caller):
                 response = await _read(request, house, caller, inner)
             else:
                 response = await _write(request, house, caller, stated, inner)
+            response = _unchanged(request, response)
             response.headers.update(headers)
             return response
 
         return handle
-
-
-def _refuse_unknown(request: Request, asked: frozenset[str]) -> None:
-    """A query parameter that a route does not know is refused by name: a filter misspelt must not answer everything."""
-    unknown = [name for name in request.query_params if name not in asked]
-    if unknown:
-        faults = [
-            Fault(f"?{name}", "unknown_parameter", "There is no such query parameter.") for name in unknown
-        ]
-        raise Invalid("invalid", "The request is not acceptable.", faults)
 
 
 def _discloses(need: Need, caller: Caller) -> bool:
@@ -206,19 +210,49 @@ async def _read(
     request: Request, house: House, caller: Caller, inner: Callable[[Request], Awaitable[Response]]
 ) -> Response:
     async with house.db.read(caller) as tx:
+        _let_in(house, caller)
         request.state.tx = tx
         response = await inner(request)
     _count(house, response, tx)
-    etag = response.headers.get("etag")
-    if etag and _is_held(etag, request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers={"ETag": etag})
     return response
 
 
-def _is_held(etag: str, header: str) -> bool:
-    """RFC 9110 section 13.1.2: any of a list, `*`, and weak ones too: what compresses on the way makes ours weak."""
-    held = {one.strip().removeprefix("W/") for one in header.split(",")}
-    return etag.removeprefix("W/") in held or "*" in held
+def _let_in(house: House, caller: Caller) -> None:
+    """The database knows the school that was named as one of the caller's: it has an allowance of its own from now on."""
+    if caller.school_id is not None:
+        house.limiter.known(caller.client_id, caller.school_id)
+
+
+_TAG = re.compile(r'\s*(W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+
+
+def tags_in(header: str) -> list[tuple[bool, str]]:
+    """The entity tags of a list, each with whether it is weak (RFC 9110 section 8.8.3); none if it is no such list."""
+    found, at = [], 0
+    header = re.sub(r"(?:^|(?<=,))\s*,", "", header).strip()
+    while at < len(header):
+        one = _TAG.match(header, at)
+        if one is None:
+            return []
+        found.append((one[1] is not None, one[2]))
+        at = one.end()
+    return found
+
+
+def _unchanged(request: Request, response: Response) -> Response:
+    """304 to a read whose If-None-Match names what would be sent, by the weak comparison (RFC 9110 section 13.1.2)."""
+    etag = response.headers.get("etag")
+    header = ",".join(request.headers.getlist("if-none-match")).strip()
+    if not etag or not header or request.method not in {"GET", "HEAD"} or response.status_code != 200:  # noqa: PLR2004
+        return response
+    held = header == "*" or etag.removeprefix("W/") in {tag for _, tag in tags_in(header)}
+    if not held:
+        return response
+    kept = {name: value for name, value in response.headers.items() if name in _KEPT_UNCHANGED}
+    return Response(status_code=304, headers=kept)
+
+
+_KEPT_UNCHANGED = ("etag", "vary", "cache-control", "content-location", "server-timing")
 
 
 async def _write(
@@ -231,6 +265,7 @@ async def _write(
     body = await _body(request, house, need)
     key = _idempotency_key(request) if request.method == "POST" and need.idempotent else None
     async with house.db.write(caller) as tx:
+        _let_in(house, caller)
         request.state.tx = tx
         if key:
             digest = hashlib.sha256(
@@ -268,13 +303,33 @@ async def _body(request: Request, house: House, need: Need) -> bytes:
     """The whole body, received before anything is begun: one that stalls or ends early has changed nothing."""
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > house.body_limit:
-        raise _too_large(house)
-    body = await _received(request, house)
+        raise bodies.too_large(house.body_limit)
+    sent = await _received(request, house)
+    body = await bodies.decoded(sent, request.headers.get("content-encoding", ""), house.body_limit)
     request._body = body  # noqa: SLF001  (where Starlette keeps what `body()` has read)
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media, charset = urls.media_of(request)
     if body and media not in need.media:
         raise refusal(415, "unsupported_media_type", f"Send {' or '.join(need.media)}.")
+    if body and media == "application/json" and charset not in {"", "utf-8", "utf8", "us-ascii"}:
+        raise refusal(415, "unsupported_media_type", "Send JSON in UTF-8.")
+    if need.rows:
+        request.state.rows = await bulk.rows_of(request, *need.rows)
+    elif body and media == "application/json":
+        _read_json(request, body, need)
     return body
+
+
+def _read_json(request: Request, body: bytes, need: Need) -> None:
+    if len(body) > bodies.WHOLE_AT_MOST:
+        raise bodies.too_large(bodies.WHOLE_AT_MOST)
+    found = bodies.as_json(body)
+    around = list(found.faults)
+    request.state.within = {}
+    for name in need.lists:
+        around, request.state.within[name] = bodies.by_row(around, name)
+    if around:
+        raise Invalid("invalid", "The request is not acceptable.", around)
+    request._json = found.value  # noqa: SLF001  (where it keeps what `json()` has parsed, which FastAPI asks for)
 
 
 async def _received(request: Request, house: House) -> bytes:
@@ -290,12 +345,8 @@ async def _received(request: Request, house: House) -> bytes:
             return b"".join(parts)
         size += len(part)
         if size > house.body_limit:
-            raise _too_large(house)
+            raise bodies.too_large(house.body_limit)
         parts.append(part)
-
-
-def _too_large(house: House) -> Problem:
-    return refusal(413, "body_too_large", f"The body may have {house.body_limit} bytes at most.")
 
 
 def _idempotency_key(request: Request) -> str:
@@ -325,18 +376,11 @@ async def _writing(request: Request) -> Writer:
     return tx
 
 
-async def _if_match(request: Request) -> int:
-    header = request.headers.get("if-match", "").strip()
+async def _if_match(request: Request) -> Expected:
+    header = ",".join(request.headers.getlist("if-match")).strip()
     if not header:
         raise Missing("if_match_required", "Send If-Match with the ETag you read.")
-    return _named(header)
-
-
-def _named(etag: str) -> int:
-    found = re.fullmatch(r'(?:W/)?"v(\d+)(?:\.\d+)?"', etag)
-    if not found:
-        raise Stale
-    return int(found[1])
+    return version_of(header)
 
 
 async def _house(request: Request) -> House:
@@ -346,8 +390,8 @@ async def _house(request: Request) -> House:
 Read = Annotated[Reader, Depends(_reading)]
 Write = Annotated[Writer, Depends(_writing)]
 InHouse = Annotated[House, Depends(_house)]
-IfMatch = Annotated[int, Depends(_if_match)]
-"""The version that If-Match names; 428 without the header. The service raises Stale if it is not the present one."""
+IfMatch = Annotated[Expected, Depends(_if_match)]
+"""The versions that If-Match names; 428 without the header. The service raises Stale if the present one is none of them."""
 
 
 Match = Annotated[
@@ -356,38 +400,114 @@ Match = Annotated[
 """Where If-Match may be left out; `version_of` reads it."""
 
 
-def version_of(match: str | None) -> int | None:
-    """The version that an If-Match names which may be left out, None for any; Stale for what is none of ours."""
-    return None if match is None or match.strip() == "*" else _named(match.strip())
+def version_of(match: str | None) -> Expected:
+    """The versions that an If-Match names which may be left out, None for any. Stale if it names none of ours.
+
+    The comparison is the strong one (RFC 9110 section 13.1.1): a weak tag never matches.
+    """
+    if match is None or match.strip() == "*":
+        return None
+    found = [_VERSION.fullmatch(tag) for weak, tag in tags_in(match) if not weak]
+    versions = frozenset(int(one[1]) for one in found if one)
+    if not versions:
+        raise Stale
+    return versions
+
+
+def refuse_unless_there(match: str | None, *, made: bool) -> None:
+    """For a PUT of what has no version and so no ETag: only `*` can match, and only what was there. Raises Stale."""
+    if match is not None and (made or match.strip() != "*"):
+        raise Stale
+
+
+_VERSION = re.compile(r'"v([0-9]{1,10})(?:\.[0-9]{1,10})?"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Which page is wanted."""
+    """Which page is wanted, and of a list that tells what changed, since when."""
 
     request: Request
     limit: int
     cursor: str | None
+    since: Horizon | None = None
+    updated_after: datetime | None = None
 
     def after(self, scope: str) -> list[Any] | None:
         """The key after which the page begins, or None for the first page."""
-        return house_of(self.request).cursors.read(scope, self.cursor) if self.cursor else None
+        if not self.cursor:
+            return None
+        return house_of(self.request).cursors.read(self._bound(scope), self.cursor)
 
     def after_id(self, scope: str) -> UUID | None:
         """The same, where the key is one id."""
         key = self.after(scope)
         return UUID(key[0]) if key else None
 
+    def pull(self, scope: str) -> Pull:
+        """The page of a list that tells what changed. The cursor carries the horizon of the first page at its end."""
+        values = self.after(scope)
+        return Pull(
+            self.limit,
+            (*values[:-2], UUID(values[-2])) if values else None,
+            self.since.settled if self.since else None,
+            self.updated_after,
+        )
+
+    def made(self, scope: str, values: Sequence[Any]) -> str:
+        """The cursor after a row whose key is `values`."""
+        return house_of(self.request).cursors.make(self._bound(scope), values)
+
+    def _bound(self, scope: str) -> str:
+        """A cursor belongs to one organisation, one path and one set of filters; how many rows a page has may change."""
+        asked = sorted(
+            (name, value)
+            for name, value in self.request.query_params.multi_items()
+            if name not in {"after", "limit"}
+        )
+        caller: Caller = self.request.state.tx.caller
+        return f"{scope} {caller.org_id} {self.request.scope['path']} {urlencode(asked)}"
+
 
 async def _turn(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")] = DEFAULT_LIMIT,
+    limit: Annotated[WholeNumber, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")] = DEFAULT_LIMIT,
     after: Annotated[str | None, Query(description="The cursor `next` of the page before.")] = None,
 ) -> Turn:
     return Turn(request, limit, after)
 
 
 Paged = Annotated[Turn, Depends(_turn)]
+
+
+async def _turn_of_changes(
+    turn: Paged,
+    changed_since: Annotated[
+        str | None,
+        Query(
+            max_length=40,
+            description="What changed since the page that gave this `horizon`, in the order of changes. Some rows may "
+            "come again; none is left out. 410 `position_gone` or 409 `position_ahead` if the data were restored since.",
+        ),
+    ] = None,
+    updated_after: Annotated[
+        Moment | None,
+        Query(
+            description="Changed after this time, with an offset. What changed up to 6 minutes before it comes again, "
+            "so that nothing is left out; `changed_since` repeats less."
+        ),
+    ] = None,
+) -> Turn:
+    if changed_since is not None and updated_after is not None:
+        raise invalid("?updated_after", "not_here", "Send either changed_since or updated_after.")
+    since = None if changed_since is None else Horizon.read(changed_since)
+    if changed_since is not None and since is None:
+        raise invalid("?changed_since", "bad_horizon", "Send the `horizon` of a page of this list.")
+    return replace(turn, since=since, updated_after=updated_after)
+
+
+Pulled = Annotated[Turn, Depends(_turn_of_changes)]
+"""For a list that tells what changed: its statement is made by `core.sql.pulled`, its answer by `page_of_pull`."""
 
 
 def page_of(
@@ -403,12 +523,64 @@ def page_of(
     """
     shown = list(rows[: turn.limit])
     more = len(rows) > turn.limit
-    cursor = house_of(turn.request).cursors.make(scope, [shown[-1][name] for name in key]) if more else None
+    cursor = turn.made(scope, [shown[-1][name] for name in key]) if more else None
     response = json_answer({"data": [show(row) for row in shown], "next": cursor})
+    return _linked(turn, cursor, response)
+
+
+def _linked(turn: Turn, cursor: str | None, response: Response) -> Response:
     if cursor:
-        query = {**turn.request.query_params, "after": cursor}
+        query = [(name, value) for name, value in turn.request.query_params.multi_items() if name != "after"]
+        query.append(("after", cursor))
         response.headers["Link"] = f'<{turn.request.scope["path"]}?{urlencode(query)}>; rel="next"'
     return response
+
+
+def page_of_pull(
+    turn: Turn,
+    scope: str,
+    rows: Sequence[Row],
+    show: Callable[[Row], Mapping[str, Any]],
+) -> Response:
+    """As `page_of`, with `horizon`: the mark of the first page, so that whoever keeps the last one's misses nothing.
+
+    `rows` come from `core.sql.pulled`. Raises Problem `position_gone` (410) or `position_ahead` (409).
+    """
+    horizon = horizon_of(turn, scope, rows)
+    found = [row for row in rows if row["id"] is not None]
+    shown = found[: turn.limit]
+    cursor = None
+    if len(found) > turn.limit:
+        last = shown[-1]
+        key = [last["changed_seq"], last["id"]] if turn.since or turn.updated_after else [last["id"]]
+        cursor = turn.made(scope, [*key, horizon])
+    response = json_answer({"data": [show(row) for row in shown], "next": cursor, "horizon": horizon})
+    return _linked(turn, cursor, response)
+
+
+def horizon_of(turn: Turn, scope: str, rows: Sequence[Row]) -> str:
+    """The horizon to answer with. Raises Problem for one that was sent and is of another history, or ahead of this."""
+    text = str(rows[0]["horizon"])
+    mark = Horizon.read(text)
+    values = turn.after(scope)
+    for sent in (turn.since, Horizon.read(values[-1]) if values else None):
+        if sent is None or mark is None:
+            continue
+        if sent.epoch != mark.epoch:
+            raise refusal(
+                410,
+                "position_gone",
+                "This horizon is of an earlier history of the data, which have been restored since. Read the whole list "
+                "again without changed_since, and go on from the horizon that it gives.",
+            )
+        if sent.settled > mark.settled:
+            raise Conflict(
+                "position_ahead",
+                "This horizon is ahead of these data. Ask again in a moment; if it stays so, read the whole list again "
+                "without changed_since, and go on from the horizon that it gives.",
+                extra={"retry_after": 5},
+            )
+    return values[-1] if values else text
 
 
 def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401

@@ -9,7 +9,8 @@ from fastapi.responses import Response
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.organisations import consent, sql
-from app.rest.frame import Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import Pulled, Read, Write, framed, needs, one_answer, page_of_pull
+from app.rest.models import Flag
 from app.rest.organisation_models import GrantIn, GrantOut, GrantPage
 
 router = framed("/v1/grants", "grants")
@@ -29,15 +30,15 @@ def _shown(row: Row) -> dict[str, Any]:
 @needs("grants:read")
 async def index(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     grantor_id: Annotated[UUID | None, Query(description="Only those this controller gave.")] = None,
     grantee_id: Annotated[UUID | None, Query(description="Only those given to this organisation.")] = None,
-    live: Annotated[bool | None, Query(description="Only those that run, or only the revoked.")] = None,
+    live: Annotated[Flag | None, Query(description="Only those that run, or only the revoked.")] = None,
 ) -> Response:
     """One statement."""
     wanted = sql.grants_where(grantor_id=grantor_id, grantee_id=grantee_id, live=live)
-    rows = await sql.page(tx, "grant", wanted, turn.after_id("grants"), turn.limit)
-    return page_of(turn, "grants", rows, ("id",), _shown)
+    rows = await sql.page(tx, "grant", wanted, turn.pull("grants"))
+    return page_of_pull(turn, "grants", rows, _shown)
 
 
 @router.post(

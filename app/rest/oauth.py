@@ -130,18 +130,24 @@ def resource_metadata(desk: Desk) -> dict[str, Any]:
 async def _attempt(desk: Desk, request: Request, act: Any) -> Response:  # noqa: ANN401  (one of the two below)
     """Form, credentials, allowance, then the act; every refusal in the form of RFC 6749 section 5.2."""
     standing = None
+    key: tuple[str, str] | None = None
     try:
         form = await _form(request)
         given, refused = _credentials(form, request.headers.get("authorization"))
-        standing = desk.rates.spend((given.client_id[:_LONGEST_KEY] if given else "", _remote(request)))
+        key = (given.client_id[:_LONGEST_KEY] if given else "", _remote(request))
+        standing = desk.rates.spend(key)
         if not standing.allowed:
             return _refusal(429, "rate_limited", "Too many attempts. See Retry-After.", standing)
         if given is None:
-            raise refused
+            raise refused  # noqa: TRY301  (one form for every refusal)
         response: Response = await act(desk, form, given)
     except OAuthRefusal as error:
         status = 401 if error.code == "invalid_client" else 400
         return _refusal(status, error.code, error.detail, standing)
+    except Exception:  # a reason of ours, whatever it is: the attempt was none
+        if key is not None:
+            desk.rates.give_back(key)
+        raise
     response.headers.update(standing.headers())
     return response
 

@@ -4,12 +4,22 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, SkipValidation, StrictBool, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
-from app.rest.employers_models import Name, Next, Ref, SectorWord, Version, example, page_example
-from app.rest.models import Body, Out
+from app.rest.employers_models import (
+    Bookings,
+    Name,
+    Next,
+    SectorWord,
+    Version,
+    example,
+    page_example,
+    pull_example,
+)
+from app.rest.models import Body, HorizonOut, Moment, MoreErrors, Out, Ref
 from app.rules.words import (
     ActivityBand,
+    BookingReason,
     Criterion,
     ExperienceKind,
     Grouping,
@@ -38,11 +48,21 @@ Short = Annotated[str, Field(max_length=1000)]
 Audience = Annotated[
     list[UUID], Field(max_length=500, description="The hubs, programmes or schools that are shown the offer.")
 ]
-Skills = Annotated[list[Skill], Field(max_length=8, description="Essential skills it practises.")]
-Criteria = Annotated[
-    list[Criterion], Field(max_length=8, description="Offered; they count when the school confirms them.")
+Skills = Annotated[
+    list[Skill],
+    Field(max_length=8, description="Essential skills it practises. Empty: none; null: not recorded."),
 ]
-Hazards = Annotated[list[Hazard], Field(max_length=6, description="What some law forbids below an age.")]
+Criteria = Annotated[
+    list[Criterion],
+    Field(
+        max_length=8,
+        description="Offered; they count when the school confirms them. Empty: none; null: not recorded.",
+    ),
+]
+Hazards = Annotated[
+    list[Hazard],
+    Field(max_length=6, description="What some law forbids below an age. Empty: none; null: not recorded."),
+]
 
 # --- offers -----------------------------------------------------------------------------------
 
@@ -74,6 +94,8 @@ _OFFER = {
     "external_ref": "TOUR-1",
     **_OFFER_BODY,
     "state": "open",
+    "bookings": None,
+    "cancel_reason": None,
     **_STAMPS,
 }
 
@@ -93,10 +115,10 @@ class OfferByRef(Body):
     grouping: Grouping
     tier: TierNo
     sector: SectorWord | None = None
-    skills: Skills = Field(default_factory=list)
+    skills: Skills | None = None
     year_groups: YearGroups = Field(default_factory=list)
-    criteria: Criteria = Field(default_factory=list)
-    hazards: Hazards = Field(default_factory=list)
+    criteria: Criteria | None = None
+    hazards: Hazards | None = None
     activity_band: ActivityBand = ActivityBand.LOW
     dress_code: Short | None = None
     lunch: Short | None = None
@@ -104,9 +126,6 @@ class OfferByRef(Body):
     objectives: Description | None = None
     visibility: Visibility = Visibility.ALL_SCHOOLS
     audience_ids: Audience = Field(default_factory=list)
-    state: OfferState | None = Field(
-        None, description="Only slots of an `open` offer are found. Open unless said."
-    )
 
 
 class OfferIn(OfferByRef):
@@ -115,6 +134,9 @@ class OfferIn(OfferByRef):
     model_config = example({"external_ref": "TOUR-1", "site_ref": "SITE-7", **_OFFER_BODY})
 
     external_ref: Ref | None = None
+    state: OfferState | None = Field(
+        None, description="Only slots of an `open` offer are found. Open unless said."
+    )
 
 
 class OfferPatch(Body):
@@ -160,10 +182,10 @@ class OfferOut(Out):
     grouping: Grouping
     tier: int
     sector: str | None
-    skills: list[str]
+    skills: list[str] | None = Field(description="Null: not recorded.")
     year_groups: list[str]
-    criteria: list[str]
-    hazards: list[str]
+    criteria: list[str] | None = Field(description="Offered. Null: not recorded.")
+    hazards: list[str] | None = Field(description="Null: not recorded.")
     activity_band: ActivityBand
     dress_code: str | None
     lunch: str | None
@@ -172,6 +194,7 @@ class OfferOut(Out):
     visibility: Visibility
     audience_ids: list[UUID] = Field(description="Who is shown it; for its own employer.")
     state: OfferState
+    bookings: Bookings
     version: Version
     created_at: datetime
     updated_at: datetime
@@ -180,10 +203,11 @@ class OfferOut(Out):
 class OfferPage(Out):
     """A page of offers."""
 
-    model_config = page_example(_OFFER)
+    model_config = pull_example(_OFFER)
 
     data: list[OfferOut]
     next: Next
+    horizon: HorizonOut
 
 
 # --- slots ------------------------------------------------------------------------------------
@@ -226,8 +250,8 @@ class SittingIn(Body):
 
     model_config = example(_SITTING)
 
-    starts_at: AwareDatetime = Field(description="With an offset, such as Z.")
-    ends_at: AwareDatetime = Field(description="With an offset, such as Z.")
+    starts_at: Moment = Field(description="With an offset, such as Z.")
+    ends_at: Moment = Field(description="With an offset, such as Z.")
     break_minutes: Annotated[StrictInt, Field(ge=0, le=1440, description="Minutes of break in it.")] = 0
     virtual: StrictBool | None = Field(None, description="On a screen; as the offer's mode unless said.")
 
@@ -246,10 +270,8 @@ class SlotByRef(Body):
     )
     sittings: Sittings
     capacity: Capacity
-    book_by: AwareDatetime | None = Field(
-        None, description="Until when schools book; two days before unless said."
-    )
-    name_by: AwareDatetime | None = Field(
+    book_by: Moment | None = Field(None, description="Until when schools book; two days before unless said.")
+    name_by: Moment | None = Field(
         None,
         description="Until when pupils are named; seven days before unless said, or when booking ends if that is past.",
     )
@@ -272,8 +294,8 @@ class SlotPatch(Body):
     external_ref: Ref | None = None
     sittings: Sittings | None = None
     capacity: Capacity | None = None
-    book_by: AwareDatetime | None = Field(None, description="Until when schools book.")
-    name_by: AwareDatetime | None = Field(None, description="Until when pupils are named.")
+    book_by: Moment | None = Field(None, description="Until when schools book.")
+    name_by: Moment | None = Field(None, description="Until when pupils are named.")
     reply_within_hours: Reply | None = None
 
 
@@ -282,7 +304,7 @@ class SlotsIn(Body):
 
     model_config = example({"slots": [{"external_ref": "TOUR-1-JAN", **_SLOT_BODY}]})
 
-    slots: Annotated[list[SkipValidation[SlotIn]], Field(min_length=1, max_length=500)]
+    slots: Annotated[list[SlotIn], Field(min_length=1, max_length=500)]
 
 
 class SittingOut(Out):
@@ -306,6 +328,18 @@ class WarningOut(Out):
     detail: str
 
 
+class CancelSlotIn(Body):
+    """Why a slot is cancelled."""
+
+    model_config = example({"reason_code": "site_closed"})
+
+    reason_code: BookingReason | None = Field(
+        None,
+        description="A reason of an employer for cancelling; the schools that booked are told it. Left out, they read "
+        "`slot_cancelled`.",
+    )
+
+
 class SlotOut(Out):
     """A slot."""
 
@@ -326,6 +360,7 @@ class SlotOut(Out):
     name_by: datetime
     reply_within_hours: int
     state: SlotState
+    cancel_reason: BookingReason | None = Field(description="Why it was cancelled, if that was said.")
     sittings: list[SittingOut]
     warnings: list[WarningOut] | None = Field(description="On a write; null where it was not judged.")
     version: Version
@@ -336,10 +371,11 @@ class SlotOut(Out):
 class SlotPage(Out):
     """A page of slots."""
 
-    model_config = page_example({**_SLOT, "warnings": None})
+    model_config = pull_example({**_SLOT, "warnings": None})
 
     data: list[SlotOut]
     next: Next
+    horizon: HorizonOut
 
 
 class RowFault(Out):
@@ -355,8 +391,8 @@ class SlotResult(Out):
 
     index: int
     external_ref: str | None
-    status: Literal["created", "refused"]
-    id: UUID | None
+    status: Literal["created", "updated", "unchanged", "refused"]
+    id: UUID | None = Field(description="The slot; of a refused row too, where its reference is known.")
     errors: list[RowFault]
     warnings: list[WarningOut]
 
@@ -367,7 +403,10 @@ class SlotsOut(Out):
     model_config = example(
         {
             "created": 1,
+            "updated": 0,
+            "unchanged": 0,
             "refused": 1,
+            "more_errors": 0,
             "results": [
                 {
                     "index": 0,
@@ -396,7 +435,10 @@ class SlotsOut(Out):
     )
 
     created: int
+    updated: int
+    unchanged: int
     refused: int
+    more_errors: MoreErrors
     results: list[SlotResult]
 
 
@@ -463,9 +505,9 @@ class OpenSlotOut(Out):
     tier: int
     sector: str | None
     activity_band: ActivityBand
-    skills: list[str]
+    skills: list[str] | None = Field(description="Null: not recorded.")
     year_groups: list[str] = Field(description="Empty is every lawful one.")
-    criteria: list[str] = Field(description="Offered.")
+    criteria: list[str] | None = Field(description="Offered. Null: not recorded.")
     starts_at: datetime
     ends_at: datetime
     minutes: int = Field(description="Planned minutes.")
@@ -489,7 +531,7 @@ class OpenSlotWhole(OpenSlotOut):
     model_config = example(_OPEN_WHOLE)
 
     description: str | None
-    hazards: list[str]
+    hazards: list[str] | None = Field(description="Null: not recorded.")
     dress_code: str | None
     lunch: str | None
     tasks: str | None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, model_validator
 
-from app.rest.models import Body, Out
+from app.rest.models import Body, Day, HorizonOut, Line, Out
 from app.rules.words import FieldGroup, OrganisationKind
 
 _ID = "01a2013a-9643-713b-a2d5-339b6a0a0c26"
@@ -20,13 +20,13 @@ def _example(**values: Any) -> ConfigDict:  # noqa: ANN401
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200, description="As people know it.")]
-Urn = Annotated[str, Field(max_length=20, description="Six digits; a school's only.")]
-Laestab = Annotated[str, Field(max_length=20, description="Seven digits, `919/4001` too; a school's only.")]
+Name = Annotated[Line, Field(min_length=1, max_length=200, description="As people know it.")]
+Urn = Annotated[Line, Field(max_length=20, description="Six digits; a school's only.")]
+Laestab = Annotated[Line, Field(max_length=20, description="Seven digits, `919/4001` too; a school's only.")]
 Company = Annotated[
-    str, Field(max_length=20, description="Companies House number; zeros are added. Never a school's.")
+    Line, Field(max_length=20, description="Companies House number; zeros are added. Never a school's.")
 ]
-Region = Annotated[str, Field(max_length=100, description="Free text.")]
+Region = Annotated[Line, Field(max_length=100, description="Free text.")]
 
 
 class OrganisationIn(Body):
@@ -86,6 +86,7 @@ class OrganisationPage(Out):
 
     data: list[OrganisationOut]
     next: str | None = Field(description="The cursor of the next page.")
+    horizon: HorizonOut
 
 
 class MembershipIn(Body):
@@ -100,8 +101,8 @@ class MembershipIn(Body):
     parent_id: UUID | None = Field(
         None, description="You, if left out. Only the national body names another."
     )
-    starts_on: date = Field(description="The first day.")
-    ends_on: date | None = Field(None, description="The first day on which it no longer runs.")
+    starts_on: Day = Field(description="The first day.")
+    ends_on: Day | None = Field(None, description="The first day on which it no longer runs.")
 
     @model_validator(mode="after")
     def one_member(self) -> "MembershipIn":
@@ -116,7 +117,7 @@ class MembershipEnd(Body):
 
     model_config = _example(ends_on="2027-09-01")
 
-    ends_on: date = Field(description="The first day on which it no longer runs.")
+    ends_on: Day = Field(description="The first day on which it no longer runs.")
 
 
 class MembershipOut(Out):
@@ -148,6 +149,7 @@ class MembershipPage(Out):
 
     data: list[MembershipOut]
     next: str | None
+    horizon: HorizonOut
 
 
 class AgreementIn(Body):
@@ -158,15 +160,15 @@ class AgreementIn(Body):
         lawful_basis="public task (UK GDPR article 6(1)(e))", processors=["Example MIS Ltd"], except_school_ids=[],
     )  # fmt: skip
 
-    agreement_version: Annotated[str, Field(min_length=1, max_length=40)] = Field(
+    agreement_version: Annotated[Line, Field(min_length=1, max_length=40)] = Field(
         description="Which text was signed."
     )
-    signed_on: date = Field(description="Not in the future.")
-    signatory_role: Annotated[str, Field(min_length=1, max_length=120)] = Field(
+    signed_on: Day = Field(description="Not in the future.")
+    signatory_role: Annotated[Line, Field(min_length=1, max_length=120)] = Field(
         description="A role, not a name."
     )
-    lawful_basis: Annotated[str, Field(min_length=1, max_length=120)]
-    processors: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+    lawful_basis: Annotated[Line, Field(min_length=1, max_length=120)]
+    processors: list[Annotated[Line, Field(min_length=1, max_length=200)]] = Field(
         default_factory=list, max_length=100, description="Who processes for you."
     )
     except_school_ids: list[UUID] = Field(
@@ -202,6 +204,7 @@ class AgreementPage(Out):
 
     data: list[AgreementOut]
     next: str | None
+    horizon: HorizonOut
 
 
 class GrantIn(Body):
@@ -228,7 +231,7 @@ class GrantIn(Body):
     write: StrictBool = Field(
         default=True, description="Whether the grantee may send these field groups, too."
     )
-    starts_on: date | None = Field(None, description="Today, if left out.")
+    starts_on: Day | None = Field(None, description="Today, if left out.")
 
 
 class GrantOut(Out):
@@ -258,3 +261,4 @@ class GrantPage(Out):
 
     data: list[GrantOut]
     next: str | None
+    horizon: HorizonOut

@@ -1,6 +1,5 @@
 """`/v1/organisations` and `/v1/memberships`: who there is, and who belongs to whom since when."""
 
-from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,7 +9,8 @@ from fastapi.responses import Response
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.organisations import service, sql
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, known, needs, one_answer, page_of
+from app.rest.frame import IfMatch, Pulled, Read, Write, framed, known, needs, one_answer, page_of_pull
+from app.rest.models import Day
 from app.rest.organisation_models import (
     MembershipEnd,
     MembershipIn,
@@ -45,7 +45,7 @@ def _membership(row: Row) -> dict[str, Any]:
 @needs("organisations:read")
 async def index(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     *,
     kind: Annotated[str | None, Query(description="Only of this kind.")] = None,
     urn: Annotated[str | None, Query(max_length=20, description="Only the school with this URN.")] = None,
@@ -54,8 +54,8 @@ async def index(
     """One statement."""
     known(kind, values(OrganisationKind), "?kind")
     wanted = sql.organisations_where(kind=kind, urn=urn, companies_house=companies_house)
-    rows = await sql.page(tx, "organisation", wanted, turn.after_id("organisations"), turn.limit)
-    return page_of(turn, "organisations", rows, ("id",), _organisation)
+    rows = await sql.page(tx, "organisation", wanted, turn.pull("organisations"))
+    return page_of_pull(turn, "organisations", rows, _organisation)
 
 
 @router.post(
@@ -113,20 +113,20 @@ async def change(organisation_id: UUID, body: OrganisationChange, tx: Write, exp
 @needs("memberships:read")
 async def list_memberships(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     *,
     member_id: Annotated[UUID | None, Query(description="Only of this member.")] = None,
     parent_id: Annotated[UUID | None, Query(description="Only of this parent.")] = None,
     kind: Annotated[
         str | None, Query(description="Only of this kind: hub, trust, authority, national.")
     ] = None,
-    on: Annotated[date | None, Query(description="Only those that run on this date.")] = None,
+    on: Annotated[Day | None, Query(description="Only those that run on this date.")] = None,
 ) -> Response:
     """One statement."""
     known(kind, _PARENTS, "?kind")
     wanted = sql.memberships_where(member_id=member_id, parent_id=parent_id, kind=kind, on=on)
-    rows = await sql.page(tx, "membership", wanted, turn.after_id("memberships"), turn.limit)
-    return page_of(turn, "memberships", rows, ("id",), _membership)
+    rows = await sql.page(tx, "membership", wanted, turn.pull("memberships"))
+    return page_of_pull(turn, "memberships", rows, _membership)
 
 
 @router.post(

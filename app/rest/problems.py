@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Match
 
 from app.core import errors
 from app.core.errors import Fault, Invalid, NotFound, Problem
+from app.core.json_reader import MOST_FAULTS, token
 
 STATUS: Mapping[type[Problem], int] = {
     errors.Unauthenticated: 401,
@@ -21,6 +22,7 @@ STATUS: Mapping[type[Problem], int] = {
     errors.NotFound: 404,
     errors.ConstraintBroken: 409,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.Stale: 412,
     errors.Missing: 428,
     errors.Invalid: 422,
@@ -63,8 +65,11 @@ _CODES = {
 }
 """The validator's words in ours, so that a code stays when the validator is replaced."""
 
+_OURS = frozenset({"blank_at_end", "not_nfc", "offset_required", "out_of_range", "unfit_value"})
+"""What our own types say (rest/models.py), beside `wrong_type`."""
 _WRONG_TYPES = ("_type", "_parsing")
 _UNFIT = "unfit_value"
+_OF_IDS = ("uuid_",)
 _log = structlog.get_logger("tendays.rest")
 
 
@@ -92,8 +97,11 @@ def answer(problem: Problem, instance: str | None = None) -> Response:
     }
     if problem.faults:
         body["errors"] = [
-            {"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in problem.faults
+            {"pointer": one.pointer, "code": one.code, "detail": one.detail}
+            for one in problem.faults[:MOST_FAULTS]
         ]
+    if len(problem.faults) > MOST_FAULTS:
+        body["more_errors"] = len(problem.faults) - MOST_FAULTS
     body |= {name: value for name, value in problem.extra.items() if name not in {"status", "headers"}}
     if instance:
         body["instance"] = instance
@@ -116,8 +124,8 @@ def answer(problem: Problem, instance: str | None = None) -> Response:
 def from_validation(error: RequestValidationError) -> Problem:
     """What FastAPI found wrong with the input, with JSON pointers. Input values are never repeated."""
     found = error.errors()
-    if any(one["loc"][0] == "path" for one in found):  # an id that is none names nothing
-        return NotFound("resource")
+    if any(one["loc"][0] == "path" and one["type"].startswith(_OF_IDS) for one in found):
+        return NotFound("resource")  # an id that is none names nothing
     if any(one["type"] == "json_invalid" for one in found):
         return refusal(400, "bad_json", "The body is not valid JSON.")
     return Invalid("invalid", "The request is not acceptable.", [fault_of(one) for one in found])
@@ -133,13 +141,15 @@ def fault_of(found: Mapping[str, Any]) -> Fault:
 
 def code_of(said: str) -> str:
     """Our code for one of the validator's own words: never its word itself."""
+    if said in _OURS:
+        return said
     return _CODES.get(said) or ("wrong_type" if said.endswith(_WRONG_TYPES) else _UNFIT)
 
 
 def pointer(where: str, rest: list[Any]) -> str:
     """`/field/0` in the body, `?name` in the query, `@Name` in a header, `{name}` in the path."""
     if where == "body":
-        return "".join("/" + str(one).replace("~", "~0").replace("/", "~1") for one in rest)
+        return "".join(f"/{token(one)}" for one in rest)
     name = str(rest[0]) if rest else ""
     return {"query": f"?{name}", "header": f"@{name}", "path": f"{{{name}}}"}.get(where, f"/{name}")
 

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from app.core.errors import Fault, Invalid
 from app.programmes import parts, sql
 from app.rest.frame import Read, Write, framed, json_answer, known, needs
+from app.rest.models import Flag
 from app.rest.problems import refusal
 from app.rest.programme_money_models import ImportOut
 from app.rest.programme_parts import seen
@@ -65,7 +66,7 @@ async def import_(
     tx: Write,
     *,
     part: Part = "schools",
-    atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
+    atomic: Annotated[Flag, Query(description="One refused row refuses them all.")] = False,
 ) -> Response:
     """Up to 5,000 rows, added or changed by what they are about, answered row by row; no row is removed for being left
     out. 422 `wrong_header` names what is missing and what is unknown. At most 16 statements, however many rows.

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictInt
 
 from app.core.errors import invalid
-from app.rest.models import Body, Out
+from app.rest.models import Body, Day, Line, Out, Ref
 
 _ID = "01a2013a-9643-713b-a2d5-339b6a0a0c26"
 _PROGRAMME = "01a2013a-0000-7000-8000-00000000000b"
@@ -21,8 +21,8 @@ Measure = Literal["schools", "young_people", "minutes", "share"]
 SchoolState = Literal["invited", "enrolled", "left"]
 OwnBudget = Literal["none", "too_little", "sufficient", "unknown"]
 Pence = Annotated[StrictInt, Field(ge=0, le=10**14, description="Whole pence.")]
-Currency = Annotated[str, Field(max_length=10, description="GBP; no other is taken.")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Currency = Annotated[Line, Field(max_length=10, description="GBP; no other is taken.")]
+Name = Annotated[Line, Field(min_length=1, max_length=200)]
 
 
 def _example(**values: Any) -> ConfigDict:  # noqa: ANN401
@@ -50,13 +50,11 @@ class ProgrammeIn(MoneyBody):
         ends_on="2027-07-31", budget_pence=25_000_00,
     )  # fmt: skip
 
-    external_ref: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="Your own reference.")
-    ] = None
+    external_ref: Annotated[Ref | None, Field(description="Your own reference.")] = None
     name: Name
-    funder: Annotated[str | None, Field(max_length=200)] = None
-    starts_on: date
-    ends_on: date = Field(description="The last day.")
+    funder: Annotated[Line | None, Field(max_length=200)] = None
+    starts_on: Day
+    ends_on: Day = Field(description="The last day.")
     budget_pence: Pence | None = None
     state: ProgrammeState = "running"
 
@@ -67,9 +65,9 @@ class ProgrammeChange(MoneyBody):
     model_config = _example(state="closed")
 
     name: Name = Field(default="")
-    funder: Annotated[str | None, Field(max_length=200)] = None
-    starts_on: date = Field(default=date.min)
-    ends_on: date = Field(default=date.max)
+    funder: Annotated[Line | None, Field(max_length=200)] = None
+    starts_on: Day = Field(default=date.min)
+    ends_on: Day = Field(default=date.max)
     budget_pence: Pence | None = None
     state: ProgrammeState = "running"
 
@@ -112,7 +110,7 @@ class StrandIn(Body):
         code="group-tour", name="Two-hour group tours", model="Ten to thirty pupils, several employees."
     )
 
-    code: Annotated[str, Field(min_length=1, max_length=60, description="Unique in the programme.")]
+    code: Annotated[Line, Field(min_length=1, max_length=60, description="Unique in the programme.")]
     name: Name
     model: Annotated[str | None, Field(max_length=2000, description="What is tried, in words.")] = None
 
@@ -171,7 +169,7 @@ class EnrolledIn(Body):
     state: Literal["invited", "enrolled"] = Field(
         "enrolled", description="`invited`: the school accepts or declines."
     )
-    joined_on: date | None = Field(None, description="Today, if left out.")
+    joined_on: Day | None = Field(None, description="Today, if left out.")
     own_budget: OwnBudget = Field(default="unknown", description="What the school has of its own.")
 
     def given(self) -> dict[str, Any]:
@@ -188,7 +186,7 @@ class EnrolledChange(Body):
 
     model_config = _example(own_budget="none")
 
-    joined_on: date = Field(default=date.min)
+    joined_on: Day = Field(default=date.min)
     own_budget: OwnBudget = Field(default="unknown", description="What the school has of its own.")
 
 
@@ -197,7 +195,7 @@ class LeaveIn(Body):
 
     model_config = _example(left_on="2027-03-31")
 
-    left_on: date | None = Field(None, description="Today, if left out.")
+    left_on: Day | None = Field(None, description="Today, if left out.")
 
 
 class EnrolledOut(Out):
@@ -247,7 +245,7 @@ class TargetIn(Body):
             "`young_people` may have it, `schools` and `minutes` have none.",
         ),
     ] = None
-    due_on: date | None = None
+    due_on: Day | None = None
 
 
 class TargetChange(Body):
@@ -256,7 +254,7 @@ class TargetChange(Body):
     model_config = _example(value=2500)
 
     value: Annotated[StrictInt, Field(ge=0, le=10**12)] = 0
-    due_on: date | None = None
+    due_on: Day | None = None
 
 
 class TargetOut(Out):

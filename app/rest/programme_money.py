@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Query
 from fastapi.responses import Response
 
+from app.core.clock import school_day
 from app.core.db import Row
 from app.programmes import sql
 from app.rest.frame import IfMatch, Match, Paged, Read, Write, framed, json_answer, known, needs, page_of
@@ -175,16 +176,20 @@ async def money(programme_id: UUID, tx: Read) -> Response:
     """Two statements: budget, allocated, committed and spent, by school and by who pays."""
     programme = await seen(tx, programme_id)
     own = programme["owner_id"] == tx.caller.org_id
-    return json_answer(_money(programme, await sql.money(tx, programme_id), own=own))
+    return json_answer(
+        _money(programme, await sql.money(tx, programme_id, school_day(tx.caller.now)), own=own)
+    )
 
 
 def _money(programme: Row, rows: Iterable[Row], *, own: bool) -> dict[str, Any]:
     totals: defaultdict[str, int] = defaultdict(int)
+    to_date: defaultdict[str, int] = defaultdict(int)
     schools: defaultdict[UUID, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     payers: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
         stage, pence = row["stage"], int(row["pence"])
         totals[stage] += pence
+        to_date[stage] += int(row["to_date"])
         if row["paid_by"] in {None, "programme"}:
             schools[row["school_id"]][stage] += pence
         if row["paid_by"]:
@@ -197,6 +202,7 @@ def _money(programme: Row, rows: Iterable[Row], *, own: bool) -> dict[str, Any]:
         "allocated_pence": totals["allocation"],
         "unallocated_pence": None if budget is None else budget - totals["allocation"],
         "committed_pence": totals["commitment"],
+        "committed_to_date_pence": to_date["commitment"],
         "spent_pence": totals["spend"],
         "by_school": [_of_school(school, schools[school]) for school in sorted(schools)],
         "by_payer": [

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.rest.models import Out
+from app.rest.models import Day, Out, Ref
 from app.rest.programme_models import MoneyBody, Pence
 
 _ID = "01a2013a-9643-713b-a2d5-339b6a0a0c26"
@@ -38,11 +38,10 @@ class CostIn(MoneyBody):
     stage: Stage
     paid_by: Payer
     amount_pence: Pence
-    on_date: date
-    external_ref: Annotated[
-        str | None,
-        Field(min_length=1, max_length=200, description="Your own reference; unique in the programme."),
-    ] = None
+    on_date: Day
+    external_ref: Annotated[Ref | None, Field(description="Your own reference; unique in the programme.")] = (
+        None
+    )
 
 
 class CostOut(Out):
@@ -102,7 +101,7 @@ class MoneyOut(Out):
 
     model_config = _example(
         programme_id=_PROGRAMME, currency="GBP", budget_pence=25_000_00, allocated_pence=500_00,
-        unallocated_pence=24_500_00, committed_pence=240_00, spent_pence=0,
+        unallocated_pence=24_500_00, committed_pence=240_00, committed_to_date_pence=0, spent_pence=0,
         by_school=[{
             "school_id": _SCHOOL, "allocated_pence": 500_00, "committed_pence": 240_00, "spent_pence": 0,
             "left_pence": 260_00,
@@ -115,7 +114,10 @@ class MoneyOut(Out):
     budget_pence: int | None = Field(description="Null where none was stated.")
     allocated_pence: int
     unallocated_pence: int | None
-    committed_pence: int = Field(description="By whoever pays.")
+    committed_pence: int = Field(
+        description="By whoever pays: every commitment that stands, whatever its day."
+    )
+    committed_to_date_pence: int = Field(description="Of what is committed: on days up to today.")
     spent_pence: int = Field(description="By whoever pays.")
     by_school: list[SchoolMoney]
     by_payer: list[PayerMoney]

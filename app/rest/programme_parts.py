@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from app.core.db import Door, Row, Writer
 from app.core.errors import NotFound, Problem
+from app.core.versions import Expected
 from app.programmes import parts, sql
 from app.rest.frame import (
     IfMatch,
@@ -90,7 +91,7 @@ async def added(tx: Writer, part: str, programme_id: UUID, body: Body, out: type
 
 
 async def changed(
-    tx: Writer, part: str, programme_id: UUID, part_id: UUID, body: Body, expected: int, out: type[Out]
+    tx: Writer, part: str, programme_id: UUID, part_id: UUID, body: Body, expected: Expected, out: type[Out]
 ) -> Response:
     """One row changed."""
     row = await parts.change(tx, programme_id, part, part_id, body.given(), expected)

@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 from uuid import UUID
 
+from app.core import values
 from app.core.errors import Fault, Invalid, invalid
+from app.core.values import BadValue
 from app.programmes.parts import MOST, Sent
 from app.rest.problems import refusal
 from app.rest.programme_models import Measure, OwnBudget, SchoolState
@@ -25,7 +27,8 @@ _POUNDS: Final = re.compile(r"(\d{1,13})(?:\.(\d{1,2}))?")
 _DECIMALS: Final = re.compile(r"\d+\.\d{3,}")
 _LARGEST: Final = 10**12
 _MOST_PENCE: Final = 10**14
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+T = TypeVar("T")
 
 
 class CellError(Exception):
@@ -49,9 +52,9 @@ class Column:
     """A blank cell leaves the field as it is."""
 
 
-def _text(longest: int) -> Callable[[str], str]:
+def _text(longest: int, taken: Callable[[str], str] = values.line) -> Callable[[str], str]:
     def read(cell: str) -> str:
-        text = _plain(cell)
+        text = _taken(taken, _plain(cell))
         if len(text) > longest:
             raise CellError("too_long", f"At most {longest} characters.")
         return text
@@ -60,10 +63,15 @@ def _text(longest: int) -> Callable[[str], str]:
 
 
 def _plain(cell: str) -> str:
-    text = cell[1:] if _HELD_BACK.match(cell) else cell
-    if "\0" in text:
-        raise CellError("unfit_value", "A text holds no NUL.")
-    return text
+    return cell[1:] if _HELD_BACK.match(cell) else cell
+
+
+def _taken(read: Callable[[str], T], cell: str) -> T:
+    """What the other routes read in the same way."""
+    try:
+        return read(cell)
+    except BadValue as bad:
+        raise CellError(bad.code, bad.detail) from None
 
 
 def _one_of(words: Any) -> Callable[[str], str]:  # noqa: ANN401  (a Literal)
@@ -78,14 +86,7 @@ def _one_of(words: Any) -> Callable[[str], str]:  # noqa: ANN401  (a Literal)
 
 
 def _day(cell: str) -> date:
-    try:
-        return date.fromisoformat(cell) if _DAY.fullmatch(cell) else _no_day()
-    except ValueError:
-        return _no_day()
-
-
-def _no_day() -> date:
-    raise CellError("wrong_type", "A day as 2026-09-01.")
+    return _taken(values.day, cell)
 
 
 def _whole(cell: str) -> int:
@@ -138,7 +139,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "strands": (
         Column("code", "code", _text(60)),
         Column("name", "name", _text(200)),
-        Column("model", "model", _text(2000), required=False),
+        Column("model", "model", _text(2000, values.fit), required=False),
     ),
     "schools": (
         _SCHOOL,
@@ -157,7 +158,7 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "allocations": (_SCHOOL, _AMOUNT, _CURRENCY),
     "costs": (
         Column("id", "id", _id, required=False),
-        Column("external_ref", "external_ref", _text(200), required=False),
+        Column("external_ref", "external_ref", _text(200, values.reference), required=False),
         Column("on_date", "on_date", _day),
         _SCHOOL,
         _STRAND,
@@ -240,7 +241,7 @@ def _row(index: int, cells: Sequence[str], columns: Sequence[Column]) -> Sent:
     faults = []
     for column, cell in zip(columns, cells, strict=True):
         try:
-            value = _cell(column, cell.strip())
+            value = _cell(column, cell)
         except CellError as error:
             faults.append(Fault(f"/{column.field}", error.fault.code, error.fault.detail))
             continue
@@ -250,7 +251,7 @@ def _row(index: int, cells: Sequence[str], columns: Sequence[Column]) -> Sent:
 
 
 def _cell(column: Column, cell: str) -> Any:  # noqa: ANN401
-    if cell:
+    if cell and not cell.isspace():
         return column.read(cell)
     if column.required:
         raise CellError("required", "This cell may not be blank.")

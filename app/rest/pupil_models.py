@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool
 
 from app.rest.booking_models import NcYear
-from app.rest.models import Body, Out
+from app.rest.models import AcademicYear, BirthDay, Body, Day, HorizonOut, Line, MoreErrors, Out, Ref
 from app.rules.characteristics import FreeSchoolMeals
 from app.rules.words import AbsenceBand, EnrolmentKind, EnrolmentState, Sen
 
@@ -37,9 +37,7 @@ class DatedIn(Body, Generic[Value]):
     """A characteristic, and since when it is so."""
 
     value: Value
-    valid_from: date | None = Field(
-        None, description="The first day on which it is true; today, if left out."
-    )
+    valid_from: Day | None = Field(None, description="The first day on which it is true; today, if left out.")
 
 
 class DatedOut(Out, Generic[Value]):
@@ -58,15 +56,15 @@ class CharacteristicsIn(Body):
     free_school_meals: DatedIn[FreeSchoolMeals] | None = Field(
         None, description="Now, in the last six years, or neither."
     )
-    pupil_premium: DatedIn[bool] | None = Field(None, description="Yes or no.")
-    eal: DatedIn[bool] | None = Field(None, description="Yes or no.")
-    looked_after: DatedIn[bool] | None = Field(None, description="Yes or no.")
-    service_child: DatedIn[bool] | None = Field(None, description="Yes or no.")
-    young_carer: DatedIn[bool] | None = Field(None, description="Yes or no.")
+    pupil_premium: DatedIn[StrictBool] | None = Field(None, description="Yes or no.")
+    eal: DatedIn[StrictBool] | None = Field(None, description="Yes or no.")
+    looked_after: DatedIn[StrictBool] | None = Field(None, description="Yes or no.")
+    service_child: DatedIn[StrictBool] | None = Field(None, description="Yes or no.")
+    young_carer: DatedIn[StrictBool] | None = Field(None, description="Yes or no.")
     attendance: DatedIn[AbsenceBand] | None = Field(
         None, description="Sessions missed: persistent 10 %, severe 50 % up."
     )
-    behaviour: DatedIn[bool] | None = Field(None, description="The school's own flag.")
+    behaviour: DatedIn[StrictBool] | None = Field(None, description="The school's own flag.")
 
 
 class CharacteristicsOut(Out):
@@ -84,21 +82,26 @@ class CharacteristicsOut(Out):
 
 
 Upn = Annotated[
-    str,
+    Line,
     Field(
         max_length=30,
         description="Checked by its letter; a temporary one is taken. Answered on request only.",
     ),
 ]
-Given = Annotated[str, Field(min_length=1, max_length=100)]
+Given = Annotated[Line, Field(min_length=1, max_length=100)]
 AccessNeeds = Annotated[
     str, Field(max_length=2000, description="What the pupil needs on site. Field group `access_needs`.")
 ]
-Year = Annotated[
-    int, Field(ge=2000, le=2100, description="That of `nc_year`: 2026 is 2026/27. Today's, if left out.")
+Year = Annotated[AcademicYear, Field(description="That of `nc_year`: 2026 is 2026/27. Today's, if left out.")]
+Correction = Annotated[
+    StrictBool,
+    Field(
+        description="It is the same pupil, and what we held was wrong. Needed where number, names and date of birth "
+        "contradict the pupil we hold (`identity_conflict`); written down for the school."
+    ),
 ]
 LastDay = Annotated[
-    date, Field(description="The last day on the roll; from the day after the pupil has left.")
+    Day, Field(description="The last day on the roll; from the day after the pupil has left.")
 ]
 
 
@@ -107,25 +110,24 @@ class PupilIn(Body):
 
     model_config = _example(_PUPIL)
 
-    external_ref: Annotated[
-        str, Field(min_length=1, max_length=200, description="Your own: it says who is meant.")
-    ]
+    external_ref: Annotated[Ref, Field(description="Your own: it says who is meant.")]
     upn: Upn | None = None
     former_upn: Upn | None = Field(None, description="Matches within this school only.")
     given_name: Given
     family_name: Given
     known_as: Given | None = None
-    date_of_birth: date
+    date_of_birth: BirthDay
     nc_year: NcYear = Field(description="As the MIS has it; never counted up by us.")
     academic_year: Year | None = None
     kind: EnrolmentKind = Field(default=EnrolmentKind.MAIN)
-    starts_on: date | None = Field(
+    starts_on: Day | None = Field(
         None, description="The first day on the roll; today for a new pupil, if left out."
     )
     ends_on: LastDay | None = None
     identity_protected: StrictBool = Field(
         default=False, description="Adopted or at risk: never matched to or moved from another school."
     )
+    correction: Correction = False
     access_needs: AccessNeeds | None = None
     characteristics: CharacteristicsIn | None = Field(
         None, description="Each its own field group, off until granted."
@@ -142,13 +144,14 @@ class PupilChange(Body):
     given_name: Given | None = None
     family_name: Given | None = None
     known_as: Given | None = None
-    date_of_birth: date | None = None
+    date_of_birth: BirthDay | None = None
     nc_year: NcYear | None = None
     academic_year: Year | None = None
     kind: EnrolmentKind | None = None
-    starts_on: date | None = None
+    starts_on: Day | None = None
     ends_on: LastDay | None = None
     identity_protected: StrictBool | None = None
+    correction: Correction = False
     access_needs: AccessNeeds | None = None
     characteristics: CharacteristicsIn | None = None
 
@@ -216,6 +219,43 @@ class PupilPage(Out):
 
     data: list[PupilOut]
     next: str | None
+    horizon: HorizonOut
+
+
+_CORRECTION: dict[str, Any] = {
+    "id": "01a2013a-9643-713b-a2d5-339b6a0a0c31",
+    "school_id": "01a2013a-0000-7000-8000-000000000001",
+    "pupil_id": _ID,
+    "by_org_id": "01a2013a-0000-7000-8000-000000000007",
+    "client_id": "01a2013a-0000-7000-8000-000000000009",
+    "fields": ["upn", "family_name"],
+    "has_encounters": False,
+    "corrected_at": "2026-11-22T09:30:00Z",
+}
+
+
+class IdentityCorrectionOut(Out):
+    """Who a pupil is was corrected, against what contradicted it."""
+
+    model_config = _example(_CORRECTION)
+
+    id: UUID
+    school_id: UUID
+    pupil_id: UUID
+    by_org_id: UUID = Field(description="Who corrected it.")
+    client_id: UUID = Field(description="With which client.")
+    fields: list[str] = Field(description="What was changed, by name; never the values.")
+    has_encounters: bool = Field(description="Whether the pupil had encounters then: they stay this pupil's.")
+    corrected_at: datetime
+
+
+class IdentityCorrectionPage(Out):
+    """A page of corrections of identity."""
+
+    model_config = _example({"data": [_CORRECTION], "next": None})
+
+    data: list[IdentityCorrectionOut]
+    next: str | None
 
 
 class RowFault(Out):
@@ -244,7 +284,7 @@ class BulkOut(Out):
 
     model_config = _example(
         {
-            "created": 1, "updated": 0, "unchanged": 0, "refused": 1,
+            "created": 1, "updated": 0, "unchanged": 0, "refused": 1, "more_errors": 0,
             "data": [
                 {
                     "index": 0, "external_ref": "mis-48213", "pupil_id": _ID, "status": "created", "state": "active",
@@ -262,4 +302,5 @@ class BulkOut(Out):
     updated: int
     unchanged: int
     refused: int
+    more_errors: MoreErrors
     data: list[RowOut]

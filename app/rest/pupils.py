@@ -1,21 +1,21 @@
 """`/v1/schools/{school_id}/pupils`: the roll in bulk, one by one, and read back under grant and scope."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import orjson
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from app.access.scopes import groups_in
 from app.core.db import Door, Writer
-from app.core.errors import Fault, invalid
+from app.core.turns import each
+from app.rest import bulk
+from app.rest.bulk import NDJSON
 from app.rest.frame import (
     IfMatch,
     InHouse,
     Paged,
+    Pulled,
     Read,
     Write,
     framed,
@@ -24,34 +24,36 @@ from app.rest.frame import (
     needs,
     one_answer,
     page_of,
+    page_of_pull,
 )
-from app.rest.problems import fault_of, refusal
-from app.rest.pupil_models import BulkIn, BulkOut, PupilChange, PupilIn, PupilOut, PupilPage
+from app.rest.models import Flag, WholeNumber
+from app.rest.pupil_models import (
+    BulkIn,
+    BulkOut,
+    IdentityCorrectionPage,
+    PupilChange,
+    PupilIn,
+    PupilOut,
+    PupilPage,
+)
 from app.rules.words import NC_YEARS
 from app.students import reading, service
 from app.students.rows import Sent
 
 router = framed("/v1", "pupils")
 JSON: Final = "application/json"
-NDJSON: Final = "application/x-ndjson"
 _LIST: Final = "/schools/{school_id}/pupils"
 _ONE: Final = "/schools/{school_id}/pupils/{pupil_id}"
-_SCHEMA: Final = BulkIn.model_json_schema(ref_template="#/components/schemas/{model}")
-_BODY: Final[dict[str, Any]] = {
-    # No endpoint takes the whole body as a model, for a broken row is answered by itself: the document is told.
-    "x-schemas": {**_SCHEMA.pop("$defs"), "BulkIn": _SCHEMA},
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/BulkIn"}},
-            NDJSON: {
-                "schema": {"type": "string", "description": "One pupil in each line."},
-                "example": '{"external_ref":"mis-48213","given_name":"Ada","family_name":"Example",'
-                '"date_of_birth":"2014-03-09","nc_year":"8"}\n',
-            },
-        },
+_BODY: Final[dict[str, Any]] = bulk.document(
+    BulkIn,
+    {
+        NDJSON: {
+            "schema": {"type": "string", "description": "One pupil in each line."},
+            "example": '{"external_ref":"mis-48213","given_name":"Ada","family_name":"Example",'
+            '"date_of_birth":"2014-03-09","nc_year":"8"}\n',
+        }
     },
-}
+)
 Include = Annotated[str | None, Query(description="`upn`: answer the number, too. It is never in a URL.")]
 
 
@@ -63,18 +65,19 @@ Include = Annotated[str | None, Query(description="`upn`: answer the number, too
     operation_id="bulk_pupils",
     openapi_extra=_BODY,
 )
-@needs("pupils:write", media=(JSON, NDJSON))
-async def bulk(
+@needs("pupils:write", media=(JSON, NDJSON), rows=("pupils", service.MOST))
+async def keep_roll(
     school_id: UUID,
     request: Request,
     tx: Write,
     house: InHouse,
     *,
-    atomic: Annotated[bool, Query(description="One refused row refuses them all.")] = False,
-    complete: Annotated[bool, Query(description="With this request the whole roll has been sent.")] = False,
+    atomic: Annotated[Flag, Query(description="One refused row refuses them all.")] = False,
+    complete: Annotated[Flag, Query(description="With this request the whole roll has been sent.")] = False,
 ) -> Response:
     """At most a dozen statements, however many rows."""
-    sent = [_sent(index, row) for index, row in enumerate(_rows(await request.body(), request.headers))]
+    rows: bulk.Rows = request.state.rows
+    sent = await each(rows.rows, _sent)
     answers = await service.keep_roll(
         tx,
         house.keyring,
@@ -84,67 +87,31 @@ async def bulk(
         atomic=atomic,
         complete=complete,
         development=house.development,
+        at_once=rows.at_once,
     )
     counts = {status: sum(one.status == status for one in answers) for status in service.STATUSES}
-    return json_answer({**counts, "data": [_row(one) for one in answers]})
+    listed = bulk.Listed()
+    data = [_row(one, listed) for one in answers]
+    return json_answer({**counts, "more_errors": listed.more, "data": data})
 
 
-def _rows(body: bytes, headers: Any) -> list[Any]:  # noqa: ANN401
-    if headers.get("content-type", "").partition(";")[0].strip().lower() == NDJSON:
-        found: Any = [_line(line) for line in body.splitlines() if line.strip()]
-    else:
-        whole = _line(body)
-        if whole is _BROKEN:
-            raise refusal(400, "bad_json", "The body is not valid JSON.")
-        found = _pupils(whole)
-    if not 1 <= len(found) <= service.MOST:
-        raise invalid("/pupils", "row_count", f"Send 1 to {service.MOST} rows.")
-    return list(found)
+def _sent(row: bulk.Row) -> Sent:
+    read = bulk.validated(row, PupilIn)
+    if isinstance(read, list):
+        return Sent(row.index, row.text("external_ref"), {}, read)
+    given = read.given()
+    return Sent(row.index, given.pop("external_ref"), given)
 
 
-_BROKEN: Final = object()
-
-
-def _line(line: bytes) -> Any:  # noqa: ANN401
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _BROKEN
-
-
-def _pupils(whole: Any) -> list[Any]:  # noqa: ANN401
-    if not isinstance(whole, dict) or not isinstance(whole.get("pupils"), list):
-        raise invalid("/pupils", "required", "An object with a list `pupils`.")
-    for name in whole:
-        if name != "pupils":
-            raise invalid(f"/{name}", "unknown_field", "There is no such field.")
-    return list(whole["pupils"])
-
-
-def _sent(index: int, row: Any) -> Sent:  # noqa: ANN401
-    if row is _BROKEN:
-        return Sent(index, None, {}, [Fault("", "bad_json", "This line is not valid JSON.")])
-    ref = row.get("external_ref") if isinstance(row, dict) else None
-    ref = ref if isinstance(ref, str) else None
-    try:
-        given = PupilIn.model_validate(row).given()
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
-        return Sent(index, ref, {}, [fault_of({**one, "loc": ("body", *one["loc"])}) for one in found])
-    return Sent(index, given.pop("external_ref"), given)
-
-
-def _row(one: service.Answer) -> dict[str, Any]:
+def _row(one: service.Answer, listed: bulk.Listed) -> dict[str, Any]:
+    where = f"/pupils/{one.index}"
     return {
         "index": one.index,
         "external_ref": one.external_ref,
         "pupil_id": one.pupil_id,
         "status": one.status,
         "state": one.state,
-        "errors": [
-            {"pointer": f"/pupils/{one.index}{fault.pointer}", "code": fault.code, "detail": fault.detail}
-            for fault in one.errors
-        ],
+        "errors": listed.of(one.errors, where),
     }
 
 
@@ -160,23 +127,17 @@ async def index(
     school_id: UUID,
     tx: Read,
     house: InHouse,
-    turn: Paged,
+    turn: Pulled,
     *,
     nc_year: Annotated[str | None, Query(description="Only this NC year.")] = None,
     academic_year: Annotated[
-        int | None, Query(ge=2000, le=2100, description="Of which `nc_year` is; today's, if left out.")
-    ] = None,
-    updated_after: Annotated[
-        datetime | None, Query(description="Changed after this moment, with an offset.")
+        WholeNumber | None,
+        Query(ge=2000, le=2100, description="Of which `nc_year` is; today's, if left out."),
     ] = None,
     include: Include = None,
 ) -> Response:
     """Two statements, three for a vendor."""
     known(nc_year, NC_YEARS, "?nc_year")
-    if updated_after is not None and updated_after.tzinfo is None:
-        raise invalid(
-            "?updated_after", "offset_required", "A moment needs an offset, as in 2026-09-01T06:00:00Z."
-        )
     pupils = await reading.page(
         tx,
         house.keyring,
@@ -186,11 +147,9 @@ async def index(
         with_upn=_upn(include),
         nc_year=nc_year,
         year=academic_year,
-        updated_after=updated_after,
-        after=turn.after_id("pupils"),
-        limit=turn.limit,
+        pull=turn.pull("pupils"),
     )
-    return page_of(turn, "pupils", pupils, ("id",), lambda pupil: pupil)
+    return page_of_pull(turn, "pupils", pupils, lambda row: row["pupil"])
 
 
 @router.get(_ONE, response_model=PupilOut, summary="Read a pupil", operation_id="read_pupil")
@@ -219,6 +178,23 @@ async def change(
         development=house.development,
     )
     return await _one(tx, house, school_id, pupil_id, route=f"PATCH /v1{_ONE}", with_upn=False)
+
+
+@router.get(
+    "/schools/{school_id}/identity-corrections",
+    response_model=IdentityCorrectionPage,
+    summary="List corrections of identity",
+    description="Where number, names or date of birth of a pupil were changed with `correction: true`, newest first. "
+    "The school's and its trust's to read.",
+    operation_id="list_identity_corrections",
+)
+@needs("disclosures:read")
+async def corrections(school_id: UUID, tx: Read, turn: Paged) -> Response:
+    """Two statements."""
+    found = await reading.corrections(
+        tx, school_id, before=turn.after_id("identity_corrections"), limit=turn.limit
+    )
+    return page_of(turn, "identity_corrections", found, ("id",), lambda row: row)
 
 
 async def _one(

@@ -19,7 +19,19 @@ from app.rest.employers_models import (
     SitePage,
     SitePatch,
 )
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import (
+    IfMatch,
+    Match,
+    Pulled,
+    Read,
+    Write,
+    framed,
+    needs,
+    one_answer,
+    page_of_pull,
+    version_of,
+)
+from app.rest.models import Ref
 from app.rest.patches import changes, whole
 
 router = framed("/v1", "sites")
@@ -28,7 +40,7 @@ _PROFILE = ("id", "name", "size_band", "sic_section", "sectors", "about", *_STAM
 _SITE = (
     "id", "employer_id", "name", "address", "town", "postcode", "access", "travel", "state", *_STAMPS,
 )  # fmt: skip
-ByRef = Annotated[str, Path(min_length=1, max_length=200, description="Your own reference.")]
+ByRef = Annotated[Ref, Path(description="Your own reference.")]
 
 
 def whose(org_kind: str, org_id: UUID, employer_id: UUID | None) -> UUID | None:
@@ -42,7 +54,7 @@ def whose(org_kind: str, org_id: UUID, employer_id: UUID | None) -> UUID | None:
 
 def shown(row: Row, org_id: UUID) -> dict[str, Any]:
     """A site; its reference is for its own employer."""
-    view = {name: row[name] for name in _SITE}
+    view = {"bookings": row.get("bookings")} | {name: row[name] for name in _SITE}
     view["external_ref"] = row["external_ref"] if row["employer_id"] == org_id else None
     return view
 
@@ -90,7 +102,7 @@ async def register_employer(body: EmployerIn, tx: Write) -> Response:
 @needs("sites:write")
 async def change_employer(body: EmployerPatch, tx: Write, expected: IfMatch) -> Response:
     """Change what you say of yourself. Open slots follow."""
-    await service.change_employer(tx, expected, changes(body, "sic_section", "about"))
+    await service.change_employer(tx, expected, changes(body, "sic_section", "sectors", "about"))
     return await _profile(tx)
 
 
@@ -110,9 +122,14 @@ async def add_site(body: SiteIn, tx: Write) -> Response:
     operation_id="put_site",
 )
 @needs("sites:write")
-async def put_site(external_ref: ByRef, body: SiteByRef, tx: Write) -> Response:
-    """Send a site whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing."""
-    row, made = await service.put_site(tx, external_ref, whole(body, "state"))
+async def put_site(external_ref: ByRef, body: SiteByRef, tx: Write, match: Match = None) -> Response:
+    """Send a site whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing.
+
+    What is left out has its default. `If-Match` makes it a change only: 412 if it is another version, or not there.
+    """
+    row, made = await service.put_site(
+        tx, external_ref, body.model_dump(), version_of(match), there=match is not None
+    )
     return _answer(row, tx.caller.org_id, 201 if made else 200)
 
 
@@ -120,16 +137,16 @@ async def put_site(external_ref: ByRef, body: SiteByRef, tx: Write) -> Response:
 @needs("sites:read")
 async def list_sites(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
-    external_ref: Annotated[str | None, Query(max_length=200, description="Your own reference.")] = None,
+    external_ref: Annotated[Ref | None, Query(description="Your own reference.")] = None,
 ) -> Response:
     """Sites in the order they were made."""
     caller = tx.caller
     owner = whose(caller.org_kind, caller.org_id, employer_id)
     ref = external_ref if caller.org_kind == "employer" else None
-    rows = await sql.sites_page(tx, owner, ref, turn.after_id("sites"), turn.limit)
-    return page_of(turn, "sites", rows, ("id",), lambda row: shown(row, caller.org_id))
+    rows = await sql.sites_page(tx, owner, ref, turn.pull("sites"))
+    return page_of_pull(turn, "sites", rows, lambda row: shown(row, caller.org_id))
 
 
 @router.get("/sites/{site_id}", response_model=SiteOut, summary="Read a site", operation_id="read_site")
@@ -145,6 +162,8 @@ async def read_site(site_id: UUID, tx: Read) -> Response:
 @router.patch("/sites/{site_id}", response_model=SiteOut, summary="Change a site", operation_id="change_site")
 @needs("sites:write")
 async def change_site(site_id: UUID, body: SitePatch, tx: Write, expected: IfMatch) -> Response:
-    """Change a site of yours. Open slots follow; those of a closed site are not found."""
+    """Change a site of yours. Open slots follow; those of a closed site are not found. Closing it keeps what is agreed and
+    cancels what is not: `bookings` says how many.
+    """
     row = await service.change_site(tx, site_id, expected, changes(body, "external_ref", "access", "travel"))
     return _answer(row, tx.caller.org_id)

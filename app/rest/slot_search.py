@@ -7,12 +7,14 @@ from uuid import UUID
 
 from fastapi import Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime
 
+from app.core import values
 from app.core.db import Row
 from app.core.errors import NotFound, invalid
+from app.employers.service import unknown_sectors
 from app.offers import sql
 from app.rest.frame import Paged, Read, framed, json_answer, needs, page_of
+from app.rest.models import DayOrMoment, WholeNumber
 from app.rest.offers_models import OpenSlotPage, OpenSlotWhole, YearGroup
 from app.rest.slots import sittings_shown
 from app.rules.offering import year_bit
@@ -22,8 +24,6 @@ from app.rules.words import ExperienceKind, Grouping, Mode, SizeBand, Skill
 router = framed("/v1", "open-slots")
 _SCOPE = "open-slots"
 _AREA = re.compile(r"[A-Z]{1,2}")
-_YEARS = range(2000, 2101)
-Moment = AwareDatetime | date
 
 
 def shown(row: Row) -> dict[str, Any]:
@@ -33,11 +33,12 @@ def shown(row: Row) -> dict[str, Any]:
 
 def _when(name: str, value: datetime | date | None, *, days: int = 0) -> datetime | None:
     """A time as it is; a date is that day in London, from its first moment (`days` later)."""
-    if value is None:
-        return None
-    if value.year not in _YEARS:
-        raise invalid(f"?{name}", "out_of_range", "A year from 2000 to 2100.")
-    return value if isinstance(value, datetime) else london_midnight(value + timedelta(days=days))
+    if value is None or isinstance(value, datetime):
+        return value
+    first = values.FIRST_MOMENT.date()
+    if value < first:
+        raise invalid(f"?{name}", "out_of_range", f"The first day that is taken here is {first}.")
+    return london_midnight(value + timedelta(days=days))
 
 
 def _place(text: str | None) -> dict[str, str]:
@@ -57,17 +58,19 @@ async def search_open_slots(
     turn: Paged,
     kind: Annotated[ExperienceKind | None, Query(description="One kind of experience.")] = None,
     starts_from: Annotated[
-        Moment | None, Query(alias="from", description="Start, from: a time, or a date in London.")
+        DayOrMoment | None, Query(alias="from", description="Start, from: a time, or a date in London.")
     ] = None,
     starts_to: Annotated[
-        Moment | None,
+        DayOrMoment | None,
         Query(alias="to", description="Start, before this time, or on or before this date in London."),
     ] = None,
     sector: Annotated[str | None, Query(max_length=60, description="One sector.")] = None,
     year_group: Annotated[YearGroup | None, Query(description="Offered to this NC year.")] = None,
     mode: Annotated[Mode | None, Query(description="In person, virtual or hybrid.")] = None,
     grouping: Annotated[Grouping | None, Query(description="Individual, group or class.")] = None,
-    tier: Annotated[int | None, Query(ge=1, le=3, description="1 inspire, 2 explore roles, 3 apply.")] = None,
+    tier: Annotated[
+        WholeNumber | None, Query(ge=1, le=3, description="1 inspire, 2 explore roles, 3 apply.")
+    ] = None,
     size_band: Annotated[SizeBand | None, Query(description="Size of the employer.")] = None,
     town: Annotated[str | None, Query(max_length=100, description="Town, whatever its case.")] = None,
     postcode_area: Annotated[
@@ -76,7 +79,9 @@ async def search_open_slots(
     employer_id: Annotated[UUID | None, Query(description="One employer.")] = None,
     offer_id: Annotated[UUID | None, Query(description="One offer.")] = None,
     skill: Annotated[Skill | None, Query(description="One essential skill.")] = None,
-    min_places: Annotated[int, Query(ge=1, le=10_000, description="At least so many places left.")] = 1,
+    min_places: Annotated[
+        WholeNumber, Query(ge=1, le=10_000, description="At least so many places left.")
+    ] = 1,
     school_id: Annotated[  # noqa: ARG001  (the frame narrows the caller to it)
         UUID | None, Query(description="The school you search for, where you act for several.")
     ] = None,
@@ -85,6 +90,9 @@ async def search_open_slots(
 
     Employers suspended for your school are not found. Approval, cover and age are judged when you book.
     """
+    if sector is not None:
+        for _, detail in await unknown_sectors(tx, [sector]):
+            raise invalid("?sector", "not_one_of", detail)
     wanted: dict[str, Any] = {
         "kind": kind,
         "to": _when("to", starts_to, days=1),

@@ -1,22 +1,43 @@
 """Slots over REST: dated chances with a capacity, one by one, by your own references, or 500 at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query
-from fastapi.exceptions import RequestValidationError
+from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, ValidationError
 
 from app.core.db import Row
-from app.core.errors import Fault, NotFound
+from app.core.errors import Fault, NotFound, invalid
+from app.core.turns import each, weighed
 from app.offers import service, sql
-from app.rest.frame import IfMatch, Paged, Read, Write, framed, json_answer, needs, one_answer, page_of
-from app.rest.offers_models import SlotByRef, SlotIn, SlotOut, SlotPage, SlotPatch, SlotsIn, SlotsOut
+from app.rest import bulk
+from app.rest.frame import (
+    IfMatch,
+    Match,
+    Pulled,
+    Read,
+    Write,
+    framed,
+    json_answer,
+    needs,
+    one_answer,
+    page_of_pull,
+    version_of,
+)
+from app.rest.models import Flag, Moment, Ref
+from app.rest.offers_models import (
+    CancelSlotIn,
+    SlotByRef,
+    SlotIn,
+    SlotOut,
+    SlotPage,
+    SlotPatch,
+    SlotsIn,
+    SlotsOut,
+)
 from app.rest.patches import changes
-from app.rest.problems import from_validation
 from app.rest.sites import ByRef, whose
 from app.rules.answers import Reason
 from app.rules.words import SlotState
@@ -24,9 +45,12 @@ from app.rules.words import SlotState
 router = framed("/v1", "slots")
 _SHOWN = (
     "id", "offer_id", "employer_id", "site_id", "starts_at", "ends_at", "minutes", "capacity", "taken", "book_by",
-    "name_by", "reply_within_hours", "state", "version", "created_at", "updated_at",
+    "name_by", "reply_within_hours", "state", "cancel_reason", "version", "created_at", "updated_at",
 )  # fmt: skip
+STATUSES = ("created", "updated", "unchanged", "refused")
 _SITTING = ("id", "break_minutes", "virtual")
+_SITTINGS_AT_ONCE = 250
+_BULK_BODY = bulk.document(SlotsIn)
 
 
 def shown(row: Row, org_id: UUID, warnings: Sequence[Reason] | None = None) -> dict[str, Any]:
@@ -76,53 +100,69 @@ async def add_slot(body: SlotIn, tx: Write) -> Response:
     return _answer(row, tx.caller.org_id, warnings, 201)
 
 
-@router.post("/slots/bulk", response_model=SlotsOut, summary="Add up to 500 slots", operation_id="add_slots")
-@needs("slots:write")
+@router.post(
+    "/slots/bulk",
+    response_model=SlotsOut,
+    summary="Add or change up to 500 slots",
+    operation_id="add_slots",
+    openapi_extra=_BULK_BODY,
+)
+@needs("slots:write", rows=("slots", service.MOST))
 async def add_slots(
-    *,
-    body: SlotsIn,
+    request: Request,
     tx: Write,
-    atomic: Annotated[bool, Query(description="All of them, or none (422).")] = False,
+    *,
+    atomic: Annotated[Flag, Query(description="All of them, or none (422).")] = False,
 ) -> Response:
-    """Each row for itself: good rows are kept, each refused one says why. With `atomic=true` all or none."""
-    rows: list[Any] = list(body.slots)
-    read = [_read_row(at, row) for at, row in enumerate(rows)]
-    good = {at: one for at, one in enumerate(read) if isinstance(one, dict)}
-    broken = [fault for one in read if isinstance(one, list) for fault in one]
-    if atomic and broken:
-        service.refuse(broken)
-    places = [f"/slots/{at}" for at in good]
-    planned = await service.add_slots(tx, list(good.values()), places, atomic=atomic)
-    outcome = dict(zip(good, planned, strict=True))
-    results = [_result(at, row, read[at], outcome.get(at)) for at, row in enumerate(rows)]
-    created = sum(one["status"] == "created" for one in results)
-    return json_answer({"created": created, "refused": len(rows) - created, "results": results})
+    """By your own `external_ref`, the same rows as often as you like: each is `created`, `updated`, `unchanged` or `refused`
+    for itself, and a refused one says why. With `atomic=true` all or none. A request has 5,000 sittings at most.
+    """
+    sent: bulk.Rows = request.state.rows
+    _refuse_occurrences(sent.rows)
+    read = await each(sent.rows, _read_row)
+    bulk.refuse_twins(sent.rows, read, "slots")
+    planned: dict[int, service.Planned] = {}
+    good = [(at, one) for at, one in enumerate(read) if isinstance(one, dict)]
+    # However small the body is: what a slot asks of the rules grows with its sittings, not with its bytes.
+    for part in weighed(good, lambda one: len(one[1]["sittings"]), _SITTINGS_AT_ONCE):
+        places = [f"/slots/{at}" for at, _ in part]
+        made = await service.add_slots(tx, [one for _, one in part], places, atomic=False)
+        planned |= dict(zip((at for at, _ in part), made, strict=True))
+    faults = [one if isinstance(one, list) else planned[at].faults for at, one in enumerate(read)]
+    if atomic:
+        service.refuse([fault for row in faults for fault in row])
+    listed = bulk.Listed()
+    unread = [row.text("external_ref") for row in sent.rows if row.index not in planned]
+    known = await service.ids_of(tx, [ref for ref in unread if ref])
+    results = [_result(row, listed.of(faults[row.index]), planned.get(row.index), known) for row in sent.rows]
+    counts = {status: sum(one["status"] == status for one in results) for status in STATUSES}
+    return json_answer({**counts, "more_errors": listed.more, "results": results})
 
 
-def _read_row(at: int, row: Any) -> dict[str, Any] | list[Fault]:  # noqa: ANN401
-    try:
-        return SlotIn.model_validate(row).model_dump()
-    except ValidationError as error:
-        found = [{**one, "loc": ("body", "slots", at, *one["loc"])} for one in error.errors()]
-        return list(from_validation(RequestValidationError(found)).faults)
+def _refuse_occurrences(rows: Sequence[bulk.Row]) -> None:
+    lists = (row.value.get("sittings") for row in rows if isinstance(row.value, dict))
+    if sum(len(one) for one in lists if isinstance(one, list)) > service.MOST_SITTINGS:
+        detail = f"A request has {service.MOST_SITTINGS} sittings at most. Send the slots in several."
+        raise invalid("/slots", "too_many_occurrences", detail)
+
+
+def _read_row(row: bulk.Row) -> dict[str, Any] | list[Fault]:
+    one = bulk.validated(row, SlotIn, f"/slots/{row.index}")
+    return one if isinstance(one, list) else one.model_dump()
 
 
 def _result(
-    at: int,
-    sent: object,
-    read: dict[str, Any] | list[Fault],
-    planned: service.Planned | None,
+    sent: bulk.Row, errors: list[dict[str, str]], planned: service.Planned | None, known: Mapping[str, UUID]
 ) -> dict[str, Any]:
-    ref = sent.get("external_ref") if isinstance(sent, dict) else None
-    faults = read if isinstance(read, list) else planned.faults if planned else []
-    row = planned.row if planned else None
+    ref = sent.text("external_ref")
+    status = planned.status if planned else "refused"
     return {
-        "index": at,
-        "external_ref": ref if isinstance(ref, str) else None,
-        "status": "created" if row else "refused",
-        "id": row["id"] if row else None,
-        "errors": [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in faults],
-        "warnings": _told(planned.warnings) if planned and row else [],
+        "index": sent.index,
+        "external_ref": ref,
+        "status": status,
+        "id": planned.slot_id if planned else known.get(ref or ""),
+        "errors": errors,
+        "warnings": _told(planned.warnings) if planned and status != "refused" else [],
     }
 
 
@@ -134,9 +174,14 @@ def _result(
     operation_id="put_slot",
 )
 @needs("slots:write")
-async def put_slot(external_ref: ByRef, body: SlotByRef, tx: Write) -> Response:
-    """Send a slot whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing."""
-    row, warnings, made = await service.put_slot(tx, external_ref, body.model_dump())
+async def put_slot(external_ref: ByRef, body: SlotByRef, tx: Write, match: Match = None) -> Response:
+    """Send a slot whole under your own reference: 201 if it is new, 200 if not. The same again changes nothing.
+
+    What is left out has its default. `If-Match` makes it a change only: 412 if it is another version, or not there.
+    """
+    row, warnings, made = await service.put_slot(
+        tx, external_ref, body.model_dump(), version_of(match), there=match is not None
+    )
     return _answer(row, tx.caller.org_id, warnings, 201 if made else 200)
 
 
@@ -145,13 +190,13 @@ async def put_slot(external_ref: ByRef, body: SlotByRef, tx: Write) -> Response:
 async def list_slots(
     *,
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="One employer; an employer lists its own.")] = None,
     offer_id: Annotated[UUID | None, Query(description="Those of one offer.")] = None,
     state: Annotated[SlotState | None, Query(description="One state.")] = None,
-    external_ref: Annotated[str | None, Query(max_length=200, description="Your own reference.")] = None,
-    starts_from: Annotated[AwareDatetime | None, Query(description="Start, from (inclusive).")] = None,
-    starts_to: Annotated[AwareDatetime | None, Query(description="Start, until (exclusive).")] = None,
+    external_ref: Annotated[Ref | None, Query(description="Your own reference.")] = None,
+    starts_from: Annotated[Moment | None, Query(description="Start, from (inclusive).")] = None,
+    starts_to: Annotated[Moment | None, Query(description="Start, until (exclusive).")] = None,
 ) -> Response:
     """Slots in the order they were made: an employer's own, else those you may see. To book, search `open-slots`."""
     caller = tx.caller
@@ -166,10 +211,9 @@ async def list_slots(
         wanted,
         starts_from=starts_from,
         starts_to=starts_to,
-        after=turn.after_id("slots"),
-        limit=turn.limit,
+        pull=turn.pull("slots"),
     )
-    return page_of(turn, "slots", rows, ("id",), lambda row: shown(row, caller.org_id))
+    return page_of_pull(turn, "slots", rows, lambda row: shown(row, caller.org_id))
 
 
 @router.get("/slots/{slot_id}", response_model=SlotOut, summary="Read a slot", operation_id="read_slot")
@@ -212,6 +256,10 @@ async def reopen_slot(slot_id: UUID, tx: Write) -> Response:
     "/slots/{slot_id}/cancel", response_model=SlotOut, summary="Cancel a slot", operation_id="cancel_slot"
 )
 @needs("slots:write")
-async def cancel_slot(slot_id: UUID, tx: Write) -> Response:
-    """For good: its bookings are cancelled and their schools told. 409 `slot_started` once it has begun."""
-    return _answer(await service.move_slot(tx, slot_id, "cancel"), tx.caller.org_id)
+async def cancel_slot(slot_id: UUID, tx: Write, body: CancelSlotIn | None = None) -> Response:
+    """For good: its bookings are cancelled, and their schools told for which reason; their histories name you.
+
+    409 `slot_started` once it has begun.
+    """
+    reason = body.reason_code if body else None
+    return _answer(await service.move_slot(tx, slot_id, "cancel", reason), tx.caller.org_id)

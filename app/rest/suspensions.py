@@ -10,7 +10,7 @@ from app.core.db import Row
 from app.core.errors import NotFound
 from app.employers import service, sql
 from app.rest.employers_models import SuspensionIn, SuspensionOut, SuspensionPage
-from app.rest.frame import Paged, Read, Write, framed, needs, one_answer, page_of
+from app.rest.frame import Pulled, Read, Write, framed, needs, one_answer, page_of_pull
 
 router = framed("/v1", "suspensions")
 _SHOWN = (
@@ -59,14 +59,12 @@ async def lift_suspension(suspension_id: UUID, tx: Write) -> Response:
 @needs("suspensions:read")
 async def list_suspensions(
     tx: Read,
-    turn: Paged,
+    turn: Pulled,
     employer_id: Annotated[UUID | None, Query(description="Those of one employer.")] = None,
 ) -> Response:
     """Your own suspensions in the order they were made, the lifted ones too."""
-    rows = await sql.suspensions_page(
-        tx, tx.caller.org_id, employer_id, turn.after_id("suspensions"), turn.limit
-    )
-    return page_of(turn, "suspensions", rows, ("id",), shown)
+    rows = await sql.suspensions_page(tx, tx.caller.org_id, employer_id, turn.pull("suspensions"))
+    return page_of_pull(turn, "suspensions", rows, shown)
 
 
 @router.get(

@@ -4,9 +4,10 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, StrictInt
+from pydantic import ConfigDict, Field, StrictInt
 
-from app.rest.models import Body, Out
+from app.core.values import MOST_WHOLE
+from app.rest.models import Body, Moment, Out
 
 _ENDPOINT: dict[str, Any] = {
     "id": "01a2013a-9643-713b-a2d5-339b6a0a0c30",
@@ -120,7 +121,11 @@ class EndpointIn(Body):
     school_id: UUID | None = Field(None, description="Limit it to one school; none: all you may see.")
     from_position: Annotated[
         StrictInt | None,
-        Field(ge=0, description="Send what came after this position of the feed; none: from now on."),
+        Field(
+            ge=0,
+            le=MOST_WHOLE,
+            description="Send what came after this position of the feed; none: from now on.",
+        ),
     ] = None
 
 
@@ -276,7 +281,8 @@ class DeliveryOut(Out):
     created_at: datetime
     ended_at: datetime | None
     undelivered_raised_at: datetime | None = Field(
-        description="When it was raised: a safety event without a 2xx for ten minutes."
+        description="When it was listed as undelivered: a safety event without a 2xx for ten minutes, or any delivery that"
+        " was due for five minutes and not sent, though its endpoint was on and not paused."
     )
 
 
@@ -302,13 +308,17 @@ class ReplayIn(Body):
     )
     from_position: Annotated[
         StrictInt | None,
-        Field(ge=0, description="After this position of the feed; none: where the endpoint began."),
+        Field(
+            ge=0,
+            le=MOST_WHOLE,
+            description="After this position of the feed; none: where the endpoint began.",
+        ),
     ] = None
     to_position: Annotated[
-        StrictInt | None, Field(ge=0, description="Up to this position; none: to now.")
+        StrictInt | None, Field(ge=0, le=MOST_WHOLE, description="Up to this position; none: to now.")
     ] = None
-    from_time: AwareDatetime | None = Field(None, description="From this moment (inclusive), instead.")
-    to_time: AwareDatetime | None = Field(None, description="Until this moment (exclusive), instead.")
+    from_time: Moment | None = Field(None, description="From this moment (inclusive), instead.")
+    to_time: Moment | None = Field(None, description="Until this moment (exclusive), instead.")
 
 
 class ReplayOut(Out):
@@ -376,6 +386,7 @@ class FeedOut(Out):
                         }
                     ],
                     "last": 41,
+                    "position": "e1d3a95f7b2.41",
                     "more": False,
                 }
             ]
@@ -383,7 +394,10 @@ class FeedOut(Out):
     )
 
     data: list[dict[str, Any]]
-    last: int = Field(description="The position reached: send it as `after`.")
+    last: int = Field(description="The position reached, as a number.")
+    position: str = Field(
+        description="The position reached, with the history of the data that it is of: send it as `after`. It is opaque."
+    )
     more: bool = Field(description="Whether there are more now.")
 
 

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime
 
 from app.core.db import Row
 from app.core.errors import NotFound
 from app.outbox import service as outbox
+from app.outbox.catalogue import side_of
 from app.rest.frame import (
     IfMatch,
     InHouse,
@@ -25,6 +25,7 @@ from app.rest.frame import (
     page_of,
     version_of,
 )
+from app.rest.models import Flag, Moment
 from app.rest.webhook_models import (
     AttemptsOut,
     DeliveryOut,
@@ -189,8 +190,7 @@ async def send_test_event(endpoint_id: UUID, tx: Write, body: Nothing | None = N
     row = await endpoints.by_id(tx, tx.caller, endpoint_id)
     if row is None:
         raise NotFound("webhook endpoint")
-    side = tx.caller.org_kind if tx.caller.org_kind in {"school", "employer"} else "hub"
-    data = {"endpoint_id": endpoint_id}
+    side, data = side_of(tx.caller.org_kind), {"endpoint_id": endpoint_id}
     await outbox.emit(tx, [outbox.Event("webhook.test", side, tx.caller.org_id, endpoint_id, data)])
     return one_answer(_shown(row), version=row["version"])
 
@@ -225,11 +225,14 @@ async def list_deliveries(
     event_type: Annotated[
         str | None, Query(max_length=80, description="A name of the catalogue, or `booking.*`.")
     ] = None,
-    created_from: Annotated[AwareDatetime | None, Query(description="Made from (inclusive).")] = None,
-    created_to: Annotated[AwareDatetime | None, Query(description="Made until (exclusive).")] = None,
+    created_from: Annotated[Moment | None, Query(description="Made from (inclusive).")] = None,
+    created_to: Annotated[Moment | None, Query(description="Made until (exclusive).")] = None,
     undelivered: Annotated[
-        bool | None,
-        Query(description="Safety deliveries without a 2xx for ten minutes or more, to this day."),
+        Flag | None,
+        Query(
+            description="Safety deliveries without a 2xx for ten minutes or more, and deliveries that were due for five"
+            " minutes and not sent though their endpoint was on; to this day."
+        ),
     ] = None,
 ) -> Response:
     """What was and will be sent to your endpoints, the newest first. `state=failed` are the dead letters."""

@@ -6,31 +6,36 @@ employer's and the school's stand side by side, and where they disagree the scho
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from app.rules.answers import Refusal
 from app.rules.hours import Sitting
+from app.rules.school_calendar import london_date
 from app.rules.words import Actor, AttendanceStatus, NoShowResolution, Reporter
 
 OVERDUE_AFTER: Final = timedelta(minutes=20)
 GRACE: Final = timedelta(minutes=5)
 """Arriving or leaving within this of the plan is `present`, with the planned minutes."""
+EARLY: Final = timedelta(minutes=60)
+"""How long before the start a pupil may arrive."""
+OVERRUN: Final = timedelta(minutes=120)
+"""How long after the end a pupil may leave."""
 
 _S = AttendanceStatus
 _AWAY: Final = (_S.NO_SHOW,)
 _THERE: Final = (_S.PRESENT, _S.LATE, _S.LEFT_EARLY)
 _DAY: Final = (_S.ARRIVED, *_THERE, *_AWAY)
-_SCHOOL_ONLY: Final = (_S.EXCUSED, _S.CLOSED)
+_NOT_HELD: Final = (_S.EXCUSED, _S.CLOSED)
 
 TRANSITIONS: Final[Mapping[AttendanceStatus, tuple[AttendanceStatus, ...]]] = {
-    _S.EXPECTED: (*_DAY, *_SCHOOL_ONLY),
-    _S.ARRIVED: (*_DAY, *_SCHOOL_ONLY),
-    _S.NO_SHOW: (*_DAY, *_SCHOOL_ONLY),  # turned up after all, or was known to be away
-    _S.PRESENT: (*_DAY, *_SCHOOL_ONLY),  # corrections: the earlier report is kept
-    _S.LATE: (*_DAY, *_SCHOOL_ONLY),
-    _S.LEFT_EARLY: (*_DAY, *_SCHOOL_ONLY),
+    _S.EXPECTED: (*_DAY, *_NOT_HELD),
+    _S.ARRIVED: (*_DAY, *_NOT_HELD),
+    _S.NO_SHOW: (*_DAY, *_NOT_HELD),  # turned up after all, or was known to be away
+    _S.PRESENT: (*_DAY, *_NOT_HELD),  # corrections: the earlier report is kept
+    _S.LATE: (*_DAY, *_NOT_HELD),
+    _S.LEFT_EARLY: (*_DAY, *_NOT_HELD),
     _S.EXCUSED: _DAY,
     _S.CLOSED: (),
 }
@@ -81,34 +86,86 @@ class Standing:
 def problem_with_report(before: Sequence[Report], report: Report, sitting: Sitting) -> Refusal | None:
     """Why a report is not taken, or None. `before` are all earlier reports of this pupil at this sitting.
 
-    Codes: `school_only` (`excused`, `closed` and deciding are the school's), `status_not_reportable`,
+    Codes: `school_only` (`excused` and deciding are the school's), `status_not_reportable`,
     `too_early` (before the start, judged by `reported_at`; `excused` and `closed` may come earlier),
-    `time_required`, `times_reversed`, `already_closed`.
+    `time_required`, `status_contradicts_times`, `arrived_outside_sitting`, `left_outside_sitting`, `times_reversed`,
+    `already_closed` (the school may decide otherwise where the employer closed it).
     """
     school = report.reporter == Reporter.SCHOOL
-    if not school and (report.decides or report.status in _SCHOOL_ONLY):
+    if not school and (report.decides or report.status == _S.EXCUSED):
         return Refusal("school_only", "Only the school says this.")
     if report.status == _S.EXPECTED:
         return Refusal("status_not_reportable", "Expected is what nobody has reported on yet.")
-    if report.status not in _SCHOOL_ONLY and report.reported_at < sitting.starts_at:
+    if report.status not in _NOT_HELD and report.reported_at < sitting.starts_at:
         return Refusal("too_early", "Attendance is reported from the start of the visit.")
-    return _problem_with_times(report) or _problem_with_order(before, report)
+    return (
+        _problem_with_status(report, sitting)
+        or _problem_with_bounds(report, sitting)
+        or _problem_with_recorded(before, report)
+        or _problem_with_order(before, report)
+    )
 
 
-def _problem_with_times(report: Report) -> Refusal | None:
+def _problem_with_status(report: Report, sitting: Sitting) -> Refusal | None:
+    """A status and the times that are said with it fit each other."""
     if report.status == _S.LATE and report.arrived_at is None:
         return Refusal("time_required", "A late arrival needs `arrived_at`.")
     if report.status == _S.LEFT_EARLY and report.left_at is None:
         return Refusal("time_required", "Leaving early needs `left_at`.")
-    if report.arrived_at and report.left_at and report.left_at < report.arrived_at:
-        return Refusal("times_reversed", "Nobody leaves before arriving.")
+    if report.status not in ATTENDING and (report.arrived_at or report.left_at):
+        return Refusal("status_contradicts_times", "A pupil who was not there did not arrive or leave.")
+    if report.status == _S.LATE and report.arrived_at and report.arrived_at <= sitting.starts_at:
+        return Refusal("status_contradicts_times", "A late arrival is after the start.")
+    if report.status == _S.LEFT_EARLY and report.left_at and report.left_at >= sitting.ends_at:
+        return Refusal("status_contradicts_times", "Leaving early is before the end.")
     return None
+
+
+def _problem_with_bounds(report: Report, sitting: Sitting) -> Refusal | None:
+    """A pupil arrives from an hour before the start until the end, and leaves from the start until two hours after
+    the end, on the day itself.
+    """
+    days = {london_date(sitting.starts_at), london_date(sitting.ends_at)}
+    arrived, left = report.arrived_at, report.left_at
+    if arrived and not (
+        sitting.starts_at - EARLY <= arrived <= sitting.ends_at and london_date(arrived) in days
+    ):
+        return Refusal(
+            "arrived_outside_sitting",
+            "An arrival is at most an hour before the start, and not after the end.",
+        )
+    if left and not (sitting.starts_at <= left <= sitting.ends_at + OVERRUN and london_date(left) in days):
+        return Refusal(
+            "left_outside_sitting", "A pupil leaves after the start, and at most two hours after the end."
+        )
+    return None
+
+
+def _problem_with_recorded(before: Sequence[Report], report: Report) -> Refusal | None:
+    """Nobody leaves before arriving, be it said now or recorded before."""
+    arrived = report.arrived_at or last_arrival(before)
+    if arrived and report.left_at and report.left_at < arrived:
+        return Refusal(
+            "times_reversed", "Nobody leaves before arriving; an arrival is recorded or said here."
+        )
+    return None
+
+
+def last_arrival(reports: Iterable[Report], reporter: Reporter | None = None) -> datetime | None:
+    """When a pupil was last said to have arrived, by this side or by either."""
+    said = [
+        one.arrived_at for one in reports if one.arrived_at is not None and reporter in (None, one.reporter)
+    ]
+    return said[-1] if said else None
 
 
 def _problem_with_order(before: Sequence[Report], report: Report) -> Refusal | None:
-    if report.status not in TRANSITIONS[standing(before).status]:
-        return Refusal("already_closed", "This is closed for this pupil.")
-    return None
+    if report.status in TRANSITIONS[standing(before).status]:
+        return None
+    theirs = before[-1].reporter == Reporter.EMPLOYER if before else False
+    if report.decides and theirs and report.status in TRANSITIONS[_S.EXPECTED]:
+        return None
+    return Refusal("already_closed", "This is closed for this pupil.")
 
 
 def standing(
@@ -143,7 +200,7 @@ def _word_of_school(
     """The school's latest word: its report, or a later resolution that says that the pupil is elsewhere."""
     if resolution not in _ELSEWHERE or at is None:
         return report
-    if report and (report.reported_at >= at or report.status in _SCHOOL_ONLY):
+    if report and (report.reported_at >= at or report.status in _NOT_HELD):
         return report
     return Report(Reporter.SCHOOL, AttendanceStatus.NO_SHOW, at)
 
@@ -151,15 +208,23 @@ def _word_of_school(
 def _of_two(
     school: Report, employer: Report, resolution: NoShowResolution | None, resolved_at: datetime | None
 ) -> Standing:
-    if school.status in _SCHOOL_ONLY and employer.status not in ATTENDING:
+    if school.status in _NOT_HELD and employer.status not in ATTENDING:
         return _as_said(school, resolution)
     said = {school.status, employer.status}
     if len(said) == 1 or (said <= ATTENDING and _S.ARRIVED in said):
-        return _as_said(employer if school.status == _S.ARRIVED else school, resolution)
+        chosen, other = (employer, school) if school.status == _S.ARRIVED else (school, employer)
+        return _as_said(_with_arrival(chosen, other), resolution)
     worse = next((each for each in (employer, school) if each.status == _S.NO_SHOW), school)
     kept = resolution if worse.status == _S.NO_SHOW else None
     said_since = resolved_at is not None and max(school.reported_at, employer.reported_at) > resolved_at
     return _as_said(worse, kept, conflict=kept is None or said_since)
+
+
+def _with_arrival(report: Report, other: Report) -> Report:
+    """A report of a pupil who came, with the arrival that the other side recorded if it has none."""
+    if report.status not in ATTENDING or report.arrived_at is not None:
+        return report
+    return replace(report, arrived_at=other.arrived_at)
 
 
 def _as_said(report: Report, resolution: NoShowResolution | None, *, conflict: bool = False) -> Standing:

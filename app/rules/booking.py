@@ -1,8 +1,8 @@
 """Who may move a booking, from which state to which. The table `MOVES` is the whole of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from app.rules.answers import Refusal
@@ -25,18 +25,24 @@ class Facts:
     `first_start`, `last_end`, `places_free` and `employer_blocked` are about the slot that the booking will
     be in after the move: the new one when it is rescheduled or countered with another slot. `places_free`
     excludes what this booking already holds in that slot. `employer_blocked`: suspended, or cover lapsed.
+    `agreed_start` is the start of the slot that the booking is in before the move. `proposed_by` and
+    `proposal_expires_at` are of the proposal that stands beside a confirmed booking, if there is one.
     """
 
     first_start: datetime
     last_end: datetime
     places: int = 1
     places_free: int = 0
+    capacity: int | None = None
     expires_at: datetime | None = None
     reason: BookingReason | None = None
     employer_blocked: bool = False
     attendance_recorded: bool = False
     sittings_settled: bool = False
     changes_slot: bool = False
+    agreed_start: datetime | None = None
+    proposed_by: Actor | None = None
+    proposal_expires_at: datetime | None = None
 
 
 Condition = Callable[[Facts, datetime], Refusal | None]
@@ -55,6 +61,12 @@ def _has_places(facts: Facts, _now: datetime) -> Refusal | None:
         return Refusal("no_places_asked", "A booking asks for at least one place.")
     if facts.places > facts.places_free:
         return Refusal("no_places", f"{facts.places} places asked, {facts.places_free} free.")
+    return None
+
+
+def _within_capacity(facts: Facts, _now: datetime) -> Refusal | None:
+    if facts.capacity is not None and facts.places > facts.capacity:
+        return Refusal("over_capacity", f"{facts.places} places asked, the slot has {facts.capacity} in all.")
     return None
 
 
@@ -92,6 +104,45 @@ def _nobody_came_yet(facts: Facts, _now: datetime) -> Refusal | None:
     return None
 
 
+def _visit_ahead(facts: Facts, now: datetime) -> Refusal | None:
+    if facts.agreed_start is not None and now >= facts.agreed_start:
+        return Refusal("slot_started", "The agreed visit has begun: it is not moved any more.")
+    return None
+
+
+def _to_another_slot(facts: Facts, _now: datetime) -> Refusal | None:
+    return None if facts.changes_slot else Refusal("same_slot", "The booking is in this slot already.")
+
+
+def _nothing_proposed(facts: Facts, _now: datetime) -> Refusal | None:
+    if facts.proposed_by is None:
+        return None
+    return Refusal("proposal_open", "A proposal is open: it is answered or withdrawn before the next one.")
+
+
+def _proposed_by(side: Actor) -> Condition:
+    def asked(facts: Facts, _now: datetime) -> Refusal | None:
+        if facts.proposed_by == side:
+            return None
+        return Refusal("no_proposal", f"There is no open proposal by the {side.value}.")
+
+    return asked
+
+
+def _proposal_in_time(facts: Facts, now: datetime) -> Refusal | None:
+    if facts.proposal_expires_at is not None and now >= facts.proposal_expires_at:
+        return Refusal("deadline_passed", "The time to answer the proposal has passed.")
+    return None
+
+
+def _proposal_over(facts: Facts, now: datetime) -> Refusal | None:
+    if facts.proposed_by is None:
+        return Refusal("no_proposal", "There is no open proposal.")
+    if facts.reason == BookingReason.SLOT_CANCELLED or _proposal_in_time(facts, now):
+        return None
+    return Refusal("not_due", "The time to answer the proposal has not passed.")
+
+
 def _all_settled(facts: Facts, _now: datetime) -> Refusal | None:
     if facts.sittings_settled:
         return None
@@ -113,15 +164,19 @@ _A, _S = BookingAction, BookingState
 _SCHOOL, _EMPLOYER, _OVERSEER, _SYSTEM = Actor.SCHOOL, Actor.EMPLOYER, Actor.OVERSEER, Actor.SYSTEM
 
 _UNANSWERED: Final = (_S.WAITING, _S.REQUESTED, _S.COUNTERED)
-_AGREED_OR_ASKED: Final = (_S.REQUESTED, _S.COUNTERED, _S.CONFIRMED)
+_ASKED: Final = (_S.REQUESTED, _S.COUNTERED)
 _RUNNING: Final = (_S.CONFIRMED, _S.ON_HOLD)
 _OPEN: Final = (*_UNANSWERED, *_RUNNING)
 
-_QUEUE: Final = (_before_start, _not_blocked)
+_QUEUE: Final = (_before_start, _not_blocked, _within_capacity)
 _NEW: Final = (*_QUEUE, _has_places)
 _YES: Final = (_before_start, _in_time, _not_blocked)
 _YES_BUT: Final = (*_YES, _has_places_if_moved)
 _MOVED: Final = (_nobody_came_yet, _before_start, _not_blocked, _has_places)
+_PROPOSED: Final = (_nothing_proposed, _to_another_slot, _visit_ahead, *_MOVED)
+_BY_SCHOOL: Final = (_proposed_by(Actor.SCHOOL),)
+_BY_EMPLOYER: Final = (_proposed_by(Actor.EMPLOYER),)
+_SWAP: Final = (_proposal_in_time, _nobody_came_yet, _visit_ahead, _before_start, _not_blocked)
 _OFF: Final = (_before_end, _nobody_came_yet)
 _HELD: Final = (_before_end,)
 _FREED: Final = (_before_end, _not_blocked)
@@ -142,8 +197,17 @@ MOVES: Final[tuple[Move, ...]] = (
     Move(_A.DECLINE,           _SCHOOL,   (_S.COUNTERED,),           _S.DECLINED),
     Move(_A.EXPIRE,            _SYSTEM,   _UNANSWERED,               _S.EXPIRED,    (_due,)),
 
-    Move(_A.RESCHEDULE,        _SCHOOL,   _AGREED_OR_ASKED,          _S.REQUESTED,  _MOVED),
-    Move(_A.RESCHEDULE,        _EMPLOYER, (_S.CONFIRMED,),           _S.COUNTERED,  _MOVED),
+    Move(_A.RESCHEDULE,        _SCHOOL,   _ASKED,                    _S.REQUESTED,  _MOVED),
+    # What is agreed stands while another slot is proposed:
+    Move(_A.RESCHEDULE,        _SCHOOL,   (_S.CONFIRMED,),           _S.CONFIRMED,  _PROPOSED),
+    Move(_A.RESCHEDULE,        _EMPLOYER, (_S.CONFIRMED,),           _S.CONFIRMED,  _PROPOSED),
+    Move(_A.ACCEPT_PROPOSAL,   _SCHOOL,   (_S.CONFIRMED,),           _S.CONFIRMED,  (*_BY_EMPLOYER, *_SWAP)),
+    Move(_A.ACCEPT_PROPOSAL,   _EMPLOYER, (_S.CONFIRMED,),           _S.CONFIRMED,  (*_BY_SCHOOL, *_SWAP)),
+    Move(_A.DECLINE_PROPOSAL,  _SCHOOL,   (_S.CONFIRMED,),           _S.CONFIRMED,  _BY_EMPLOYER),
+    Move(_A.DECLINE_PROPOSAL,  _EMPLOYER, (_S.CONFIRMED,),           _S.CONFIRMED,  _BY_SCHOOL),
+    Move(_A.WITHDRAW_PROPOSAL, _SCHOOL,   (_S.CONFIRMED,),           _S.CONFIRMED,  _BY_SCHOOL),
+    Move(_A.WITHDRAW_PROPOSAL, _EMPLOYER, (_S.CONFIRMED,),           _S.CONFIRMED,  _BY_EMPLOYER),
+    Move(_A.END_PROPOSAL,      _SYSTEM,   (_S.CONFIRMED,),           _S.CONFIRMED,  (_proposal_over,)),
 
     Move(_A.CANCEL,            _SCHOOL,   _OPEN,                     _S.CANCELLED,  _OFF),
     Move(_A.CANCEL,            _EMPLOYER, (_S.COUNTERED, *_RUNNING), _S.CANCELLED,  _OFF),
@@ -170,8 +234,9 @@ def move(
 
     Refusal codes, in the order they are looked for: `not_yours` (this side never makes this move),
     `not_from_this_state`, `reason_required`, `reason_not_allowed`, then the conditions of the line in
-    `MOVES`: `slot_started`, `slot_over`, `deadline_passed`, `employer_unavailable`, `no_places`,
-    `no_places_asked`, `not_due`, `attendance_recorded`, `attendance_outstanding`.
+    `MOVES`: `slot_started`, `slot_over`, `deadline_passed`, `employer_unavailable`, `over_capacity`,
+    `no_places`, `no_places_asked`, `not_due`, `attendance_recorded`, `attendance_outstanding`, `proposal_open`,
+    `no_proposal`, `same_slot`.
     """
     line = _line(state, action, actor)
     if isinstance(line, Refusal):
@@ -204,11 +269,26 @@ def _problem_with_reason(action: BookingAction, actor: Actor, reason: BookingRea
     return None
 
 
-def moves_open_to(state: BookingState | None, actor: Actor) -> tuple[BookingAction, ...]:
-    """The actions that this side may try from here, whatever the facts: for a face that lists what is
-    possible.
+CHOOSES_SLOT: Final = frozenset({_A.RESCHEDULE, _A.COUNTER})
+_SOME_SLOT: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def possible(state: BookingState, actor: Actor, *, now: datetime, facts: Facts) -> tuple[BookingAction, ...]:
+    """The actions of this side that the table lets through now, given a reason it may use.
+
+    `facts` are about the booking as it stands, in its own slot. An action that names another slot is possible if
+    there can be one: it is taken to lie ahead, with places.
     """
-    return tuple(line.action for line in MOVES if line.actor == actor and state in line.sources)
+    there = replace(
+        facts, first_start=_SOME_SLOT, last_end=_SOME_SLOT, places_free=facts.places, changes_slot=True
+    )
+    found = []
+    for line in MOVES:
+        if line.actor == actor and state in line.sources:
+            known = there if line.action in CHOOSES_SLOT else facts
+            if not any(condition(known, now) for condition in line.conditions):
+                found.append(line.action)
+    return tuple(found)
 
 
 def holds_places(state: BookingState | None) -> bool:
@@ -236,7 +316,7 @@ def is_same_day(now: datetime, first_start: datetime) -> bool:
 
 def needs_safety_lane(action: BookingAction, now: datetime, first_start: datetime) -> bool:
     """Whether the news of a move must not wait: every hold, and what falls through on the day itself."""
-    if action in (BookingAction.CANCEL, BookingAction.RESCHEDULE):
+    if action in (BookingAction.CANCEL, BookingAction.RESCHEDULE, BookingAction.ACCEPT_PROPOSAL):
         return is_same_day(now, first_start)
     return action == BookingAction.HOLD
 

@@ -109,6 +109,7 @@ class PupilFacts:
     hazards: frozenset[Hazard] = frozenset()
     busy: tuple[Sitting, ...] = ()
     barred: bool = False
+    last_day: date | None = None
     parental_agreement: ParentalAgreement = ParentalAgreement.NOT_ASKED
     agreement_due: bool = True
     prohibitions: tuple[AgeProhibition, ...] = field(default=AGE_PROHIBITIONS, repr=False)
@@ -198,6 +199,17 @@ def not_barred(facts: PupilFacts) -> Iterator[Reason]:
         yield Reason("not_available", "This is not available to this pupil.")
 
 
+def still_enrolled(facts: PupilFacts) -> Iterator[Reason]:
+    """Nobody is named for a day after the last day on the roll."""
+    if facts.last_day is None:
+        return
+    if any(london_date(one.starts_at) > facts.last_day for one in facts.sittings):
+        yield Reason(
+            "after_last_day",
+            f"The pupil's last day on the roll, {facts.last_day.isoformat()}, is before this.",
+        )
+
+
 def year_group_fits(facts: PupilFacts) -> Iterator[Reason]:
     """The pupil's year group on the date is among those offered."""
     if facts.year_groups_offered and facts.nc_year not in facts.year_groups_offered:
@@ -250,6 +262,7 @@ BOOKING_RULES: Final[tuple[Callable[[BookingFacts], Iterator[Reason]], ...]] = (
 )
 PUPIL_RULES: Final[tuple[Callable[[PupilFacts], Iterator[Reason]], ...]] = (
     not_barred,
+    still_enrolled,
     year_group_fits,
     placement_lawful,
     old_enough,
@@ -264,8 +277,9 @@ def reasons_against(facts: BookingFacts | PupilFacts) -> list[Reason]:
     Codes for a booking: `employer_unavailable`, `year_group_not_offered`, `placement_unlawful`,
     `no_places_asked`, `no_places`, `approval_missing`, `approval_not_accepted`, `approval_lapsed`,
     `cover_missing`, `cover_too_low`, `cover_lapsed`, `cover_not_attested`. For a pupil: `not_available` (then
-    alone: a bar is not to be guessed from its company), `year_group_not_offered`, `placement_unlawful`,
-    `too_young`, `overlap`, `parental_agreement_missing`. Refuses facts without a sitting with ValueError.
+    alone: a bar is not to be guessed from its company), `after_last_day`, `year_group_not_offered`,
+    `placement_unlawful`, `too_young`, `overlap`, `parental_agreement_missing`. Refuses facts without a sitting with
+    ValueError.
     """
     if isinstance(facts, BookingFacts):
         return [reason for rule in BOOKING_RULES for reason in rule(facts)]

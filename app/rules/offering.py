@@ -160,6 +160,23 @@ def deadlines(
     return until, name_by or (names if names > now else until)
 
 
+def deadlines_sent_whole(
+    starts_at: datetime,
+    now: datetime,
+    held: tuple[datetime, datetime],
+    book_by: datetime | None,
+    name_by: datetime | None,
+) -> tuple[datetime, datetime]:
+    """As `deadlines`, for a slot that is sent whole again: a default that it has already stays, whatever the time is now."""
+    until, names = deadlines(starts_at, now, book_by, name_by)
+    if book_by is None and held[0] in {starts_at - BOOK_BEFORE, starts_at}:
+        until = held[0]
+    usual = starts_at - NAME_BEFORE
+    if name_by is None:
+        names = held[1] if held[1] in {usual, until} else usual if usual > now else until
+    return until, names
+
+
 def problems_with_deadlines(
     starts_at: datetime, now: datetime, book_by: datetime | None, name_by: datetime | None
 ) -> list[Fault]:

@@ -284,6 +284,10 @@ class BookingAction(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     RESCHEDULE = "reschedule"
+    ACCEPT_PROPOSAL = "accept_proposal"
+    DECLINE_PROPOSAL = "decline_proposal"
+    WITHDRAW_PROPOSAL = "withdraw_proposal"
+    END_PROPOSAL = "end_proposal"
     COMPLETE = "complete"
 
 
@@ -410,9 +414,23 @@ REASONS_FOR: Final[Mapping[tuple[BookingAction, Actor], tuple[BookingReason, ...
     (BookingAction.COUNTER, Actor.EMPLOYER): _EMPLOYER_NO,
     (BookingAction.RESCHEDULE, Actor.EMPLOYER): _EMPLOYER_NO,
     (BookingAction.RESCHEDULE, Actor.SCHOOL): _SCHOOL_NO,
+    (BookingAction.DECLINE_PROPOSAL, Actor.EMPLOYER): _EMPLOYER_NO,
+    (BookingAction.DECLINE_PROPOSAL, Actor.SCHOOL): _SCHOOL_NO,
+    (BookingAction.END_PROPOSAL, Actor.SYSTEM): (
+        _R.NO_ANSWER_FROM_EMPLOYER,
+        _R.NO_ANSWER_FROM_SCHOOL,
+        _R.SLOT_STARTED,
+        _R.SLOT_CANCELLED,
+    ),
     (BookingAction.CANCEL, Actor.EMPLOYER): _EMPLOYER_NO,
     (BookingAction.CANCEL, Actor.SCHOOL): _SCHOOL_NO,
-    (BookingAction.CANCEL, Actor.SYSTEM): (_R.SLOT_CANCELLED, _R.PARTICIPANTS_NOT_NAMED, _R.GRANT_REVOKED),
+    (BookingAction.CANCEL, Actor.SYSTEM): (
+        _R.SLOT_CANCELLED,
+        _R.PARTICIPANTS_NOT_NAMED,
+        _R.GRANT_REVOKED,
+        _R.PUPIL_WITHDRAWN,
+        *_EMPLOYER_NO,  # why the employer cancelled the slot, withdrew the offer or closed the site
+    ),
     (BookingAction.HOLD, Actor.OVERSEER): _HOLD,
     (BookingAction.HOLD, Actor.SYSTEM): _HOLD,
     (BookingAction.RELEASE, Actor.OVERSEER): _LIFT,

@@ -1,12 +1,12 @@
 """Read a school's roll: only the field groups that scope and grant open, and every look from outside written down."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from app.core.db import Door, Row, Writer
 from app.core.errors import NotFound
+from app.core.paging import Pull
 from app.core.secrets import Keyring
 from app.disclosures import service as disclosures
 from app.rules.characteristics import as_sent
@@ -36,14 +36,12 @@ async def page(
     with_upn: bool = False,
     nc_year: str | None = None,
     year: int | None = None,
-    updated_after: datetime | None = None,
-    after: UUID | None = None,
-    limit: int = 50,
-) -> list[dict[str, Any]]:
-    """A page of pupils in the order of id, one more than `limit` if there is a next page.
+    pull: Pull,
+) -> Sequence[Row]:
+    """A page of pupils as `core.sql.pulled` gives them, each beside what may be shown of it as `pupil`.
 
-    The NC year is that of the academic `year`, by default today's; `updated_after` is wall time. For anybody but
-    the school and its trust a disclosure is written for each pupil shown: `tx` is then a Writer. NotFound.
+    The NC year is that of the academic `year`, by default today's. For anybody but the school and its trust a
+    disclosure is written for each pupil shown: `tx` is then a Writer. NotFound.
     """
     access = await access_to(tx, school_id, scoped)
     in_year = year or academic_year(access.today)
@@ -53,12 +51,13 @@ async def page(
         today=access.today,
         year=in_year,
         nc_year=nc_year,
-        updated_after=updated_after,
-        after=after,
-        limit=limit,
+        pull=pull,
     )
-    pupils = [_shown(row, access, keyring, with_upn=with_upn) for row in found]
-    await _disclose(tx, access, pupils[:limit], route)
+    pupils = [
+        {**row, "pupil": _shown(row, access, keyring, with_upn=with_upn) if row["id"] else None}
+        for row in found
+    ]
+    await _disclose(tx, access, [row["pupil"] for row in pupils[: pull.limit] if row["id"]], route)
     return pupils
 
 
@@ -80,6 +79,22 @@ async def one(
     pupil = _shown(row, access, keyring, with_upn=with_upn)
     await _disclose(tx, access, [pupil], route)
     return pupil
+
+
+async def corrections(tx: Door, school_id: UUID, *, before: UUID | None, limit: int) -> list[dict[str, Any]]:
+    """Corrections of identity in a school, newest first, one more than `limit` if there is a next page.
+
+    NotFound for anybody but the school and its trust.
+    """
+    access = await access_to(tx, school_id, frozenset())
+    if not access.own:
+        raise NotFound("school")
+    found = await sql.corrections(tx, school_id, before=before, limit=limit)
+    same = ("id", "school_id", "client_id", "fields", "has_encounters", "corrected_at")
+    return [
+        {**{name: row[name] for name in same}, "pupil_id": row["enrolment_id"], "by_org_id": row["org_id"]}
+        for row in found
+    ]
 
 
 async def _disclose(tx: Door, access: Access, pupils: Sequence[dict[str, Any]], route: str) -> None:

@@ -11,6 +11,7 @@ from app.core.errors import Fault
 from app.rules import upn
 from app.rules.answers import Refusal
 from app.rules.characteristics import as_text
+from app.rules.identity import FACTS, Description, contradicts
 from app.rules.words import CHARACTERISTIC_GROUPS, EnrolmentState, FieldGroup
 
 IDENTITY: Final = (
@@ -21,6 +22,7 @@ IDENTITY: Final = (
     "known_as",
     "date_of_birth",
     "identity_protected",
+    "correction",
 )
 ENROLMENT: Final = ("nc_year", "academic_year", "kind", "starts_on", "ends_on")
 GROUP_OF: Final[Mapping[str, FieldGroup]] = {
@@ -93,6 +95,11 @@ class Sent:
     def protected(self) -> bool:
         """Whether the row itself says that the identity is protected."""
         return bool(self.given.get("identity_protected"))
+
+    @property
+    def correction(self) -> bool:
+        """Whether the row says that it puts right who the pupil is."""
+        return bool(self.given.get("correction"))
 
 
 def judge(sent: Sent, access: Access, digest: Hash) -> None:
@@ -175,6 +182,35 @@ def _same(sent: Sent, row: Row) -> bool:
         and not row["identity_protected"]
         and sent.given.get("date_of_birth") == row["date_of_birth"]
     )
+
+
+def is_somebody_else(sent: Sent, held: Row) -> bool:
+    """Whether a row contradicts the pupil whom it would change."""
+    return contradicts(
+        _described(held, _hex(held["upn_hash"]), _hex(held["former_upn_hash"])),
+        _described({**held, **_facts(sent)}, sent.upn_hash, sent.former_hash),
+        number_told="upn" in sent.given,
+        protected=sent.protected or held["identity_protected"],
+    )
+
+
+def _described(row: Mapping[str, Any], number: str | None, former: str | None) -> Description:
+    given_name, family_name, born = (row[fact] for fact in FACTS)
+    return Description(given_name, family_name, born, number, former)
+
+
+def _facts(sent: Sent) -> dict[str, Any]:
+    return {fact: sent.given[fact] for fact in FACTS if fact in sent.given}
+
+
+def put_right(sent: Sent, held: Row) -> list[str]:
+    """Which of the number, the names and the date of birth a row changes."""
+    changed = [fact for fact, value in _facts(sent).items() if value != held[fact]]
+    return ["upn", *changed] if "upn" in sent.given and sent.upn_hash != _hex(held["upn_hash"]) else changed
+
+
+def _hex(held: bytes | None) -> str | None:
+    return held.hex() if held is not None else None
 
 
 def merged(sent: Sent, held: Row | None, today: date) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from app.core.db import Door, Row, Writer
-from app.core.errors import Fault, Forbidden, Invalid, NotFound, Stale
+from app.core.errors import Conflict, Fault, Forbidden, Invalid, NotFound, Stale
 from app.core.ids import new_id
 from app.core.secrets import Keyring
+from app.core.turns import Turns, each, slices
+from app.core.versions import Expected, is_expected
 from app.outbox import service as outbox
 from app.outbox.service import Event
 from app.rules.school_calendar import academic_year
@@ -48,7 +51,25 @@ class _Plan:
     told: list[tuple[str, str, date]]
     status: str = "unchanged"
     settle: bool = False
+    correction: "_Correction | None" = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Correction:
+    """Who the pupil is was put right: which fields, and what is at stake."""
+
+    fields: list[str]
+    has_encounters: bool
+    elsewhere: bool
+
+
+SOMEBODY_ELSE: Final = (
+    "This does not fit the pupil we hold. If it is the same pupil, send it with `correction: true`: a vendor can while "
+    "no encounters are recorded for the pupil, the school and its trust always. If it is another pupil, send it "
+    "under a reference of its own."
+)
+"""One text for all: it says neither which field differs, nor whether the identity is protected or minutes stand."""
 
 
 async def access_to(
@@ -88,28 +109,33 @@ async def keep_roll(
     atomic: bool = False,
     complete: bool = False,
     development: bool = False,
+    at_once: int = MOST,
 ) -> list[Answer]:
     """Create or update pupils by the caller's `external_ref`, and answer row by row; good rows are kept.
 
     `complete` says that with this request the whole roll has been sent, which figures stand on; it counts if no row
     is refused. With `atomic`, one refused row refuses all (Invalid, pointers `/pupils/<index>/...`). Emits
-    pupils.changed.
+    pupils.changed. So many rows as `at_once` are written together, in a dozen statements.
     Refuses with NotFound, Forbidden `agreement_missing`, Conflict `busy`.
     """
     access = await access_to(tx, school_id, scoped, write=True, development=development)
-    for one in sent:
-        if not one.faults:
-            rows.judge(one, access, _digest(keyring))
+    await each([one for one in sent if not one.faults], partial(_judge, access, _digest(keyring)))
     _refuse_twins(sent)
-    plans = await _planned(tx, access, sent)
+    plans: list[_Plan] = []
+    taken: set[UUID] = set()
+    for part in slices(sent, at_once):
+        planned = await _planned(tx, access, part, taken)
+        if not atomic or not any(one.faults for one in sent):
+            await _write(tx, keyring, access, planned)
+        plans += planned
     if atomic:
         refuse_all(sent)
-    await _write(tx, keyring, access, plans)
     answers = _answers(sent, plans)
     groups = sorted({group for plan in plans for group, _, _ in plan.told})
     whole = complete and len(plans) == len(sent)
     await sql.note_sync(tx, school_id, complete=whole, groups=groups)
     await _announce(tx, school_id, answers)
+    await _record_corrections(tx, school_id, plans)
     return answers
 
 
@@ -131,16 +157,18 @@ async def change_pupil(
     pupil_id: UUID,
     *,
     given: Mapping[str, Any],
-    version: int,
+    version: Expected,
     scoped: frozenset[FieldGroup],
     development: bool = False,
 ) -> None:
-    """Change one pupil of a school. NotFound, Stale, Forbidden `agreement_missing`, Invalid with pointers to the fields."""
+    """Change one pupil of a school. NotFound, Stale, Forbidden `agreement_missing`, Invalid with pointers to the fields,
+    Conflict `identity_conflict` where it would make somebody else of the pupil and no `correction` is said.
+    """
     access = await access_to(tx, school_id, scoped, write=True, development=development)
     held = next(iter(await sql.held(tx, school_id, [pupil_id])), None)
     if held is None:
         raise NotFound("pupil")
-    if held["version"] != version:
+    if not is_expected(held["version"], version):
         raise Stale
     one = Sent(0, None, given)
     rows.judge(one, access, _digest(keyring))
@@ -148,9 +176,18 @@ async def change_pupil(
     await _refuse_other(tx, one, held)
     if one.faults:
         raise Invalid("invalid", "The request is not acceptable.", one.faults)
+    corrections = await _corrections(tx, access, [(one, held)])
+    if one.faults:
+        raise Conflict("identity_conflict", SOMEBODY_ELSE, one.faults)
     plan = _plan(one, held, access, linked=False)
+    plan.correction = corrections.get(0)
     await _write(tx, keyring, access, [plan])
     await _announce(tx, school_id, _answers([one], {0: plan}.values()))
+    await _record_corrections(tx, school_id, [plan])
+
+
+def _judge(access: Access, digest: Callable[[str], str], one: Sent) -> None:
+    rows.judge(one, access, digest)
 
 
 def _digest(keyring: Keyring) -> Callable[[str], str]:
@@ -190,7 +227,8 @@ async def _refuse_other(tx: Writer, one: Sent, held: Row) -> None:
         )
 
 
-async def _planned(tx: Writer, access: Access, sent: Sequence[Sent]) -> list[_Plan]:
+async def _planned(tx: Writer, access: Access, sent: Sequence[Sent], taken: set[UUID]) -> list[_Plan]:
+    """`taken`: the pupils that earlier rows of the request mean; those of these rows are added."""
     good = [one for one in sent if not one.faults]
     if not good:
         return []
@@ -201,20 +239,82 @@ async def _planned(tx: Writer, access: Access, sent: Sequence[Sent]) -> list[_Pl
     found = {row["i"]: row for row in await sql.matches(tx, access.school_id, asked)}
     ids = {row[name] for row in found.values() for name in ("by_ref", "by_upn", "by_former")} - {None}
     held = {row["id"]: row for row in await sql.held(tx, access.school_id, sorted(ids))}
-    plans, taken = [], set()
+    meant = await _meant(good, found, held, taken)
+    corrections = await _corrections(tx, access, [(one, row) for one, row in meant if row is not None])
+    plans = []
+    for one, row in meant:
+        if not one.faults:
+            plan = _plan(one, row, access, linked=found[one.index]["by_ref"] is None)
+            plan.correction = corrections.get(one.index)
+            taken.add(plan.id)  # a later row may mean what this one has just made
+            plans.append(plan)
+    return plans
+
+
+async def _meant(
+    good: Sequence[Sent], found: Mapping[int, Row], held: Mapping[UUID, Row], taken: set[UUID]
+) -> list[tuple[Sent, Row | None]]:
+    """Each row with the pupil it means, None for a new one. Two rows that mean the same pupil: the second is refused."""
+    meant: list[tuple[Sent, Row | None]] = []
+    turns = Turns()
     for one in good:
+        await turns.next()
         target = rows.who(one, found.get(one.index), held)
-        if target is not None and target in taken:
+        if target is None:
+            meant.append((one, None))
+            continue
+        if target in taken:
             one.faults.append(
                 Fault("", "duplicate_in_request", "An earlier row of this request means the same pupil.")
             )
         taken.add(target)
-        if target is not None:
-            _refuse_order(one, held[target])
-        if not one.faults:
-            linked = found[one.index]["by_ref"] is None
-            plans.append(_plan(one, held[target] if target else None, access, linked=linked))
-    return plans
+        _refuse_order(one, held[target])
+        meant.append((one, held[target]))
+    return meant
+
+
+async def _corrections(
+    tx: Writer, access: Access, meant: Sequence[tuple[Sent, Row]]
+) -> dict[int, _Correction]:
+    """What is put right by rows that would make somebody else of a pupil; a fault for each that may not.
+
+    Who says `correction` may, but for a pupil with encounters only the school and its trust: nobody's minutes go to
+    another child on a vendor's word. No statement, unless a row says so.
+    """
+    others = [(one, row) for one, row in meant if not one.faults and rows.is_somebody_else(one, row)]
+    stakes = await sql.at_stake(tx, access.school_id, [row["id"] for one, row in others if one.correction])
+    corrections = {}
+    for one, row in others:
+        stake = stakes.get(row["id"])
+        if stake is None or (stake["has_encounters"] and not access.own):
+            pointer = "/external_ref" if one.external_ref else ""
+            one.faults.append(Fault(pointer, "identity_conflict", SOMEBODY_ELSE))
+        else:
+            fields = rows.put_right(one, row)
+            corrections[one.index] = _Correction(fields, stake["has_encounters"], stake["elsewhere"])
+    return corrections
+
+
+async def _record_corrections(tx: Writer, school_id: UUID, plans: Sequence[_Plan]) -> None:
+    made = [
+        {
+            "id": new_id(),
+            "enrolment_id": plan.id,
+            "client_id": tx.caller.client_id,
+            "fields": plan.correction.fields,
+            "has_encounters": plan.correction.has_encounters,
+            "corrected_at": tx.caller.now,
+        }
+        for plan in plans
+        if plan.correction
+    ]
+    await sql.add_corrections(tx, school_id, made)
+    await outbox.emit(tx, [_corrected(school_id, one) for one in made])
+
+
+def _corrected(school_id: UUID, row: Row) -> Event:
+    data = {"correction_id": row["id"], "pupil_id": row["enrolment_id"], "fields": row["fields"]}
+    return Event("pupil.identity_corrected", "school", school_id, row["enrolment_id"], data)
 
 
 def _plan(one: Sent, held: Row | None, access: Access, *, linked: bool) -> _Plan:
@@ -318,7 +418,8 @@ async def _resettled(tx: Writer, access: Access, plans: Sequence[_Plan]) -> None
             "i": plan.sent.index,
             "person_id": plan.held["person_id"],
             "upn": plan.extra["upn_hash"],
-            "was": _hex(plan.held["upn_hash"]),
+            # A person whom another school teaches too keeps its number: a correction here says nothing of that child.
+            "was": None if plan.correction and plan.correction.elsewhere else _hex(plan.held["upn_hash"]),
             "protected": plan.row["identity_protected"],
         }
         for plan in plans

@@ -1,16 +1,39 @@
 """The statements of the roll. A bulk of 500 pupils takes as many as a bulk of one: rows go in as one JSON document."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Date, Integer, Text, bindparam, case, cast, func, literal, select, text
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Date,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    cast,
+    desc,
+    func,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.core.db import Door, Row, Writer
-from app.students.tables import characteristics, enrolments, nc_years, persons, pupil_refs
+from app.core.paging import Pull
+from app.core.sql import pulled
+from app.students.tables import (
+    characteristics,
+    enrolments,
+    identity_corrections,
+    nc_years,
+    persons,
+    pupil_refs,
+)
 
 Rows = Sequence[Mapping[str, Any]]
 _UUID = PG_UUID(as_uuid=True)
@@ -142,6 +165,20 @@ _KEPT = text("SELECT app.roll_kept(:school, :complete, :groups)").bindparams(
 )
 
 
+_CORRECTIONS = text(
+    """
+    INSERT INTO identity_corrections (id, school_id, enrolment_id, org_id, client_id, fields, has_encounters, corrected_at)
+    SELECT id, :school, enrolment_id, :org, client_id, fields, has_encounters, corrected_at
+      FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+           AS x (id uuid, enrolment_id uuid, client_id uuid, fields text[], has_encounters boolean, corrected_at timestamptz)
+    """
+).bindparams(_ROWS, _SCHOOL, _ORG)
+
+_AT_STAKE = text("SELECT id, has_encounters, elsewhere FROM app.pupils_at_stake(:school, :ids)").bindparams(
+    _SCHOOL, bindparam("ids", type_=ARRAY(_UUID))
+)
+
+
 async def access(tx: Door, school_id: UUID, *, alone: bool = False) -> Row:
     """What the caller may do with a school's pupils; `alone` keeps other changes of this roll waiting until commit."""
     return await tx.one_or_none(_ACCESS_ALONE if alone else _ACCESS, {"school": school_id}) or {}
@@ -155,6 +192,27 @@ async def matches(tx: Writer, school_id: UUID, rows: Rows) -> Sequence[Row]:
 async def held(tx: Writer, school_id: UUID, ids: Sequence[UUID]) -> Sequence[Row]:
     """Enrolments as they stand, locked in the order of id, with `years` and the `standing` characteristics."""
     return await tx.rows(_HELD, {"ids": list(ids), "school": school_id}) if ids else []
+
+
+async def at_stake(tx: Writer, school_id: UUID, ids: Sequence[UUID]) -> Mapping[UUID, Row]:
+    """Of pupils of the school: whether they have encounters, and whether the person is enrolled elsewhere too."""
+    if not ids:
+        return {}
+    return {row["id"]: row for row in await tx.rows(_AT_STAKE, {"school": school_id, "ids": list(ids)})}
+
+
+async def add_corrections(tx: Writer, school_id: UUID, rows: Rows) -> None:
+    """Append to the corrections of identity: id, enrolment_id, client_id, fields, has_encounters, corrected_at."""
+    if rows:
+        await tx.run(_CORRECTIONS, {"rows": rows, "school": school_id, "org": tx.caller.org_id})
+
+
+async def corrections(tx: Door, school_id: UUID, *, before: UUID | None, limit: int) -> Sequence[Row]:
+    """A school's corrections of identity, newest first, one row more than `limit` if there is a next page."""
+    stmt = select(identity_corrections).where(identity_corrections.c.school_id == school_id)
+    if before:
+        stmt = stmt.where(identity_corrections.c.id < before)
+    return await tx.rows(stmt.order_by(desc(identity_corrections.c.id)).limit(limit + 1))
 
 
 async def persons_for(tx: Writer, school_id: UUID, rows: Rows) -> Sequence[Row]:
@@ -222,19 +280,13 @@ async def page(
     today: date,
     year: int,
     nc_year: str | None = None,
-    updated_after: datetime | None = None,
-    after: UUID | None = None,
-    limit: int = 50,
+    pull: Pull,
 ) -> Sequence[Row]:
-    """A school's pupils in the order of id, with NC year of the academic `year` and what is true of them `today`."""
+    """A page of a school's pupils, with NC year of the academic `year` and what is true of them `today`."""
     stmt = _pupils(tx.caller.org_id, today, year).where(enrolments.c.school_id == school_id)
     if nc_year is not None:
         stmt = stmt.where(nc_years.c.nc_year == cast(nc_year, Text))
-    if updated_after is not None:
-        stmt = stmt.where(enrolments.c.updated_at > updated_after)
-    if after is not None:
-        stmt = stmt.where(enrolments.c.id > after)
-    return await tx.rows(stmt.order_by(enrolments.c.id).limit(limit + 1))
+    return await tx.rows(pulled(stmt, enrolments, pull))
 
 
 async def one(tx: Door, school_id: UUID, pupil_id: UUID, *, today: date, year: int) -> Row | None:

@@ -1,10 +1,10 @@
 """A person is one human being; an enrolment is what one school knows of them. Names live on the enrolment only."""
 
-from sqlalchemy import Boolean, Column, Date, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
 from sqlalchemy.sql.schema import Identity
 
 from app.core.db import metadata
-from app.core.tables import ident, kept, uid, when, whole, word
+from app.core.tables import changed, changed_by, day, ident, kept, texts, uid, when, whole, word
 from app.core.tables import text as words
 from app.rules.words import NC_YEARS, EnrolmentKind, EnrolmentState, FieldGroup
 
@@ -28,20 +28,28 @@ enrolments = Table(
     whole("person_no"),
     word("kind", EnrolmentKind, default="main"),
     word("state", EnrolmentState, default="active"),
-    Column("starts_on", Date, nullable=False),
-    Column("ends_on", Date, nullable=True),
+    day("starts_on"),
+    day("ends_on", null=True),
     Column("upn_sealed", LargeBinary, nullable=True),
     Column("upn_hash", LargeBinary, nullable=True),
     Column("former_upn_hash", LargeBinary, nullable=True),
     words("given_name", longest=100),
     words("family_name", longest=100),
     words("known_as", null=True, longest=100),
-    Column("date_of_birth", Date, nullable=False),
+    day("date_of_birth"),
     Column("identity_protected", Boolean, nullable=False, server_default="false"),
     words("access_needs", null=True, longest=2000),
     *kept(),
+    changed(),
+    changed_by("enrolments", "school_id"),
     Index("ix_enrolments_school_id", "school_id", "id"),
     Index("ix_enrolments_person_id", "person_id"),
+    Index(
+        "ix_enrolments_ending",
+        "ends_on",
+        postgresql_where=text("ends_on IS NOT NULL AND state <> 'left'"),
+    ),
+    Index("ix_enrolments_claimed", "id", postgresql_where=text("state = 'claimed'")),
     Index("ix_enrolments_second", "person_id", postgresql_where=text("kind <> 'main'")),
     Index(
         "uq_enrolments_school_upn",
@@ -85,11 +93,38 @@ characteristics = Table(
     uid("enrolment_id", "enrolments.id"),
     word("field_group", FieldGroup),
     words("value", longest=40),
-    Column("valid_from", Date, nullable=False),
-    Column("valid_to", Date, nullable=True),
+    day("valid_from"),
+    day("valid_to", null=True),
     when("recorded_at", now=True),
     when("superseded_at", null=True),
     Index("ix_characteristics_enrolment_id", "enrolment_id", "field_group", "valid_from"),
     Index("ix_characteristics_school_id", "school_id"),
+    Index("ix_characteristics_valid_from", "valid_from", postgresql_where=text("superseded_at IS NULL")),
 )
 """Dated twice: from when it was true, and from when we knew. Reports use the value of the date of the experience."""
+
+identity_corrections = Table(
+    "identity_corrections",
+    metadata,
+    ident(),
+    uid("school_id", "organisations.id"),
+    uid("enrolment_id"),
+    uid("org_id", "organisations.id"),
+    uid("client_id"),
+    texts("fields"),
+    Column("has_encounters", Boolean, nullable=False),
+    when("corrected_at"),
+    when("recorded_at", now=True),
+    Index("ix_identity_corrections_school_id", "school_id", "id"),
+)
+"""Append-only: which of number, names and date of birth were changed against what contradicted them, and by whom."""
+
+pupils_leaving = Table(
+    "pupils_leaving",
+    metadata,
+    uid("enrolment_id", "enrolments.id"),
+    uid("school_id", "organisations.id"),
+    when("noted_at", now=True),
+    PrimaryKeyConstraint("enrolment_id"),
+)
+"""Enrolments that were given a last day, written by a trigger, until the worker has looked at their bookings."""

@@ -54,7 +54,7 @@ class Said:
 
 
 def cases(endpoint_id: UUID, org_id: UUID, side: str, now: datetime) -> Sequence[Case]:
-    """The graded suite for one endpoint of an organisation. `side` is school, employer or hub; `now` is wall time."""
+    """The graded suite for one endpoint of an organisation. `side` is an audience's; `now` is wall time."""
 
     def made(kind: str = TEST_TYPE, sequence: int = 1, order_key: UUID = endpoint_id, least: int = 0) -> Post:
         identifier = new_id()

@@ -1,6 +1,7 @@
 """Certifications asked for and played: requested in a transaction, played by the worker while none is open."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -8,13 +9,16 @@ from uuid import UUID
 
 import structlog
 
+from app.core import metrics
 from app.core.caller import Caller
 from app.core.clock import wall_now
 from app.core.db import Database, Row, Writer, system
 from app.core.egress import Egress, EgressError, Timeouts
 from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
+from app.core.one_by_one import OneByOne
 from app.core.secrets import Keyring, SealError
+from app.outbox.catalogue import side_of
 from app.webhooks.certification import Case, Post, Said, cases, grade_of, result_of
 from app.webhooks.keys import signing_keys, strangers_keys
 from app.webhooks.signing import SigningKey, signed_headers
@@ -35,8 +39,8 @@ async def begin(tx: Writer, caller: Caller, endpoint_id: UUID) -> Row:
         raise NotFound("webhook endpoint")
     if await certifications.is_under_way(tx, caller, endpoint_id):
         raise Conflict("certification_under_way", "A certification of this endpoint is under way.")
-    side = caller.org_kind if caller.org_kind in {"school", "employer"} else "hub"
-    return await certifications.add(tx, caller, {"id": new_id(), "endpoint_id": endpoint_id, "side": side})
+    asked = {"id": new_id(), "endpoint_id": endpoint_id, "side": side_of(caller.org_kind)}
+    return await certifications.add(tx, caller, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Certifier:
         self._egress = egress
         self._keyring = keyring
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
+        self._turns = OneByOne("certify")
 
     async def turn(self, db: Database) -> int:
         """Claim what waits and begin to play it; how many were begun."""
@@ -79,15 +84,24 @@ class Certifier:
         free = MOST_AT_ONCE - len(self._under_way)
         if free <= 0:
             return 0
+
+        async def due(most: int) -> Sequence[UUID]:
+            async with db.write(system()) as tx:
+                return await certifications.due(tx, most)
+
+        return await self._turns.turn(db, due, lambda name: self._begin(db, name), most=free)
+
+    async def _begin(self, db: Database, certification_id: UUID) -> int:
         async with db.write(system()) as tx:
-            rows = await certifications.claim(tx, free, LEASE_SECONDS)
-            for row in rows:
-                if row["off_reason"] == endpoints.DELETED:
-                    await certifications.end(tx, row["id"], "cancelled", None, [])
-        begun = [Candidate.of(row) for row in rows if row["off_reason"] != endpoints.DELETED]
-        for one in begun:
-            self._under_way[one.id] = asyncio.create_task(self._play(db, one))
-        return len(begun)
+            row = await certifications.claim(tx, certification_id, LEASE_SECONDS)
+            if row is None:
+                return 0
+            if row["off_reason"] == endpoints.DELETED:
+                await certifications.end(tx, certification_id, "cancelled", None, [])
+                return 0
+            candidate = Candidate.of(row)
+        self._under_way[candidate.id] = asyncio.create_task(self._play(db, candidate))
+        return 1
 
     async def settled(self) -> None:
         """Wait until nothing is under way."""
@@ -107,6 +121,7 @@ class Certifier:
             async with db.write(system()) as tx:
                 await certifications.end(tx, candidate.id, state, grade, results)
         except Exception:  # noqa: BLE001  (its lease ends, and it is played again)
+            metrics.row_failed("certify")
             _log.exception("certifier.fault", certification=str(candidate.id))
 
     async def _outcome(self, candidate: Candidate) -> tuple[str, str | None, list[dict[str, Any]]]:

@@ -10,6 +10,8 @@ from app.core.caller import Caller
 from app.core.db import Row, Writer
 from app.core.errors import Conflict, Fault, Invalid, NotFound
 from app.core.ids import new_id
+from app.outbox import sql as outbox
+from app.outbox.positions import Position
 from app.webhooks.sql import endpoints
 from app.webhooks.sql import replays as sql
 
@@ -41,9 +43,12 @@ async def start(tx: Writer, caller: Caller, endpoint_id: UUID, asked: Range) -> 
     endpoint = await endpoints.lock(tx, caller, endpoint_id)
     if endpoint is None:
         raise NotFound("webhook endpoint")
-    newest = await endpoints.newest_position(tx)
-    if faults := list(problems_with(asked, newest)):
+    kept = await outbox.kept(tx)
+    if faults := list(problems_with(asked)):
         raise Invalid("invalid", "The request is not acceptable.", faults)
+    for end in ("from_position", "to_position"):
+        if (position := getattr(asked, end)) is not None:
+            kept.check(Position(position), f"/{end}")
     if endpoint["state"] == "off":
         raise Conflict("endpoint_off", "The endpoint is switched off; resume it first.")
     if await sql.is_running(tx, caller, endpoint_id):
@@ -75,13 +80,13 @@ async def _bounds(tx: Writer, endpoint: Row, asked: Range) -> tuple[int, int]:
     return first, max(first, last)
 
 
-def problems_with(asked: Range, newest: int) -> Iterator[Fault]:
-    """What is wrong with a range while the newest position of the feed is this one."""
+def problems_with(asked: Range) -> Iterator[Fault]:
+    """What is wrong with a range, whatever the feed holds."""
     for end in ("from", "to"):
         position, moment = getattr(asked, f"{end}_position"), getattr(asked, f"{end}_time")
         if position is not None and moment is not None:
             yield Fault(f"/{end}_time", "not_here", f"Send {end}_position or {end}_time, not both.")
-        if position is not None and not 0 <= position <= newest:
+        if position is not None and position < 0:
             yield Fault(f"/{end}_position", "out_of_range", "Between 0 and the newest position of the feed.")
     if asked.only not in PICKS:
         yield Fault("/only", "not_one_of", f"One of: {', '.join(PICKS)}.")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.core.clock import wall_now
 from app.core.egress import Egress, EgressError, Timeouts
-from app.core.secrets import Keyring, SealError
+from app.core.secrets import Keyring, SealError, SealFault
 from app.webhooks.keys import signing_keys
 from app.webhooks.outcomes import Claimed, Outcome, kept_text
 from app.webhooks.schedule import SCHEDULES, Schedule, failure_text, seconds_asked, verdict
@@ -39,11 +39,16 @@ class Sender:
         self._keys: OrderedDict[tuple[object, ...], Sequence[SigningKey]] = OrderedDict()
 
     async def attempt(self, claimed: Claimed) -> Outcome:
-        """One attempt: Standard Webhooks headers, the event's bytes as they are, the answer judged."""
+        """One attempt: Standard Webhooks headers, the event's bytes as they are, the answer judged.
+
+        Raises SealError, and spends no attempt, if the endpoint's keys were sealed under a master key that we lack.
+        """
         at = wall_now()
         try:
             headers = self._headers(claimed.event_id, int(at.timestamp()), claimed)
-        except (SealError, ValueError):
+        except (SealError, ValueError) as error:
+            if isinstance(error, SealError) and error.fault is SealFault.UNKNOWN_KEY:
+                raise
             return self._failed(claimed, at, {}, 0, "The signing keys cannot be opened here.")
         try:
             answer = await self._egress.post(

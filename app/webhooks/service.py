@@ -13,7 +13,10 @@ from app.core.db import Row, Writer
 from app.core.errors import Conflict, Fault, Invalid, NotFound, Stale
 from app.core.ids import new_id
 from app.core.secrets import Keyring
+from app.core.versions import Expected, is_expected
+from app.outbox import sql as outbox
 from app.outbox.catalogue import TYPES
+from app.outbox.positions import Position
 from app.webhooks.keys import new_keys
 from app.webhooks.sql import deliveries, endpoints
 
@@ -62,8 +65,10 @@ async def register(
     A school that the caller does not act for is not found.
     """
     asked = {name: getattr(new, name) for name in CHANGEABLE}
-    newest = await endpoints.newest_position(tx)
-    _refuse([*problems_with(asked, policy), *_position_faults(new.from_position, newest)])
+    kept = await outbox.kept(tx)
+    _refuse([*problems_with(asked, policy), *_position_faults(new.from_position)])
+    if new.from_position is not None:
+        kept.check(Position(new.from_position), "/from_position")
     school_id = new.school_id or caller.school_id
     if school_id is not None and not await endpoints.reaches_school(tx, caller, school_id):
         raise NotFound("school")
@@ -71,7 +76,7 @@ async def register(
         raise Conflict(
             "too_many_endpoints", f"An organisation has at most {MOST_ENDPOINTS} webhook endpoints."
         )
-    identifier, position = new_id(), newest if new.from_position is None else new.from_position
+    identifier, position = new_id(), kept.newest if new.from_position is None else new.from_position
     keys = new_keys(keyring, identifier)
     values = {"id": identifier, "school_id": school_id, **_plain(asked), **keys.columns()}
     # Behind until the worker has looked: what is numbered while this commits is not missed.
@@ -87,7 +92,7 @@ async def update(
     endpoint_id: UUID,
     changes: Mapping[str, Any],
     *,
-    version: int | None = None,
+    version: Expected = None,
 ) -> Row:
     """Change some of url, description, event_types, signatures, rate_per_second, concurrency.
 
@@ -104,7 +109,7 @@ async def update(
     return _found(row)
 
 
-async def pause(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: int | None = None) -> Row:
+async def pause(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: Expected = None) -> Row:
     """Send nothing until it is resumed. Deliveries are kept, so nothing is missed. Conflict if it is off."""
     held = await _held(tx, caller, endpoint_id, version)
     if held["state"] == "off":
@@ -112,7 +117,7 @@ async def pause(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: int |
     return _found(await endpoints.change(tx, caller, endpoint_id, {"state": "paused"}))
 
 
-async def resume(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: int | None = None) -> Row:
+async def resume(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: Expected = None) -> Row:
     """Go on after a pause, or after it was switched off: all that happened meanwhile is delivered, in order."""
     await _held(tx, caller, endpoint_id, version)
     fresh = {"failing_since": None, "warned": 0, "slow_until": None, "slow_level": 0}
@@ -121,7 +126,7 @@ async def resume(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: int 
     return _found(row)
 
 
-async def delete(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: int | None = None) -> None:
+async def delete(tx: Writer, caller: Caller, endpoint_id: UUID, *, version: Expected = None) -> None:
     """Remove it: what was still to be sent is cancelled. Its deliveries can be read until they are too old."""
     await _held(tx, caller, endpoint_id, version)
     await endpoints.change(tx, caller, endpoint_id, {"state": "off", "off_reason": endpoints.DELETED})
@@ -135,7 +140,7 @@ async def rotate(
     endpoint_id: UUID,
     *,
     grace_days: int = 1,
-    version: int | None = None,
+    version: Expected = None,
 ) -> Registered:
     """A new secret and key pair. For 0 to 7 days both the new and the old ones sign; an older pair ends now."""
     if not 0 <= grace_days <= LONGEST_GRACE:
@@ -230,8 +235,8 @@ _JUDGES: Final[Mapping[str, Callable[[Any, Policy], Iterator[Fault]]]] = {
 }
 
 
-def _position_faults(position: int | None, newest: int) -> Iterator[Fault]:
-    if position is not None and not 0 <= position <= newest:
+def _position_faults(position: int | None) -> Iterator[Fault]:
+    if position is not None and position < 0:
         yield Fault("/from_position", "out_of_range", "Between 0 and the newest position of the feed.")
 
 
@@ -246,9 +251,9 @@ def _plain(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _held(tx: Writer, caller: Caller, endpoint_id: UUID, version: int | None) -> Row:
+async def _held(tx: Writer, caller: Caller, endpoint_id: UUID, version: Expected) -> Row:
     row = _found(await endpoints.lock(tx, caller, endpoint_id))
-    if version is not None and row["version"] != version:
+    if not is_expected(row["version"], version):
         raise Stale
     return row
 

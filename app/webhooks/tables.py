@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyC
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.db import metadata
-from app.core.tables import big, ident, kept, texts, uid, when, whole, word
+from app.core.tables import big, ident, kept, moment, texts, uid, when, whole, word
 from app.core.tables import text as words
 
 webhook_endpoints = Table(
@@ -89,8 +89,10 @@ deliveries = Table(
         "endpoint_id",
         "order_key",
         "sequence",
+        "position",
         postgresql_where=text("state = 'pending'"),
     ),
+    Index("ix_deliveries_waiting", "id", postgresql_where=text("state = 'pending' AND due_at IS NULL")),
     Index("ix_deliveries_org_id", "org_id", "id"),
     Index(
         "ix_deliveries_unraised",
@@ -106,7 +108,11 @@ deliveries = Table(
     Index("ix_deliveries_endpoint_id", "endpoint_id", "id"),
     postgresql_partition_by="RANGE (id)",
 )
-"""A pending delivery without `due_at` waits for its predecessor in the order key; a trigger releases it."""
+"""A pending delivery without `due_at` waits for its predecessor in the order key; a trigger releases it.
+
+The order of a key at an endpoint is that of `(sequence, position)`: each audience counts its own `sequence`, and an
+endpoint may hear several.
+"""
 
 attempts = Table(
     "attempts",
@@ -139,8 +145,8 @@ webhook_replays = Table(
     word("state", ("running", "done", "cancelled"), default="running"),
     big("from_position", least=0),
     big("to_position", least=0),
-    when("from_time", null=True),
-    when("to_time", null=True),
+    moment("from_time", null=True),
+    moment("to_time", null=True),
     big("reached", least=0),
     whole("queued", default=0, least=0),
     when("created_at", now=True),
@@ -159,7 +165,7 @@ certifications = Table(
     ident(),
     uid("org_id", "organisations.id"),
     uid("endpoint_id", "webhook_endpoints.id"),
-    word("side", ("school", "employer", "hub")),
+    word("side", ("school", "employer", "hub", "vendor")),
     word("state", ("queued", "running", "done", "cancelled"), default="queued"),
     word("grade", ("A", "B", "C", "F"), null=True),
     Column("cases", JSONB, nullable=False, server_default="[]"),

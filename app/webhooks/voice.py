@@ -15,7 +15,7 @@ import structlog
 from app.core.db import Database
 from app.core.egress import Egress
 from app.core.ids import new_id
-from app.core.secrets import Keyring
+from app.core.secrets import Keyring, SealError
 from app.webhooks.heads import Heads
 from app.webhooks.outcomes import Claimed, Outcome, count
 from app.webhooks.sender import Sender
@@ -77,6 +77,8 @@ class Worker:
         self.pace = pace or Pace()
         self.id = new_id()
         self.queue = Queue(db.dsn, self.id)
+        self.held: Callable[[], bool] = lambda: False
+        """While it says true nothing is claimed, so nothing is sent."""
         self.sender = sender or Sender(egress, keyring)
         self._under_way: dict[str, dict[UUID, _Post]] = {NORMAL: {}, SAFETY: {}}
         self._alarms: dict[str, asyncio.TimerHandle] = {}
@@ -131,7 +133,7 @@ class Worker:
     async def claim(self, lane: str, most: int | None = None) -> list[Claimed]:
         """Lease due deliveries of a lane, as many as there are free posts."""
         free = self._free(lane) if most is None else most
-        if free <= 0:
+        if free <= 0 or self.held():
             return []
         heads, claimed, looked = self._heads[lane], list[Claimed](), False
         if not heads.complete:
@@ -305,6 +307,11 @@ class Worker:
     async def _deliver_and_note(self, claimed: Claimed) -> None:
         try:
             outcome = await self.deliver(claimed)
+        except SealError:  # of another master key: no attempt is spent, whoever has it takes it over
+            _log.error(
+                "voice.key_unknown", endpoint_id=str(claimed.endpoint_id), setting="TENDAYS_SECRET_KEY"
+            )
+            return
         except Exception:  # noqa: BLE001  (one delivery's fault must not end the others)
             _log.exception(
                 "voice.attempt", delivery_id=str(claimed.delivery_id), event_id=str(claimed.event_id)

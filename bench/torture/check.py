@@ -17,7 +17,7 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bench.torture.history import Act, Answer, Arrival, Endpoint, Event, Feed, History
+from bench.torture.history import Act, Answer, Arrival, Delivery, Endpoint, Event, Feed, History
 
 OK, MULTIPLE, SERVER = 200, 300, 500
 TOLERANCE = 300.0
@@ -25,7 +25,7 @@ UNDER_WAY = 5.0
 """Seconds for which a post that was claimed before a revocation may still be under way."""
 
 HOLDING = frozenset({"requested", "countered", "confirmed", "on_hold", "completed"})
-LOST_RACES = frozenset({"no_places", "not_from_this_state"})
+LOST_RACES = frozenset({"no_places", "not_from_this_state", "no_proposal", "proposal_open", "same_slot"})
 """The refusals that this load may meet: anything else means that it was not the load it should have been."""
 
 TOLD_AS = {
@@ -35,12 +35,16 @@ TOLD_AS = {
     "confirm": "booking.confirmed",
     "decline": "booking.declined",
     "cancel": "booking.cancelled",
-    "reschedule": "booking.rescheduled",
+    "reschedule": "booking.proposed",  # the load moves confirmed bookings only
+    "accept_proposal": "booking.rescheduled",
+    "decline_proposal": "booking.proposal_ended",
+    "withdraw_proposal": "booking.proposal_ended",
+    "end_proposal": "booking.proposal_ended",
     "counter": "booking.countered",
     "accept_counter": "booking.confirmed",
     "expire": "booking.expired",
 }
-BY_ITSELF = frozenset({"promote", "expire"})
+BY_ITSELF = frozenset({"promote", "expire", "end_proposal"})
 """Moves that the house makes without being asked, so without a key."""
 
 
@@ -129,6 +133,8 @@ def bookings_add_up(history: History) -> Iterator[str]:
             yield f"booking {booking.id} is {booking.state}, its last move led to {mine[-1].to_state}"
         if booking.state in HOLDING:
             held[booking.slot_id] += booking.places
+        if booking.proposal_slot_id:
+            held[booking.proposal_slot_id] += booking.proposal_places or 0
     for slot in history.slots:
         if slot.taken != held[slot.id]:
             yield f"slot {slot.id}: taken {slot.taken}, held {held[slot.id]}"
@@ -164,7 +170,8 @@ def events_tell_of_moves(history: History) -> Iterator[str]:
         if done and len(sides) != 2:
             yield f"booking {booking} was told to {len(sides)} sides"
         for side, mine in sides.items():
-            told = [_told(event) for event in sorted(mine, key=lambda event: event.sequence)]
+            in_order = sorted(mine, key=lambda event: event.sequence)
+            told = [_told(event) for event in in_order if not _of_another_move(event)]
             if told != done:
                 yield f"booking {booking}: {side} was told {told}, done was {done}"
 
@@ -200,6 +207,32 @@ def books_are_true(history: History) -> Iterator[str]:
     for (endpoint_id, event_id, replay), times in rows.items():
         if times > 1:
             yield f"{times} {'replays' if replay else 'deliveries'} of {event_id} to {endpoint_id}"
+
+
+def nothing_waits_without_a_reason(history: History) -> Iterator[str]:
+    """What is pending when all is quiet waits for a delivery before it in its key: nothing else is a reason by then.
+
+    Endpoints are on, receivers take everything, and 90 seconds have gone by.
+    """
+    events = {event.id: event for event in history.events}
+    pending = [one for one in history.deliveries if one.state == "pending" and one.event_id in events]
+    first: dict[tuple[str, str], tuple[int, int]] = {}
+    for one in pending:
+        if not one.replay:
+            key, place = _place(one, events[one.event_id])
+            first[key] = min(place, first.get(key, place))
+    for one in pending:
+        event = events[one.event_id]
+        key, place = _place(one, event)
+        if not one.replay and event.lane == "normal" and first[key] < place:
+            continue
+        why = "is due and not sent" if one.due_at else "has no due time and waits for nothing"
+        yield f"{event.type} no. {event.sequence} {event.id} for {one.endpoint_id} {why}"
+
+
+def _place(one: Delivery, event: Event) -> tuple[tuple[str, str], tuple[int, int]]:
+    """The order key of a delivery at its endpoint, and its place in it."""
+    return (one.endpoint_id, event.order_key), (event.sequence, event.position or 0)
 
 
 def replays_are_whole(history: History) -> Iterator[str]:
@@ -330,6 +363,12 @@ def _grouped(things: Iterable[Thing], key: Callable[[Thing], Key]) -> defaultdic
     return found
 
 
+def _of_another_move(event: Event) -> bool:
+    """Whether it tells that a proposal ended because the booking itself moved on, of which the next event tells."""
+    ended = event.type == "booking.proposal_ended"
+    return ended and json.loads(event.body)["data"]["outcome"] == "booking_not_confirmed"
+
+
 def _told(event: Event) -> tuple[str, str, str]:
     data = json.loads(event.body)["data"]
     return event.type, data["state"], data["slot_id"]
@@ -381,6 +420,7 @@ RULES: dict[str, Rule] = {
     "events_tell_of_moves": events_tell_of_moves,
     "everything_arrived": everything_arrived,
     "books_are_true": books_are_true,
+    "nothing_waits_without_a_reason": nothing_waits_without_a_reason,
     "replays_are_whole": replays_are_whole,
     "order_is_kept": order_is_kept,
     "bytes_are_the_same": bytes_are_the_same,

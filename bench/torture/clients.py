@@ -22,7 +22,7 @@ AGAIN = frozenset({"idempotency_in_flight", "busy"})
 ANSWER_SECONDS = 4.0
 PATIENCE = 60.0
 IMPATIENT = 0.15
-SERVER, CONFLICT, CREATED = 500, 409, 201
+SERVER, CONFLICT, MULTIPLE, CREATED = 500, 409, 300, 201
 
 
 @dataclass(slots=True)
@@ -43,14 +43,25 @@ WISHES: Mapping[str, Mapping[str, tuple[int, tuple[str, ...]]]] = {
         "confirm": (6, ("requested",)),
         "decline": (1, ("requested",)),
         "cancel": (1, ("confirmed",)),
+        "accept_proposal": (3, ("confirmed",)),
+        "decline_proposal": (1, ("confirmed",)),
     },
     "school": {
         "request": (5, ()),
         "cancel": (2, ("requested", "confirmed")),
-        "reschedule": (1, ("confirmed",)),
+        "reschedule": (2, ("confirmed",)),
+        "withdraw_proposal": (1, ("confirmed",)),
     },
 }
 """How often each side wishes what, and in which states a booking may be for it."""
+
+
+PROPOSALS: Mapping[str, str] = {
+    "accept_proposal": "proposal/accept",
+    "decline_proposal": "proposal/decline",
+    "withdraw_proposal": "proposal/withdraw",
+}
+"""The moves that need an open proposal, and their paths."""
 
 
 class Client:
@@ -62,6 +73,7 @@ class Client:
         self._wishes = WISHES[who.rstrip("0123456789")]
         self._chance = random.Random(f"{seed} {who}")
         self._headers = {"Authorization": f"Bearer {known.tokens[who]}", "Content-Type": "application/json"}
+        self._has_repeated = False
 
     async def work(self) -> None:
         """Until `known.stop`; what has been begun is brought to an answer."""
@@ -80,13 +92,17 @@ class Client:
         self._known.acts.append(act)
         times = 2 if self._chance.random() < IMPATIENT else 1
         act.answers = await asyncio.gather(*(self._insist(http, path, body, act.key) for _ in range(times)))
+        if not self._has_repeated and any(0 < answer.status < MULTIPLE for answer in act.answers):
+            # Kills alone lose an answer by chance: the first that came is treated as lost, so that one is replayed.
+            self._has_repeated = True
+            act.answers.append(await self._insist(http, path, body, act.key))
         self._learn(act)
 
     def _next(self) -> tuple[str, dict[str, Any], Act] | None:
         """A wish that fits what is known; None if nothing does."""
         key, weights = str(uuid4()), [weight for weight, _ in self._wishes.values()]
         action = self._chance.choices([*self._wishes], weights)[0]
-        found = self._mine(self._wishes[action][1])
+        found = self._mine(self._wishes[action][1], proposed=action in PROPOSALS)
         if "request" in self._wishes and not found:
             return self._request(key)
         if not found:
@@ -97,7 +113,7 @@ class Client:
         if action == "reschedule":
             body["slot_id"] = self._chance.choice(self._known.slots)
         booking = self._chance.choice(found)
-        return f"/v1/bookings/{booking}/{action}", body, Act(key, action, booking)
+        return f"/v1/bookings/{booking}/{PROPOSALS.get(action, action)}", body, Act(key, action, booking)
 
     def _request(self, key: str) -> tuple[str, dict[str, Any], Act]:
         body: dict[str, Any] = {"note": key, "nc_year": "8", "places": self._chance.randint(1, 6)}
@@ -107,13 +123,17 @@ class Client:
         }
         return "/v1/bookings", body, Act(key, "request", None)
 
-    def _mine(self, states: tuple[str, ...]) -> list[str]:
+    def _mine(self, states: tuple[str, ...], *, proposed: bool) -> list[str]:
         """The newest bookings that are in one of these states, as far as is known: the sides meet on them."""
         school = self._known.schools.get(self._who)
         known = self._known.bookings.items()
-        return [key for key, one in known if one["state"] in states and school in (None, one["school_id"])][
-            -12:
-        ]
+        return [
+            key
+            for key, one in known
+            if one["state"] in states
+            and school in (None, one["school_id"])
+            and (not proposed or one["proposal"])
+        ][-12:]
 
     def _learn(self, act: Act) -> None:
         for answer in act.answers:
@@ -137,6 +157,51 @@ class Client:
                     return Answer(answer.status_code, tries, answer.content.decode("latin-1"), replayed)
             await asyncio.sleep(0.05 + 0.1 * self._chance.random())
         return Answer(0, tries)
+
+
+class SlotChanger:
+    """The employer's system changes slots while schools are booked on them: one change, told to several audiences."""
+
+    def __init__(self, known: Known, seed: str) -> None:
+        self._known = known
+        self._chance = random.Random(seed)
+        self._headers = {
+            "Authorization": f"Bearer {known.tokens['employer']}",
+            "Content-Type": "application/json",
+        }
+
+    async def work(self) -> None:
+        """Until `known.stop`; what is lost or refused on the way is left."""
+        async with _http(self._known) as http:
+            while not self._known.stop.is_set():
+                with suppress(httpx.TransportError):
+                    await self._change(http, f"/v1/slots/{self._chance.choice(self._known.slots)}")
+                await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+
+    async def _change(self, http: httpx.AsyncClient, path: str) -> None:
+        read = await http.get(path, headers=self._headers)
+        if etag := read.headers.get("etag"):
+            body = orjson.dumps({"capacity": self._chance.randint(60, 70)})
+            await http.patch(path, content=body, headers={**self._headers, "If-Match": etag})
+
+
+class Granter:
+    """A school grants, and revokes: both told to the school and to the vendor, whose endpoint hears the school, too."""
+
+    def __init__(self, known: Known, who: str, grantee: str, seed: str) -> None:
+        self._known, self._grantee = known, grantee
+        self._client = Client(known, who, seed)
+        self._chance = random.Random(seed)
+
+    async def work(self) -> None:
+        """Until `known.stop`; each grant that was answered is revoked."""
+        while not self._known.stop.is_set():
+            body = {"grantee_id": self._grantee, "field_groups": ["sen"]}
+            made = await self._client.once("/v1/grants", body)
+            if made.status == CREATED:
+                await asyncio.sleep(self._chance.uniform(0, 0.3))
+                await self._client.once(f"/v1/grants/{orjson.loads(made.body)['id']}/revoke")
+            await asyncio.sleep(self._chance.uniform(0.1, 0.5))
 
 
 def _ask_again(answer: httpx.Response) -> bool:

@@ -25,7 +25,8 @@ class Answer:
 class Act:
     """One thing a client wanted, once, under one Idempotency-Key, which it also gave as the note of the move.
 
-    An impatient client asks twice at the same time under the same key: then there are two answers.
+    An impatient client asks twice at the same time under the same key: then there are two answers. Each client asks once more
+    for its first success: then there is one more.
     """
 
     key: str
@@ -45,12 +46,14 @@ class Slot:
 
 @dataclass(slots=True)
 class Booking:
-    """A booking as the database holds it."""
+    """A booking as the database holds it, with the slot and places of the proposal beside it."""
 
     id: str
     slot_id: str
     state: str
     places: int
+    proposal_slot_id: str | None = None
+    proposal_places: int | None = None
 
 
 @dataclass(slots=True)
@@ -112,12 +115,13 @@ class Arrival:
 
 @dataclass(slots=True)
 class Delivery:
-    """What the database says became of an event for an endpoint."""
+    """What the database says became of an event for an endpoint; `due_at` while it is still to be sent."""
 
     endpoint_id: str
     event_id: str
     state: str
     replay: bool = False
+    due_at: str | None = None
 
 
 @dataclass(slots=True)

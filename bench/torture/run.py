@@ -9,13 +9,13 @@ import asyncpg
 import httpx
 import orjson
 
-from bench.torture.clients import Client, Follower, Known
+from bench.torture.clients import Client, Follower, Granter, Known, SlotChanger
 from bench.torture.history import Arrival, Booking, Delivery, Endpoint, Event, History, Move, Slot
 from bench.torture.system import Killer, System, system
 
 QUIET_SECONDS = 90.0
 FOLLOWERS = ("school1", "school2", "employer")
-RECEIVERS = (*FOLLOWERS, "vendor")
+RECEIVERS = (*FOLLOWERS, "vendor", "mis")
 AGAIN = "again"
 """The path of a second endpoint of `school2`, with both signatures, which asks for everything once more."""
 CLIENTS = ("school1", "school1", "school2", "employer", "employer")
@@ -40,6 +40,8 @@ async def torture(folder: Path, *, seconds: float, seed: int, workers: int = 2) 
         async with asyncio.TaskGroup() as group:
             for number, who in enumerate(CLIENTS):
                 group.create_task(Client(known, who, f"{seed} {number}").work())
+            group.create_task(SlotChanger(known, f"{seed} slots").work())
+            group.create_task(Granter(known, "school1", str(up.stage.orgs["mis"]), f"{seed} grants").work())
             for follower in followers:
                 group.create_task(follower.follow())
             group.create_task(_revoke(up, known, endpoints, seconds * 0.6))
@@ -98,8 +100,8 @@ async def _revoke(up: System, known: Known, endpoints: dict[str, Endpoint], afte
 
 
 async def _from_the_start(known: Known, who: str, up: System) -> Any:  # noqa: ANN401
-    """The whole feed of one reader, read when all is quiet; the vendor's holds by now only what is its own."""
-    reader = Follower(known, who, [str(up.stage.orgs[who])])
+    """The whole feed of one reader, read when all is quiet; of `vendor` it holds by now only what is its own."""
+    reader = Follower(known, who, [str(up.stage.orgs[who])] if who == "vendor" else up.stage.sees(who))
     reader.feed.reader = f"{who}, afterwards"
     return await reader.catch_up()
 
@@ -120,7 +122,10 @@ async def _write_down(up: System, history: History) -> None:
     owner = await up.owner()
     history.slots = [Slot(**row) for row in await _rows(owner, "SELECT id, capacity, taken FROM slots")]
     history.bookings = [
-        Booking(**row) for row in await _rows(owner, "SELECT id, slot_id, state, places FROM bookings")
+        Booking(**row)
+        for row in await _rows(
+            owner, "SELECT id, slot_id, state, places, proposal_slot_id, proposal_places FROM bookings"
+        )
     ]
     moves = (
         "SELECT booking_id, no, action, to_state, to_slot_id, note FROM booking_moves ORDER BY booking_id, no"
@@ -129,7 +134,7 @@ async def _write_down(up: System, history: History) -> None:
     events = "SELECT id, position, type, audience_id, order_key, sequence, lane, body FROM events ORDER BY position"
     history.events = [Event(**row) for row in await _rows(owner, events)]
     history.last_position = await owner.fetchval("SELECT last FROM sequencer")
-    deliveries = "SELECT endpoint_id, event_id, state, replay FROM deliveries"
+    deliveries = "SELECT endpoint_id, event_id, state, replay, due_at FROM deliveries"
     history.deliveries = [Delivery(**row) for row in await _rows(owner, deliveries)]
     states = {str(row["endpoint_id"]): row["state"] for row in await owner.fetch(_REPLAYS)}
     for endpoint in history.endpoints:

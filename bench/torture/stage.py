@@ -1,4 +1,4 @@
-"""What a run stands on: two schools, an employer with slots that are too small, a vendor under a grant; made by the owner."""
+"""What a run stands on: two schools, an employer with slots that are too small, two vendors under grants; made by the owner."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,14 @@ import asyncpg
 
 from app.core.ids import new_id
 
-KINDS = {"school1": "school", "school2": "school", "employer": "employer", "vendor": "vendor", "hub": "hub"}
+KINDS = {
+    "school1": "school",
+    "school2": "school",
+    "employer": "employer",
+    "vendor": "vendor",
+    "hub": "hub",
+    "mis": "vendor",
+}
 SLOTS, CAPACITY = 12, 60
 
 
@@ -23,8 +30,9 @@ class Stage:
     grant: UUID = field(default_factory=new_id)
 
     def sees(self, who: str) -> list[str]:
-        """The audiences an organisation may see while the grant runs."""
-        return [str(self.orgs[one]) for one in ((who, "school1") if who == "vendor" else (who,))]
+        """The audiences an organisation may see while its grants run; those of `mis` are never taken back."""
+        more = {"vendor": ("school1",), "mis": ("school1", "school2")}
+        return [str(self.orgs[one]) for one in (who, *more.get(who, ()))]
 
 
 async def make(owner: asyncpg.Connection) -> Stage:
@@ -35,7 +43,9 @@ async def make(owner: asyncpg.Connection) -> Stage:
         stage.orgs[name] = await _add(owner, "organisations", kind=kind, name=name.title(), urn=urn)
         stage.clients[name] = await _add(owner, "clients", org_id=stage.orgs[name], name=name)
     await _approved(owner, stage)
-    await _grant(owner, stage)
+    await _grant(owner, stage, "school1", "vendor", stage.grant)
+    for school in ("school1", "school2"):
+        await _grant(owner, stage, school, "mis", new_id())
     return stage
 
 
@@ -91,18 +101,18 @@ async def _slots(owner: asyncpg.Connection, stage: Stage, site: UUID) -> None:
         stage.slots.append(slot)
 
 
-async def _grant(owner: asyncpg.Connection, stage: Stage) -> None:
-    school = stage.orgs["school1"]
+async def _grant(owner: asyncpg.Connection, stage: Stage, grantor: str, grantee: str, grant: UUID) -> None:
+    school = stage.orgs[grantor]
     await _add(
         owner,
         "grants",
-        id=stage.grant,
+        id=grant,
         grantor_id=school,
-        grantee_id=stage.orgs["vendor"],
+        grantee_id=stage.orgs[grantee],
         school_id=school,
         starts_on=datetime.now(UTC).date() - timedelta(days=30),
         field_groups=["identity", "enrolment"],
-        recorded_by=stage.clients["school1"],
+        recorded_by=stage.clients[grantor],
     )
 
 

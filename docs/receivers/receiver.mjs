@@ -4,7 +4,8 @@
 //
 // Several keys may stand in TENDAYS_KEYS, separated by spaces: `whsec_...` verifies v1 (HMAC-SHA256), the endpoint's
 // `public_key` (`whpk_...`) verifies v1a (ed25519). Each genuine event is stored (here: printed as a line of JSON) once.
-// For production put it behind HTTPS, and keep `seen` and the events in your database, in one transaction.
+// For production put it behind HTTPS, and keep `seen`, `latest` and the events in your database, in one
+// transaction.
 
 import { createHmac, createPublicKey, timingSafeEqual, verify } from "node:crypto";
 import { createServer } from "node:http";
@@ -13,6 +14,7 @@ const TOLERANCE = 300; // seconds, either way
 const LARGEST = 1_000_000; // bytes
 const KEPT = 7 * 24 * 3600; // seconds for which an id is remembered: longer than we try
 const seen = new Map(); // webhook-id: when it came, in unix seconds
+const latest = new Map(); // order_key and audience: the highest `sequence` stored
 
 // Gives (signed, [version, raw]) => whether it fits.
 function judgeFor(text) {
@@ -53,6 +55,14 @@ function isNew(id, now) {
   return true;
 }
 
+// Whether a later event of its key and audience has come before: each audience counts its own `sequence`.
+function isOld(event) {
+  const key = `${event.order_key} ${event.audience?.id}`;
+  const before = latest.get(key) ?? 0;
+  latest.set(key, Math.max(before, event.sequence));
+  return event.sequence < before;
+}
+
 // 204 if it is genuine (new or not, of a known type or not); 4xx if not. Answers first, works later: what takes longer
 // than storing an event belongs behind a queue of your own.
 function answerTo(request, body) {
@@ -65,8 +75,8 @@ function answerTo(request, body) {
   if (isNew(request.headers["webhook-id"], now)) {
     const event = JSON.parse(body.toString("utf8"));
     // A type you do not know is not an error: there will be new ones. Nor is an event that comes after a later one:
-    // compare `sequence` with the highest you have for this `order_key` before you act on it.
-    console.log(JSON.stringify(event));
+    // it is stored, and says that it is old, so that it overwrites nothing newer.
+    console.log(JSON.stringify(isOld(event) ? { ...event, old: true } : event));
   }
   return 204;
 }

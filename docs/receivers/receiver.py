@@ -4,8 +4,8 @@
 
 Several secrets may stand in TENDAYS_KEYS, separated by spaces: during a rotation, the new and the old one. It verifies
 `v1` (HMAC-SHA256); the receiver in JavaScript beside it verifies `v1a` (ed25519) as well. Each genuine event is stored
-(here: printed as a line of JSON) once. For production put it behind HTTPS, and keep SEEN and the events in your database,
-in one transaction.
+(here: printed as a line of JSON) once. For production put it behind HTTPS, and keep SEEN, LATEST and the events in your
+database, in one transaction.
 """
 
 import base64
@@ -22,6 +22,7 @@ KEYS = [base64.b64decode(one.removeprefix("whsec_")) for one in os.environ["TEND
 TOLERANCE = 300  # seconds, either way
 LARGEST = 1_000_000  # bytes
 SEEN = {}  # webhook-id: when it came, in unix seconds
+LATEST = {}  # (order_key, audience): the highest `sequence` stored
 KEPT = 7 * 24 * 3600  # seconds for which an id is remembered: longer than we try
 LOCK = threading.Lock()
 
@@ -52,6 +53,15 @@ def is_new(msg_id, now):
         return True
 
 
+def is_old(event):
+    """Whether a later event of its key and audience has come before: each audience counts its own `sequence`."""
+    key, number = (event.get("order_key"), str(event.get("audience"))), event.get("sequence", 0)
+    with LOCK:
+        latest = LATEST.get(key, 0)
+        LATEST[key] = max(latest, number)
+        return number < latest
+
+
 class Receiver(http.server.BaseHTTPRequestHandler):
     """Answers first, works later: what takes longer than storing an event belongs behind a queue of your own."""
 
@@ -78,8 +88,8 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         if is_new(self.headers["webhook-id"], now):
             event = json.loads(body)
             # A type you do not know is not an error: there will be new ones. Nor is an event that comes after a
-            # later one: compare `sequence` with the highest you have for this `order_key` before you act on it.
-            print(json.dumps(event), flush=True)
+            # later one: it is stored, and says that it is old, so that it overwrites nothing newer.
+            print(json.dumps({**event, "old": True} if is_old(event) else event), flush=True)
         return self.say(204)
 
     def say(self, status):

@@ -125,7 +125,7 @@ async def _organisations(owner: Database) -> int:
     from app.organisations import sql as organisations  # noqa: PLC0415  (here only)
 
     async with owner.write(None) as tx:
-        return len(await organisations.page(tx, "organisation", [], None, 1000))
+        return len(await organisations.after_id(tx, "organisation", [], None, 1000))
 
 
 # --- the keys -------------------------------------------------------------------------------------
@@ -186,4 +186,4 @@ async def test_a_master_key_that_does_not_fit_is_named_in_one_line(
 
 def test_a_master_key_that_is_none_is_named(dsns: Dsns) -> None:
     with pytest.raises(SettingsRefused, match="TENDAYS_SECRET_KEY"):
-        load(secret_key="short").keyring()
+        load(env="test", secret_key="short").keyring()

@@ -1,12 +1,15 @@
 """Bookings over HTTP: requested, confirmed, declined, cancelled; names; places; both sides."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from tests.today import TODAY, YEAR
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 
 async def test_a_school_asks_and_an_employer_confirms(world: World) -> None:
@@ -64,8 +67,8 @@ async def test_a_pupil_cannot_be_in_two_places_at_once(world: World) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/pupils/0"
 
 
-async def test_a_pupil_withdrawn_and_a_booking_moved_are_named_again(world: World) -> None:
-    booking = await world.booking(state="confirmed", places=2)
+async def test_a_pupil_withdrawn_and_a_request_moved_are_named_again(world: World) -> None:
+    booking = await world.booking(places=2)
     pupils = [{"pupil_id": await world.pupil("school_a")} for _ in range(2)]
     path = f"/v1/bookings/{booking['id']}"
     named = (await world.post("school_a", f"{path}/participants", {"pupils": pupils})).json()["data"]
@@ -81,6 +84,7 @@ async def test_a_pupil_withdrawn_and_a_booking_moved_are_named_again(world: Worl
     anew = await world.post("school_a", f"{path}/participants", {"pupils": pupils})
     assert anew.status_code == 200, anew.text
     assert sorted(one["state"] for one in anew.json()["data"]) == ["named"] * 2 + ["withdrawn"] * 3
+    await world.post("employer_a", f"{path}/confirm")
     told = (await world.get("employer_a", f"{path}/participants")).json()["data"]
     assert len(told) == 2
 
@@ -209,10 +213,9 @@ async def test_what_is_confirmed_is_judged_anew(world: World) -> None:
 
 
 async def _approved(world: World, site: UUID, *, approver: str = "hub_a") -> UUID:
-    today = datetime.now(UTC).date()
     return await world.insert(
         "approvals", approver_id=world[approver], employer_id=world["employer_a"], site_id=site, kind="workplace_tour",
-        activity_band="low", approved_on=today, expires_on=today + timedelta(days=300),
+        activity_band="low", approved_on=TODAY, expires_on=TODAY + timedelta(days=300),
     )  # fmt: skip
 
 
@@ -221,18 +224,18 @@ async def test_a_change_of_the_law_is_a_row_of_dated_data(world: World) -> None:
     await world.owner.execute(
         "UPDATE offers SET hazards = '{ships}' WHERE id = (SELECT offer_id FROM slots WHERE id = $1)", slot
     )
-    pupil = {"pupils": [{"pupil_id": await world.pupil("school_a", "8")}]}
+    twelve = await world.pupil("school_a", "8", born=date(YEAR - 13, 10, 1))  # or thirteen, on any day
+    pupil = {"pupils": [{"pupil_id": twelve}]}
     body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "nc_year": "8"}
     booking = (await world.post("school_a", "/v1/bookings", body)).json()
     path = f"/v1/bookings/{booking['id']}/participants"
     young = await world.post("school_a", path, pupil)
     assert [one["code"] for one in young.json()["errors"]] == ["too_young"]
-    today = datetime.now(UTC).date()
     lifted = await world.insert(
         "dated_policies",
         topic="age_prohibition",
         name="Ships",
-        starts_on=today,
+        starts_on=TODAY,
         source="An Act of next year",
         body='{"hazard": "ships", "minimum_age": 12}',
     )
@@ -240,7 +243,7 @@ async def test_a_change_of_the_law_is_a_row_of_dated_data(world: World) -> None:
         "dated_policies",
         topic="cover",
         name="Tours",
-        starts_on=today,
+        starts_on=TODAY,
         body='{"kind": "workplace_tour", "liability": "public_liability", "minimum_pounds": 900000000}',
     )
     try:
@@ -337,3 +340,28 @@ async def test_confirming_needs_no_body(world: World) -> None:
     booking = await world.booking()
     answer = await world.send("employer_a", "POST", f"/v1/bookings/{booking['id']}/confirm")
     assert (answer.status_code, answer.json()["state"]) == (200, "confirmed")
+
+
+async def test_a_booking_for_a_school_that_is_not_yours_is_404_before_anything_is_told(world: World) -> None:
+    closed = await world.slot(starts=datetime.now(UTC) + timedelta(days=1))
+    full, elders = await world.slot(capacity=1), await world.slot(years=("10", "11"))
+    await world.booking(slot=full, places=1)
+    for slot in (closed, full, elders, await world.slot()):
+        for wait in (False, True):
+            body = {
+                "school_id": world["school_b"], "slot_id": slot, "places": 1, "nc_year": "8", "join_waiting_list": wait,
+            }  # fmt: skip
+            for who in ("school_a", "stranger_vendor"):
+                answer = await world.post(who, "/v1/bookings", body)
+                assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), answer.text
+
+
+async def test_an_employer_has_one_booking_by_one_reference(world: World) -> None:
+    first, second = await world.booking(), await world.booking()
+    used = await world.post("employer_a", f"/v1/bookings/{first['id']}/confirm", {"external_ref": "WEX-one"})
+    assert used.status_code == 200, used.text
+    path = f"/v1/bookings/{second['id']}/confirm"
+    twice = await world.post("employer_a", path, {"external_ref": "WEX-one"})
+    assert (twice.status_code, twice.json()["code"]) == (409, "external_ref_taken")
+    assert (await world.get("school_a", f"/v1/bookings/{second['id']}")).json()["state"] == "requested"
+    assert (await world.post("employer_a", path, {"external_ref": "WEX-two"})).status_code == 200

@@ -10,6 +10,8 @@ from app.core.ids import new_id
 from tests.programmes.pilot import TODAY, Pilot, pilot
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 async def _ask(world: World, run: Pilot | None, who: str = "school_a", **more: Any) -> Any:
     asked = {"school_id": world["school_a"], "places": 2, "nc_year": "8"}

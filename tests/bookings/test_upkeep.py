@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import orjson
 import pytest
@@ -9,7 +10,10 @@ import pytest_asyncio
 
 from app.bookings import upkeep
 from app.core.db import Database
+from tests.today import date_in
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -82,8 +86,8 @@ async def test_withdrawn_cover_holds_the_coming_bookings_and_a_new_one_releases_
         insurer="Mutual",
         policy_number="P-2",
         limit_pence=1_000_000_000,
-        starts_on=datetime.now(UTC).date() - timedelta(days=9),
-        expires_on=datetime.now(UTC).date() + timedelta(days=9),  # ends before the visit
+        starts_on=date_in(-9),
+        expires_on=date_in(9),  # ends before the visit
     )
     covers = (await world.get("employer_a", "/v1/cover")).json()["data"]
     mine = [one["id"] for one in covers if one["liability"] == "public_liability" and one["id"] != str(other)]
@@ -123,7 +127,7 @@ async def test_withdrawn_cover_holds_the_coming_bookings_and_a_new_one_releases_
         "insurer": "Mutual",
         "policy_number": "P-3",
         "limit_pence": 500_000_000,
-        "expires_on": (datetime.now(UTC).date() + timedelta(days=400)).isoformat(),
+        "expires_on": date_in(400).isoformat(),
     }
     assert (await world.post("employer_a", "/v1/cover", cover)).status_code == 201
     await upkeep.hold_and_release(db)
@@ -259,7 +263,33 @@ async def test_a_cancelled_slot_cancels_its_bookings(world: World, db: Database)
     assert await _state(world, booking) == "cancelled"
 
 
-async def test_a_booking_is_countered_accepted_and_rescheduled(world: World) -> None:
+@pytest.mark.parametrize("reason", ["site_closed", "safeguarding", None])
+async def test_the_reason_of_a_cancelled_slot_is_told_and_the_history_names_the_employer(
+    world: World, db: Database, reason: str | None
+) -> None:
+    booking = await world.booking()
+    path = f"/v1/slots/{booking['slot_id']}/cancel"
+    wrong = await world.post("employer_a", path, {"reason_code": "transport"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "reason_not_allowed")
+    cancelled = await world.post("employer_a", path, {"reason_code": reason} if reason else None)
+    assert (cancelled.status_code, cancelled.json()["cancel_reason"]) == (200, reason), cancelled.text
+    assert await upkeep.cancel_with_slot(db) >= 1
+    for who in ("school_a", "employer_a"):
+        found = (await world.get(who, f"/v1/bookings/{booking['id']}")).json()
+        assert (found["state"], found["reason_code"]) == ("cancelled", reason or "slot_cancelled")
+        last = (await world.get(who, f"/v1/bookings/{booking['id']}/history")).json()["data"][-1]
+        assert (last["action"], last["actor"], last["reason_code"]) == (
+            "cancel",
+            "employer",
+            reason or "slot_cancelled",
+        )
+    client = await world.owner.fetchval(
+        "SELECT client_id FROM booking_moves WHERE booking_id = $1 AND action = 'cancel'", UUID(booking["id"])
+    )
+    assert client == world.clients["employer_a"]
+
+
+async def test_a_booking_is_countered_accepted_and_its_move_proposed(world: World) -> None:
     slot, other = await world.slot(), await world.slot()
     booking = await world.booking(slot=slot, places=2)
     path = f"/v1/bookings/{booking['id']}"
@@ -275,7 +305,8 @@ async def test_a_booking_is_countered_accepted_and_rescheduled(world: World) -> 
     }
     assert taken == {slot: 0, other: 2}
     back = await world.post("school_a", f"{path}/reschedule", {"slot_id": slot})
-    assert (back.json()["state"], back.json()["slot_id"]) == ("requested", str(slot)), back.text
+    now = back.json()
+    assert (now["state"], now["slot_id"], now["proposal"]["slot_id"]) == ("confirmed", str(other), str(slot))
     wrong = await world.post("employer_a", f"{path}/accept-counter")
     assert (wrong.status_code, wrong.json()["code"]) == (403, "not_yours")
 

@@ -11,7 +11,7 @@ from app.rest.rendition import WEBHOOKS, operations
 from tests.browser.chromium import Tab
 from tests.world import World
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow_suite]
 
 BOOKINGS = "#operations-bookings-list_bookings"
 ASKING = "#operations-bookings-request_booking"

@@ -10,7 +10,7 @@ from tests.browser.chromium import Tab
 from tests.browser.conftest import PUPILS
 from tests.world import World
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow_suite]
 
 
 async def opened(tab: Tab, address: str, token: str = "") -> None:

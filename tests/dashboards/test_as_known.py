@@ -10,9 +10,11 @@ from app.dashboards import service
 from app.rules.reporting import reporting_day_until
 from app.rules.school_calendar import academic_year
 from tests.encounters.test_encounters import told
+from tests.today import TODAY
 from tests.world import World
 
-TODAY = datetime.now(UTC).date()
+pytestmark = pytest.mark.calendar
+
 QUERY = """query Q($asAt: Date, $knownAt: DateTime, $year: Int) {
   schools: coverage(by: SCHOOL, asAt: $asAt, knownAt: $knownAt, academicYear: $year) { ...lines }
   years: coverage(by: YEAR_GROUP, asAt: $asAt, knownAt: $knownAt, academicYear: $year) { ...lines }

@@ -16,6 +16,8 @@ from app.dashboards.figures import Cut, Line, Table
 from app.rules.coverage import FigureState
 from tests.pupils_counted import STRANGERS, TODAY, YEAR, Counted, build
 
+pytestmark = pytest.mark.calendar
+
 
 @pytest_asyncio.fixture(scope="module")
 async def counted(dsns: Dsns) -> AsyncIterator[Counted]:

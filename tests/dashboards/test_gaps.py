@@ -18,6 +18,8 @@ from app.rules.words import FieldGroup
 from tests.pupils_counted import LONG_AGO, TODAY, Counted, build
 from tests.pupils_told import in_ash, in_hub_b, pupils_of, tell
 
+pytestmark = pytest.mark.calendar
+
 SEN, LOOKED_AFTER = FieldGroup.SEN, FieldGroup.LOOKED_AFTER
 WITHHELD, UNKNOWN, KNOWN = FigureState.WITHHELD, FigureState.UNKNOWN, FigureState.KNOWN
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from app.core.caller import Caller
-from app.core.clock import school_day, wall_now
+from app.core.clock import wall_now
 from app.core.db import Database
 from app.core.ids import new_id
 from app.dashboards import service, sql, upkeep
@@ -24,10 +24,10 @@ from app.rules.words import ExperienceKind, Mode
 from app.running import rebuild
 from app.settings import Settings
 from app.students.tables import enrolments
+from tests.today import TODAY, YEAR, end_of
 from tests.world import World
 
-TODAY = school_day(wall_now())
-YEAR = academic_year(TODAY)
+pytestmark = pytest.mark.calendar
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -328,11 +328,13 @@ async def test_a_rebuild_restores_balances_summaries_and_kept_figures_from_the_l
 async def test_a_date_of_birth_that_is_put_right_bands_the_year_x_anew(
     world: World, db: Database, age: int, activity: int, placement: int
 ) -> None:
-    pupil = await world.pupil("school_a", "8", born=date(YEAR - 18, 10, 1))
+    last = end_of(4)  # the band is that of the academic year, so all days are to lie in one
+    year = academic_year(last)
+    pupil = await world.pupil("school_a", "8", born=date(year - 18, 10, 1))
     no = await world.owner.fetchval("SELECT person_no FROM enrolments WHERE id = $1", pupil)
     earned = [
         Credit(
-            world["school_a"], pupil, no, new_id(), TODAY - timedelta(days=at), "X", ExperienceKind.PLACEMENT, mode,
+            world["school_a"], pupil, no, new_id(), last - timedelta(days=at), "X", ExperienceKind.PLACEMENT, mode,
             here, there, london_midnight(TODAY),
         )
         for at, (mode, here, there) in enumerate([(Mode.IN_PERSON, 300, 0), *[(Mode.VIRTUAL, 0, 300)] * 3], 1)
@@ -343,7 +345,7 @@ async def test_a_date_of_birth_that_is_put_right_bands_the_year_x_anew(
     assert tuple(await world.owner.fetchrow(banded, pupil)) == (0, 0)
     path = f"/v1/schools/{world['school_a']}/pupils/{pupil}"
     etag = (await world.get("school_a", path)).headers["etag"]
-    body = {"date_of_birth": date(YEAR - age, 10, 1)}
+    body = {"date_of_birth": date(year - age, 10, 1)}
     assert (await world.send("school_a", "PATCH", path, body, If_Match=etag)).status_code == 200
     assert tuple(await world.owner.fetchrow(banded, pupil)) == (activity, placement)
     await rebuild(Settings(env="test", owner_database_url=world.dsns.owner))

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from app.core.db import Database
@@ -15,8 +16,10 @@ from app.dashboards import figures, market, market_reading, service, upkeep
 from app.dashboards.figures import Figures
 from app.rules.entitlement import DEFAULT_POLICY, Policy, policies_with, policy_on
 from app.rules.words import KeyStage
-from tests.market_made import AHEAD, furnish
-from tests.pupils_counted import LONG_AGO, TODAY, Counted, build
+from tests.market_made import AHEAD, TODAY, furnish, reading
+from tests.pupils_counted import LONG_AGO, Counted, build
+
+pytestmark = pytest.mark.calendar
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -32,7 +35,7 @@ async def counted(dsns: Dsns) -> AsyncIterator[Counted]:
 
 @pytest_asyncio.fixture(scope="module")
 async def db(dsns: Dsns, counted: Counted) -> AsyncIterator[Database]:
-    opened = await Database(dsns.app, pool=3).open()
+    opened = await reading(dsns, pool=3).open()
     yield opened
     await opened.close()
 

@@ -18,8 +18,10 @@ from app.dashboards.market_reading import Supply
 from app.rules.coverage import FigureState
 from app.rules.reporting import reporting_day_until
 from app.rules.words import KeyStage
-from tests.market_made import booking, earn, furnish, made_long_ago, slot
+from tests.market_made import TODAY, booking, earn, furnish, made_long_ago, reading, slot
 from tests.pupils_counted import STRANGERS, YEAR, Counted, build
+
+pytestmark = pytest.mark.calendar
 
 A_LONG_TIME = timedelta(hours=3)
 
@@ -37,7 +39,7 @@ async def counted(dsns: Dsns) -> AsyncIterator[Counted]:
 
 @pytest_asyncio.fixture(scope="module")
 async def db(dsns: Dsns, counted: Counted) -> AsyncIterator[Database]:
-    opened = await Database(dsns.app, pool=3).open()
+    opened = await reading(dsns, pool=3).open()
     yield opened
     await opened.close()
 
@@ -220,7 +222,7 @@ async def test_slots_after_the_day_asked_for_are_left_out_and_the_day_is_within_
 
 
 async def test_what_was_open_on_a_day_gone_by_is_not_said(db: Database, counted: Counted) -> None:
-    yesterday = await supply(db, counted, "ash", as_at=date(YEAR, 9, 2))
+    yesterday = await supply(db, counted, "ash", as_at=TODAY - timedelta(days=1))
     assert yesterday.capacity is None
     known = await supply(db, counted, "ash", known_at=datetime.now(UTC) - A_LONG_TIME)
     assert known.capacity is None

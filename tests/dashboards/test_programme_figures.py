@@ -18,6 +18,8 @@ from app.rules.coverage import FigureState
 from tests.programme_counted import Pilot, add_pilot, add_trust_pilot
 from tests.pupils_counted import TODAY, Counted, build
 
+pytestmark = pytest.mark.calendar
+
 KNOWN, WITHHELD, UNKNOWN = FigureState.KNOWN, FigureState.WITHHELD, FigureState.UNKNOWN
 STRANGERS = (
     "hub_a",
@@ -317,14 +319,23 @@ async def test_schools_are_counted_by_what_they_say_of_their_budget(seen: Seen) 
     }  # fmt: skip
     assert [one.name for one in found.by(OwnBudget.NONE)] == ["Oak"]
     assert (found.budget, found.part) == (500_000, Part.WHOLE)
-    assert found.money == Money(100_000, 5_000, 50_000, 38_000)
+    assert found.money == Money(100_000, 5_000, 5_000, 50_000, 38_000)
+
+
+async def test_a_commitment_counts_whatever_its_day_and_so_far_from_its_day_on(seen: Seen) -> None:
+    eve, day = TODAY - timedelta(days=9), TODAY - timedelta(days=8)
+    for on, to_date, spent in ((eve, None, None), (day, 5_000, 50_000)):
+        found = await seen.budgets("pilot_hub", on)
+        assert found is not None
+        money = found.money
+        assert (money.committed, money.committed_to_date, money.spent) == (5_000, to_date, spent), on
 
 
 async def test_money_of_which_nothing_was_recorded_is_unknown_and_not_nought(seen: Seen) -> None:
     found = await seen.budgets("pine")
     assert found is not None
     assert (found.budget, found.part, len(found.schools)) == (None, Part.OWN, 1)
-    assert found.money == Money(None, None, 18_000, 6_000)
+    assert found.money == Money(None, None, None, 18_000, 6_000)
     above = await seen.budgets("pilot_authority")
     assert above is not None
     assert (above.budget, above.money.allocated) == (None, 100_000)

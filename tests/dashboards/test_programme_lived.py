@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from tests.encounters.day import Visit, said, visit
 from tests.programmes.pilot import Pilot, cost, pilot
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 QUERY = """query One($id: ID!) { programme(id: $id) {
   strands { code figures { state rounded youngPeople minutes days noShows { count base } bm5 { count base }

@@ -11,22 +11,23 @@ import pytest
 import pytest_asyncio
 
 from app.core.caller import Caller
-from app.core.clock import school_day, wall_now
+from app.core.clock import wall_now
 from app.core.db import Database
 from app.core.ids import new_id
 from app.dashboards import service, sql, upkeep
 from app.ledger import service as ledger
 from app.ledger.service import Credit
 from app.rules.entitlement import DEFAULT_POLICY
-from app.rules.school_calendar import academic_year, london_midnight
+from app.rules.school_calendar import london_midnight
 from app.rules.words import ExperienceKind, Mode
 from app.running import rebuild
 from app.settings import Settings
 from tests.dashboards import recount
+from tests.today import TODAY, YEAR
 from tests.world import World
 
-TODAY = school_day(wall_now())
-YEAR = academic_year(TODAY)
+pytestmark = pytest.mark.calendar
+
 SCHOOLS = ("school_a", "school_b")
 
 

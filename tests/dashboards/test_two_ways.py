@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from app.core.clock import school_day, wall_now
+from app.core.clock import wall_now
 from app.core.db import Database, system
 from app.core.ids import new_id
 from app.core.roles import Dsns
@@ -26,9 +26,10 @@ from app.rules import entitlement
 from app.rules.entitlement import DEFAULT_POLICY, Entry, progress, toward
 from app.rules.school_calendar import academic_year, last_day, usual_nc_year
 from app.rules.words import EntitlementBand, ExperienceKind, Mode
+from tests.today import TODAY, YEAR
 
-TODAY = school_day(wall_now())
-YEAR = academic_year(TODAY)
+pytestmark = pytest.mark.calendar
+
 KINDS = (ExperienceKind.PLACEMENT, ExperienceKind.WORKPLACE_TOUR, ExperienceKind.VIRTUAL_EXPERIENCE)
 YEARS = ("6", "8", "9", "10", "11", "X")
 WANTED = ("minutes", "days", "activity", "placement", "bm5", "bm6")

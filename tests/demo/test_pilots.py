@@ -12,7 +12,6 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from app.core.clock import school_day, wall_now
 from app.demo.businesses import BY_KEY
 from app.demo.data import ACADEMIES
 from app.demo.hub_pilot import KS3
@@ -21,6 +20,9 @@ from app.demo.terms import monday_of, term_of
 from app.graphql.schema import print_sdl
 from app.main import create_app
 from tests.demonstration import Demonstration
+from tests.today import TODAY
+
+pytestmark = pytest.mark.calendar
 
 TEN_DAYS, DAY = 3000, 300
 TOUR = 120
@@ -30,7 +32,7 @@ _PROGRAMMES = """{ programmes { edges { node { uuid name funder startsOn endsOn 
   figures { state youngPeople rounded minutes noShows { percent } employerResponseHours { value n } }
   progress { measure characteristic target reached outlook share { percent } }
   budgets { schools byOwnBudget { ownBudget schools percent } withoutBudget { name }
-            money { allocatedPence committedPence spentPence spentByProgrammePence } } } } } }"""
+            money { allocatedPence committedPence committedToDatePence spentPence spentByProgrammePence } } } } } }"""
 
 
 class Loaded:
@@ -252,6 +254,7 @@ async def test_rest_and_graphql_agree_on_targets_and_money_of_both_owners(loaded
         money, shown = await party.get(f"{path}/money"), found["budgets"]["money"]
         assert money["spent_pence"] == shown["spentPence"]
         assert money["committed_pence"] == shown["committedPence"]
+        assert money["committed_to_date_pence"] == shown["committedToDatePence"] <= shown["committedPence"]
         assert money["allocated_pence"] == shown["allocatedPence"] <= money["budget_pence"]
         costs = (await party.get(f"{path}/costs", limit=5))["data"]
         assert all(one["booking_id"] for one in costs)
@@ -324,7 +327,7 @@ async def test_characteristics_go_together_as_they_do_in_england(loaded: Loaded)
 async def test_a_year_lies_behind_and_open_slots_of_every_kind_ahead_for_key_stage_3_too(
     loaded: Loaded,
 ) -> None:
-    monday = monday_of(school_day(wall_now()))
+    monday = monday_of(TODAY)
     row = await loaded.owner.fetchrow(
         "SELECT min(starts_at) AS first, max(starts_at) AS last FROM bookings WHERE state = 'completed'"
     )

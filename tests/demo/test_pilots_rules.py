@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import pytest
 import pytest_asyncio
 
 from app.bookings.facts import booking_facts, pupil_facts
@@ -20,6 +21,8 @@ from app.rules.eligibility import reasons_against
 from app.rules.upn import is_valid
 from app.rules.words import ParentalAgreement
 from tests.demonstration import Demonstration
+
+pytestmark = pytest.mark.calendar
 
 _BOOKINGS = """
   SELECT b.id, b.kind, b.places, b.nc_year, b.state, o.mode, o.activity_band, o.year_groups, o.hazards, false AS suspended,

@@ -14,7 +14,7 @@ from app.core.roles import Dsns
 from app.demo.loader import load
 from tests.demonstration import Demonstration, settings_for
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 _SAME = {
     "schools": "SELECT name, urn, laestab FROM organisations ORDER BY name",
     "pupils": "SELECT o.name, r.external_ref, encode(e.upn_hash, 'hex'), e.given_name, e.family_name, e.date_of_birth,"

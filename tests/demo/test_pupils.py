@@ -9,9 +9,9 @@ from app.demo.data import ACADEMIES, MAINTAINED, SCHOOLS, sizes
 from app.demo.pilots import HUB, TRUST, allocations
 from app.demo.pupils import Pupil, roll
 from app.demo.stage import term_days
-from app.demo.terms import is_term_day, monday_of, term_of
+from app.demo.terms import anchor_of, is_term_day, term_of
 from app.demo.visits import History
-from app.rules.school_calendar import age_on, placements_lawful_from
+from app.rules.school_calendar import academic_year, age_on, placements_lawful_from
 from app.rules.upn import is_valid
 from app.rules.words import BookingState
 
@@ -21,6 +21,15 @@ DAYS = (TODAY, date(2027, 1, 5), date(2027, 4, 14), date(2027, 7, 7), date(2027,
 
 def rolls(keys: tuple[str, ...], today: date) -> dict[str, list[Pupil]]:
     return {one.key: roll(one.number or 0, sizes(one), today) for one in SCHOOLS if one.key in keys}
+
+
+@pytest.mark.parametrize("day", [date(2027, 8, 31), *(date(2027, 9, at) for at in (1, 2, 5, 6))], ids=str)
+def test_on_every_day_pupils_are_in_the_year_groups_of_that_day(day: date) -> None:
+    """1 September 2027 is a Wednesday: the Monday of its week lies in the academic year before."""
+    begins = date(academic_year(day), 8, 31)
+    pupils = [one for mine in rolls(ACADEMIES, day).values() for one in mine]
+    assert {one.year for one in pupils} == {7, 8, 9, 10, 11}
+    assert all(age_on(one.born, begins) == one.year + 4 for one in pupils)
 
 
 def test_every_pupil_has_a_valid_number_of_its_own_and_an_age_that_fits() -> None:
@@ -84,7 +93,7 @@ def _over(told: History) -> list:  # type: ignore[type-arg]  # visits
 def _lawful(told: History, today: date) -> None:
     """No placement too early, nobody in two places on a day, nothing in this week, everything in term."""
     seen: set[tuple[str, date]] = set()
-    monday = monday_of(today)
+    monday = anchor_of(today)
     for visit in told.visits:
         assert all(is_term_day(day) for day in visit.days)
         ahead = visit.end in {BookingState.CONFIRMED, BookingState.REQUESTED}

@@ -29,7 +29,7 @@ from app.running import answers
 from app.settings import Settings
 from tests.demonstration import Demonstration
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 GREEN = 24
 UNTIL_NAMED = 14
 
@@ -81,6 +81,7 @@ async def running(demonstration: Demonstration) -> AsyncIterator[Running]:
 async def _start(name: str, settings: Settings) -> asyncio.subprocess.Process:
     plain = {key: value for key, value in os.environ.items() if not key.startswith("TENDAYS_")}
     given = {
+        "TENDAYS_ENV": settings.env,
         "TENDAYS_DATA_DIR": str(settings.data_dir),
         "TENDAYS_PORT": str(settings.port),
         "TENDAYS_DATABASE_URL": settings.database_url or "",

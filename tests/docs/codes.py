@@ -9,7 +9,7 @@ APP: Final = Path(__file__).parents[2] / "app"
 _AT: Final = {
     "Conflict": 0, "Forbidden": 0, "Invalid": 0, "TooMany": 0, "Unauthenticated": 0, "Missing": 0, "Problem": 0,
     "Refusal": 0, "Reason": 0, "OAuthRefusal": 0, "_BadRequest": 0, "__init__": 0, "NotFound": 1, "refusal": 1,
-    "_refusal": 1, "Fault": 1, "invalid": 1, "refused": 1, "_refuse": 1, "CellError": 0,
+    "_refusal": 1, "Fault": 1, "invalid": 1, "refused": 1, "_refuse": 1, "CellError": 0, "BadValue": 0,
 }  # fmt: skip
 """Where the code stands among the arguments of what makes a refusal."""
 _WORDS_OF: Final = {"_CODES", "_TAKEN", "_TWICE", "codes"}

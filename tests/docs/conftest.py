@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from app.demo.stage import term_days
 from app.webhooks.voice import Pace, Worker
 from app.worker import CHORES, keep_house
 from tests.docs.guide import Block, Values, blocks, problems_with, request_in
+from tests.today import TODAY
 from tests.world import World
 
 PATIENCE = 20.0
@@ -76,10 +77,9 @@ class Desk:
 
 def _days() -> dict[str, str]:
     """`$DAY`, `$NEXT_DAY` and `$THIRD_DAY`: school days that lie four weeks ahead; `$YESTERDAY`, `$NEXT_YEAR`."""
-    today = datetime.now(UTC).date()
-    ahead = term_days(today + timedelta(days=28), frozenset(), 3)
+    ahead = term_days(TODAY + timedelta(days=28), frozenset(), 3)
     named = dict(zip(("DAY", "NEXT_DAY", "THIRD_DAY"), ahead, strict=True))
-    named |= {"YESTERDAY": today - timedelta(days=1), "NEXT_YEAR": today + timedelta(days=600)}
+    named |= {"YESTERDAY": TODAY - timedelta(days=1), "NEXT_YEAR": TODAY + timedelta(days=600)}
     return {name: day.isoformat() for name, day in named.items()}
 
 

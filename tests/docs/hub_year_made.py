@@ -10,16 +10,16 @@ The year is the one that begins next September, so that the test does not grow o
 
 from base64 import b64encode
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
 from app.access.scopes import allowed_for
 from app.core.ids import new_id
-from app.rules.school_calendar import academic_year
+from tests import today
 from tests.world import World
 
-YEAR: Final = academic_year(datetime.now(UTC).date()) + 1
+YEAR: Final = today.YEAR + 1
 LONG_AGO: Final = date(YEAR - 6, 9, 1)
 ORGS: Final = {
     "HUB": ("hub", "Mercia Careers Hub", None),

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from datetime import date, datetime
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 
 from app.rules.school_calendar import academic_year
 from tests.docs.conftest import Desk
 from tests.docs.guide import DOCS
+
+pytestmark = pytest.mark.calendar
 
 
 @pytest_asyncio.fixture

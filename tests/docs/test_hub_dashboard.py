@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from app.core.roles import Dsns
 from tests.docs.dashboard import Dashboard, opened
 from tests.docs.guide import DOCS, Values, blocks, problems_with, request_in
 from tests.pupils_told import in_ash
+
+pytestmark = pytest.mark.calendar
 
 GUIDE = DOCS / "hub-dashboard.md"
 

@@ -16,6 +16,8 @@ from tests.docs.conftest import Desk
 from tests.docs.guide import DOCS, Block, Values, blocks, unlike
 from tests.docs.hub_year_made import YEAR, Hub, attended, booked, make, move_clock
 
+pytestmark = pytest.mark.calendar
+
 GUIDE: Final = DOCS / "hub-year.md"
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 ALL_CRITERIA: Final = [one.value for one in Criterion]

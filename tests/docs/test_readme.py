@@ -19,7 +19,7 @@ from tests.docs.guide import ROOT, blocks
 
 README = ROOT / "README.md"
 STANDARD = {"base64", "hmac", "http.server", "json", "sys", "time"}
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -30,7 +30,7 @@ async def checkout(demonstration: Demonstration) -> AsyncIterator[tuple[Path, st
     shutil.copytree(given.data_dir, folder / ".tendays")
     settings = given.model_copy(update={"data_dir": folder / ".tendays", "with_worker": True})
     plain = {key: value for key, value in os.environ.items() if not key.startswith("TENDAYS_")}
-    names = ("database_url", "worker_database_url", "data_dir", "port", "with_worker")
+    names = ("env", "database_url", "worker_database_url", "data_dir", "port", "with_worker")
     named = {f"TENDAYS_{name.upper()}": str(getattr(settings, name)) for name in names}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.cli", "api", cwd=ROOT, stdin=subprocess.DEVNULL,

@@ -29,6 +29,8 @@ from tests.docs.guide import DOCS, ROOT, blocks
 from tests.docs.tables import TABLES, with_table
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md"), ROOT / "openapi" / "CHANGELOG.md"])
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([a-z][a-z0-9_]+)`")
@@ -218,7 +220,11 @@ async def test_the_operators_keys_are_rotated_by_the_commands_of_the_guide(world
 
 
 async def test_a_keys_id_that_begins_with_a_hyphen_is_an_id_and_no_option(world: World) -> None:
-    settings = {"TENDAYS_OWNER_DATABASE_URL": world.dsns.owner, "TENDAYS_DATA_DIR": str(world.data_dir)}
+    settings = {
+        "TENDAYS_ENV": "test",
+        "TENDAYS_OWNER_DATABASE_URL": world.dsns.owner,
+        "TENDAYS_DATA_DIR": str(world.data_dir),
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.cli", "keys", "retire", "-tLbXz_EQJwO0yjBTpdHbM1Ych8JcTwIgjTiMFYDi0c",
         cwd=ROOT, stderr=subprocess.PIPE, env={**os.environ, **settings},
@@ -229,7 +235,11 @@ async def test_a_keys_id_that_begins_with_a_hyphen_is_an_id_and_no_option(world:
 
 
 async def _tendays(world: World, *asked: str) -> str:
-    named = {"TENDAYS_OWNER_DATABASE_URL": world.dsns.owner, "TENDAYS_DATA_DIR": str(world.data_dir)}
+    named = {
+        "TENDAYS_ENV": "test",
+        "TENDAYS_OWNER_DATABASE_URL": world.dsns.owner,
+        "TENDAYS_DATA_DIR": str(world.data_dir),
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.cli", *asked, cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, **named}
     )

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from app.core.db import Database
@@ -14,6 +15,8 @@ from app.webhooks.certifier import Certifier
 from app.worker import Chore, keep_house
 from tests.docs.conftest import Desk
 from tests.docs.guide import DOCS, ROOT, Values, blocks
+
+pytestmark = pytest.mark.calendar
 
 GUIDE = DOCS / "webhooks.md"
 SECTION = "## A message"
@@ -35,8 +38,9 @@ async def certifying(desk: Desk) -> AsyncIterator[Desk]:
 
 
 async def _started(command: str) -> asyncio.subprocess.Process:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TENDAYS_")}
     process = await asyncio.create_subprocess_exec(
-        "sh", "-c", command, cwd=ROOT, env={"PATH": os.environ["PATH"]},
+        "sh", "-c", command, cwd=ROOT, env=plain,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     streams: Any = process

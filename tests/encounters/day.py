@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 
 from app.core.ids import new_id
+from tests.today import time_in
 from tests.world import World
 
 
@@ -70,7 +71,7 @@ async def visit(
     world: World, pupils: int = 2, *, sittings: int = 1, kind: str = "workplace_tour", nc_year: str = "8"
 ) -> AsyncIterator[Visit]:
     """A visit three weeks ahead, two hours a sitting, one sitting a day. Afterwards the clock is put back."""
-    starts = (datetime.now(UTC) + timedelta(days=21)).replace(hour=10, minute=0, second=0, microsecond=0)
+    starts = time_in(21)
     slot = await world.slot(
         starts=starts, capacity=max(pupils, 1), kind=kind, years=("7", "8", "9", "10", "11")
     )
@@ -88,8 +89,11 @@ async def visit(
     confirmed = await world.post("employer_a", f"/v1/bookings/{made['id']}/confirm")
     assert confirmed.status_code == 200, confirmed.text
     ids = [await world.pupil("school_a", nc_year) for _ in range(pupils)]
+    agreed = {"parental_agreement": "given"} if kind == "placement" else {}
     named = await world.post(
-        "school_a", f"/v1/bookings/{made['id']}/participants", {"pupils": [{"pupil_id": one} for one in ids]}
+        "school_a",
+        f"/v1/bookings/{made['id']}/participants",
+        {"pupils": [{"pupil_id": one, **agreed} for one in ids]},
     )
     assert named.status_code == 200, named.text
     rows = await world.owner.fetch("SELECT id FROM sittings WHERE slot_id = $1 ORDER BY no", slot)

@@ -9,6 +9,8 @@ import pytest
 from tests.encounters.day import said, visit
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 async def test_a_missing_pupil_is_told_at_once_and_stays_open_until_the_school_resolves_it(
     world: World,
@@ -241,7 +243,7 @@ async def test_a_visit_of_two_sittings_is_settled_when_both_are_and_a_closed_one
         refused = await world.post(
             "employer_a", f"/v1/bookings/{day.booking}/sittings/{day.sittings[1]}/close", {}
         )
-        assert (refused.status_code, refused.json()["code"]) == (403, "school_only")
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "reason_required")
         there = await world.post(
             "school_a", f"/v1/bookings/{day.booking}/sittings/{day.sittings[0]}/close", {}
         )
@@ -348,3 +350,127 @@ async def test_a_school_closes_no_booking_of_nobody_and_nothing_is_reported_of_a
         "employer_a", f"/v1/bookings/{nobody['id']}/arrivals", {"missing": [str(uuid4())]}
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "nobody_named")
+
+
+@pytest.mark.parametrize("who", ["employer_a", "school_a"])
+async def test_case_18_what_remains_of_a_placement_is_closed_by_either_side(world: World, who: str) -> None:
+    async with visit(world, 2, sittings=5, kind="placement", nc_year="11") as day:
+        for sitting in range(2):
+            await day.at(sitting * 1440 + 125)
+            assert (await day.all_present("employer_a", sitting)).status_code == 200
+        await day.at(2 * 1440 + 10)
+        path = f"/v1/bookings/{day.booking}"
+        for sitting in (2, 3, 4):
+            closed = await world.post(
+                who, f"{path}/sittings/{day.sittings[sitting]}/close", {"reason_code": "illness"}
+            )
+            assert closed.status_code == 200, closed.text
+        assert (closed.json()["booking_state"], await day.state()) == ("completed", "completed")
+        balance = await day.balance()
+        assert (balance["minutes"], balance["days"]) == (240, 2), "closed sittings earn nothing"
+        told = await world.owner.fetch(
+            "SELECT audience, lane, convert_from(body, 'UTF8')::jsonb->'data'->>'reason_code' AS reason FROM events"
+            " WHERE type = 'attendance.closed' AND order_key = $1 ORDER BY seq", UUID(day.booking),
+        )  # fmt: skip
+        assert [row["lane"] for row in told] == ["safety"] * 2 + ["normal"] * 4, "today's, and the later ones"
+        seen = "illness" if who == "employer_a" else "withdrawn_by_school"
+        assert [(row["audience"], row["reason"]) for row in told[:2]] == [
+            ("school", "illness"),
+            ("employer", seen),
+        ]
+        history = (await world.get("school_a", f"{path}/history")).json()["data"]
+        lines = [(one["actor"], one["sitting_id"]) for one in history if one["action"] == "close_sitting"]
+        assert lines == [(who.split("_", maxsplit=1)[0], one) for one in day.sittings[2:]]
+        assert [one["no"] for one in history] == list(range(1, len(history) + 1))
+
+
+async def test_an_employer_closes_nothing_that_hides_a_pupil(world: World) -> None:
+    async with visit(world, 2, sittings=2, kind="workplace_visit") as day:
+        path, why = f"/v1/bookings/{day.booking}/sittings", {"reason_code": "site_closed"}
+        await day.at(10)
+        await day.arrivals("employer_a", [], (day.parts[0],))
+        closed = await world.post("employer_a", f"{path}/{day.sittings[0]}/close", why)
+        rows = (await world.get("school_a", f"/v1/bookings/{day.booking}/attendance")).json()["data"]
+        today = {
+            row["participation_id"]: row["status"] for row in rows if row["sitting_id"] == day.sittings[0]
+        }
+        assert (closed.status_code, today) == (200, {day.parts[0]: "no_show", day.parts[1]: "closed"})
+        twice = await world.post("school_a", f"{path}/{day.sittings[0]}/close", {})
+        assert (twice.status_code, twice.json()["code"]) == (409, "sitting_closed")
+        last = await world.post("employer_a", f"{path}/{day.sittings[1]}/close", why)
+        assert (last.status_code, last.json()["code"]) == (409, "nothing_left")
+        wrong = await world.post(
+            "employer_a", f"{path}/{day.sittings[1]}/close", {"reason_code": "transport"}
+        )
+        assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "reason_not_allowed")
+        there = await day.attendance("school_a", [said(day.parts[1], "present")])
+        assert there.json()["data"][0]["errors"][0]["code"] == "already_closed"
+        await day.at(125)
+        there = await day.attendance("school_a", [said(day.parts[1], "present", decides=True)])
+        assert there.json()["data"][0]["minutes"] == 120, "the school knows better"
+        await day.at(1440 + 125)
+        over = await world.post("employer_a", f"{path}/{day.sittings[1]}/close", why)
+        assert (over.status_code, over.json()["code"]) == (409, "sitting_over")
+
+
+@pytest.mark.parametrize(
+    ("status", "times", "code", "pointer"),
+    [
+        ("left_early", {"left_at": -36 * 365 * 1440}, "left_outside_sitting", "/reports/0/left_at"),
+        ("left_early", {"left_at": -1}, "left_outside_sitting", "/reports/0/left_at"),
+        ("present", {"left_at": 241}, "left_outside_sitting", "/reports/0/left_at"),
+        ("late", {"arrived_at": -365 * 1440}, "status_contradicts_times", "/reports/0/status"),
+        ("late", {"arrived_at": 0}, "status_contradicts_times", "/reports/0/status"),
+        ("late", {"arrived_at": 121}, "arrived_outside_sitting", "/reports/0/arrived_at"),
+        ("present", {"arrived_at": -33 * 60}, "arrived_outside_sitting", "/reports/0/arrived_at"),
+        ("left_early", {"left_at": 120}, "status_contradicts_times", "/reports/0/status"),
+        ("left_early", {"left_at": 10}, "times_reversed", "/reports/0/left_at"),
+        ("left_early", {"arrived_at": 60, "left_at": 50}, "times_reversed", "/reports/0/left_at"),
+        ("no_show", {"arrived_at": 30}, "status_contradicts_times", "/reports/0/status"),
+        ("excused", {"left_at": 30}, "status_contradicts_times", "/reports/0/status"),
+    ],
+)
+async def test_case_19_a_time_that_cannot_be_is_refused_by_name_and_the_other_row_is_kept(
+    world: World, status: str, times: dict[str, float], code: str, pointer: str
+) -> None:
+    async with visit(world, 2) as day:
+        await day.at(20)
+        at = {"participation_id": day.parts[0], "arrived_at": day.starts + timedelta(minutes=15)}
+        await world.post("school_a", f"/v1/bookings/{day.booking}/arrivals", {"arrivals": [at]})
+        await day.at(300)
+        sent = {name: day.starts + timedelta(minutes=value) for name, value in times.items()}
+        rows = [said(day.parts[0], status, **sent), said(day.parts[1], "present")]
+        told = (await day.attendance("school_a", rows)).json()["data"]
+        assert [row["result"] for row in told] == ["refused", "recorded"]
+        assert (told[0]["errors"][0]["code"], told[0]["errors"][0]["pointer"]) == (code, pointer)
+
+
+async def test_an_arrival_33_hours_before_is_refused_wherever_it_is_said(world: World) -> None:
+    async with visit(world, 1) as day:
+        await day.at(30)
+        before = day.starts - timedelta(hours=33)
+        arrivals = {"arrivals": [{"participation_id": day.parts[0], "arrived_at": before}]}
+        told = await world.post("employer_a", f"/v1/bookings/{day.booking}/arrivals", arrivals)
+        assert told.json()["data"][0]["errors"][0]["code"] == "arrived_outside_sitting"
+        await day.arrivals("employer_a", [], tuple(day.parts))
+        no_show = await world.owner.fetchval(
+            "SELECT id FROM no_shows WHERE booking_id = $1", UUID(day.booking)
+        )
+        located = {"resolution": "located", "arrived_at": before}
+        single = await world.post("employer_a", f"/v1/no-shows/{no_show}/resolve", located)
+        assert (single.status_code, single.json()["errors"][0]["code"]) == (422, "arrived_outside_sitting")
+
+
+@pytest.mark.parametrize(("first", "then"), [("employer_a", "employer_a"), ("employer_a", "school_a")])
+async def test_present_keeps_the_arrival_that_was_recorded(world: World, first: str, then: str) -> None:
+    async with visit(world, 1) as day:
+        await day.at(15)
+        await day.arrivals(first, day.parts)
+        await day.at(125)
+        told = (await day.attendance(then, [said(day.parts[0], "present")])).json()["data"][0]
+        assert (told["status"], told["minutes"]) == ("present", 120)
+        shown = (await world.get("school_a", f"/v1/bookings/{day.booking}/attendance")).json()["data"][0]
+        assert shown["arrived_at"] is not None
+        early = said(day.parts[0], "left_early", left_at=day.starts + timedelta(minutes=75))
+        again = (await day.attendance(first, [early])).json()["data"][0]
+        assert again["result"] == "recorded", again

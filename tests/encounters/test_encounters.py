@@ -1,13 +1,15 @@
 """Encounters over HTTP: without a booking, in bulk, corrected, their criteria confirmed; progress and ledger."""
 
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from tests.encounters.day import visit
+from tests.today import date_in
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 BM5 = ["clear_shared_purpose", "learning_outcomes", "two_way_interaction", "reflection"]
 BM6 = [
@@ -22,7 +24,7 @@ BM6 = [
 
 
 def told(pupil: UUID | None, minutes: int = 150, *, back: int = 10, **more: Any) -> dict[str, Any]:
-    on = datetime.now(UTC).date() - timedelta(days=back)
+    on = date_in(-back)
     return {
         "pupil_id": pupil,
         "kind": "workplace_visit",
@@ -61,7 +63,7 @@ async def test_an_encounter_without_a_booking_is_credited_and_its_evidence_kept(
 async def test_a_bulk_is_answered_row_by_row_with_a_pointer_for_each_fault(world: World) -> None:
     pupil, young = await world.pupil("school_a"), await world.pupil("school_a", "7")
     theirs = await world.pupil("school_b")
-    tomorrow = date.today() + timedelta(days=2)  # noqa: DTZ011
+    tomorrow = date_in(2)
     rows = [
         told(pupil, external_ref="b-1"),
         told(theirs),

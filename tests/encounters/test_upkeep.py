@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
 from app.core.db import Database
 from app.encounters import upkeep
 from tests.encounters.day import said, visit
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -21,6 +21,8 @@ from tests.graphql.test_programmes import Programmes, opened
 from tests.programme_counted import begin
 from tests.pupils_counted import ORGS, TODAY, YEAR
 
+pytestmark = pytest.mark.calendar
+
 OTHERS = ("fir", "hub_b", "other_trust")
 SEEN = {
     "hub_a": ("hub_a", "ash", "beech", "cedar", "dogwood"),

@@ -13,6 +13,8 @@ from tests.graphql.test_graphql import Face
 from tests.pupils_counted import TODAY, YEAR, build
 from tests.pupils_told import in_ash, in_hub_b
 
+pytestmark = pytest.mark.calendar
+
 GAPS = """query Gaps($by: GapBy, $groups: [FieldGroup!]) { gaps(by: $by, groups: $groups, first: 200) { totalCount leftOut
   edges { node { key by group value yearGroup school { name urn } gap peersValue schoolsTold schoolsUnknown
     figures { state pupils minutes minutesPerPupil atZero { count base percent } reached { count } bm6 { count } }

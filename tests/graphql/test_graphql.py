@@ -27,6 +27,8 @@ from app.graphql.schema import CACHED, print_sdl, schema
 from app.rest import problems
 from tests.pupils_counted import SCOPES, STRANGERS, YEAR, Counted, build
 
+pytestmark = pytest.mark.calendar
+
 OURS = "application/graphql-response+json"
 SDL = Path(__file__).parents[2] / "openapi" / "schema.graphql"
 
@@ -198,6 +200,15 @@ async def test_pages_follow_each_other_until_the_end(face: Face, field: str) -> 
     assert seen == ["Ash", "Beech", "Cedar", "Dogwood"]
     assert (one["totalCount"], two["totalCount"]) == (4, 4)
     assert (one["pageInfo"]["hasNextPage"], two["pageInfo"]["hasNextPage"]) == (True, False)
+
+
+async def test_a_cursor_is_good_for_its_own_organisation_only(face: Face) -> None:
+    query = "{ schools(first: 1) { totalCount pageInfo { endCursor } } }"
+    cursor = (await face.data("hub_a", query))["schools"]["pageInfo"]["endCursor"]
+    again = "query P($c: String) { schools(first: 1, after: $c) { totalCount } }"
+    assert (await face.post("hub_a", again, {"c": cursor})).json().get("errors") is None
+    response = await face.post("hub_b", again, {"c": cursor})
+    assert response.json()["errors"][0]["extensions"]["errors"][0]["code"] == "bad_cursor"
 
 
 async def test_a_cursor_is_good_for_its_own_list_only(face: Face) -> None:

@@ -17,6 +17,8 @@ from tests.graphql.test_graphql import Face
 from tests.programme_counted import Pilot, add_pilot, add_trust_pilot
 from tests.pupils_counted import SCOPES, TODAY, build
 
+pytestmark = pytest.mark.calendar
+
 FIGURES = """fragment All on ProgrammeFigures { state on knownAt part rounded schools schoolsUnknown youngPeople minutes days
   minutesPerYoungPerson { ...Measure } bm5 { ...Share } bm6 { ...Share } noShows { ...Share }
   costPerPupilHour { ...Measure } costPerPupilHourToProgramme { ...Measure }

@@ -9,11 +9,13 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from app.core.clock import school_day
 from app.core.db import _begin, _compiled
 from app.core.ids import new_id
 from app.offers import sql
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -44,7 +46,7 @@ async def found(world: World, query: str, who: str = "school_a") -> list[str]:
 
 
 def day(at: int) -> str:
-    return (NOW + timedelta(days=10 + at)).date().isoformat()
+    return school_day(NOW + timedelta(days=10 + at)).isoformat()
 
 
 @pytest.mark.parametrize(

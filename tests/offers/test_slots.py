@@ -1,13 +1,16 @@
 """Slots over HTTP: one, by reference, 500 at a time; capacity, times, states, strangers."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.today import time_in
 from tests.world import World
 
-SOON = (datetime.now(UTC) + timedelta(days=30)).replace(hour=10, minute=0, second=0, microsecond=0)
+pytestmark = pytest.mark.calendar
+
+SOON = time_in(30)
 
 
 def text(moment: datetime) -> str:

@@ -1,14 +1,16 @@
 """Agreements and grants over HTTP: only the controller speaks, and what it takes back is gone at once."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tests.today import TODAY
 from tests.world import World
 
-TODAY = date.today()  # noqa: DTZ011
+pytestmark = pytest.mark.calendar
+
 AGREEMENT = {
     "agreement_version": "2026-1",
     "signed_on": "2026-09-01",

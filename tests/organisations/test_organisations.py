@@ -1,13 +1,15 @@
 """Organisations and memberships over HTTP: registered, changed, joined, left; strangers find nothing."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from tests.today import TODAY
 from tests.world import World
 
-TODAY = date.today()  # noqa: DTZ011
+pytestmark = pytest.mark.calendar
+
 NEXT_YEAR = TODAY + timedelta(days=365)
 
 

@@ -1,14 +1,14 @@
 """A programme under test: begun by an owner, with short ways to its parts."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
 
+from tests.today import TODAY
 from tests.world import World
 
-TODAY = datetime.now(UTC).date()
 STARTS, ENDS = TODAY - timedelta(days=60), TODAY + timedelta(days=300)
 
 

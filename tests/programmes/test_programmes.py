@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from tests.today import date_in
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 BODY = {
-    "external_ref": "ks3", "name": "Key Stage 3 pilot", "funder": "Hub", "starts_on": "2026-09-01",
-    "ends_on": "2027-07-31", "budget_pence": 2_500_000,
+    "external_ref": "ks3", "name": "Key Stage 3 pilot", "funder": "Hub", "starts_on": date_in(-60),
+    "ends_on": date_in(300), "budget_pence": 2_500_000,
 }  # fmt: skip
 
 
@@ -96,7 +99,7 @@ async def test_a_programme_is_changed_under_its_etag(world: World) -> None:
     assert (await world.send("trust", "PATCH", path, {"state": "closed"}, If_Match='"v3"')).status_code == 412
     done = await world.send("trust", "PATCH", path, {"state": "closed"}, If_Match='"v1"')
     assert (done.status_code, done.json()["state"], done.json()["name"]) == (200, "closed", BODY["name"])
-    turned = await world.send("trust", "PATCH", path, {"ends_on": "2026-01-01"}, If_Match='"v2"')
+    turned = await world.send("trust", "PATCH", path, {"ends_on": date_in(-61)}, If_Match='"v2"')
     assert (turned.status_code, turned.json()["errors"][0]["code"]) == (422, "ends_before_start")
 
 

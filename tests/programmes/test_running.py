@@ -12,6 +12,8 @@ from tests.encounters.day import visit
 from tests.programmes.pilot import TODAY, Pilot, cost, pilot
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 
 @pytest.mark.parametrize(
     ("owner", "schools"), [("hub_a", ("school_a", "school_c")), ("trust", ("school_a", "school_b"))]

@@ -6,7 +6,7 @@ from `named`. What no rule can guess is written down in `SPECIAL`.
 
 import importlib
 import pkgutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -17,10 +17,11 @@ from sqlalchemy.types import BigInteger, Boolean, Date, DateTime, Integer, Large
 import app
 from app.core.db import metadata
 from app.core.ids import new_id
+from tests.today import YEAR, date_in, time_in
 from tests.world import World
 
 Row = dict[str, Any]
-START = (datetime.now(UTC) + timedelta(days=30)).replace(hour=10, minute=0, second=0, microsecond=0)
+START = time_in(30)
 
 NO = 900_001
 THEIR_IDS = {
@@ -66,10 +67,10 @@ def named(world: World) -> Row:
         "person_no": NO,
         **IDS,
         "order_key": IDS["booking_id"],
-        "academic_year": 2026,
-        "starts_on": date(2026, 9, 1),
-        "ends_on": date(2027, 7, 1),
-        "expires_on": date(2029, 7, 1),
+        "academic_year": YEAR,
+        "starts_on": date_in(-60),
+        "ends_on": date_in(200),
+        "expires_on": date_in(900),
         "starts_at": START,
         "ends_at": START + timedelta(hours=2),
         "expires_at": START,
@@ -95,6 +96,7 @@ def special(world: World) -> dict[str, Row]:
         "clock": {"one": 1},
         "sequencer": {"one": 1},
         "fanout": {"one": 1},
+        "change_marks": {"one": 1},
         "covers": {"kind": "public_body_exempt"},
         "grants": {"field_groups": ["identity"], "school_id": world["school_a"]},
         "offers": {"visibility": "named_schools"},
@@ -162,7 +164,7 @@ def _plain(kind: TypeEngine[Any], name: str) -> Any:
         (BigInteger, 1),
         (Integer, 1),
         (DateTime, START),
-        (Date, date(2026, 10, 1)),
+        (Date, date_in(-30)),
         (LargeBinary, b"sealed"),
         (pg.JSONB, "{}"),
         (pg.ARRAY, []),

@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from tests.world import KINDS, World
 
 WRITERS, EACH, KEYS = 16, 30, 24
 KIND = "slot.changed"
-_SAMPLES = {"uuid": UUID(int=7), "date-time": wall_now(), "date": wall_now().date()}
+_SAMPLES = {"uuid": UUID(int=7), "date-time": wall_now(), "date": date(2026, 11, 30)}
 
 
 class _ChangedItsMindError(Exception):

@@ -17,6 +17,8 @@ from app.core import db as core
 from app.core.caller import Caller
 from app.core.clock import wall_now
 from app.core.db import Database, Reader
+from app.core.ids import new_id
+from app.core.paging import Pull
 from app.offers import sql as offers
 from app.outbox import sql as outbox
 from app.students import sql as students
@@ -222,14 +224,19 @@ async def test_a_search_reads_a_stretch_of_its_index(
     assert _read(plan) < 200
 
 
+PULLS = [(Pull(), ""), (Pull(changed_since=100), "changed_"), (Pull(50, (100, new_id()), 7), "changed_")]
+"""Everything in the order of id; what changed, from the beginning and after a page; and by which index."""
+
+
+@pytest.mark.parametrize(("pull", "kind"), PULLS)
 @pytest.mark.parametrize(("who", "index"), [("school_a", "school_id"), ("employer_a", "employer_id")])
 async def test_bookings_are_listed_by_the_index_of_the_side_that_asks(
-    world: World, large: Database, who: str, index: str
+    world: World, large: Database, who: str, index: str, *, pull: Pull, kind: str
 ) -> None:
     sides = {"school_id": None, "employer_id": None} | {index: world[who]}
-    rest = dict.fromkeys(("state", "slot_id", "external_ref", "starts_from", "starts_to", "after"))
-    plan = await _plan(large, world, who, lambda tx: bookings.page(tx, **sides, **rest, limit=50))
-    assert f"ix_bookings_{index}" in _indexes(plan), _indexes(plan)
+    rest = dict.fromkeys(("state", "slot_id", "external_ref", "starts_from", "starts_to"))
+    plan = await _plan(large, world, who, lambda tx: bookings.page(tx, **sides, **rest, pull=pull))
+    assert f"ix_bookings_{kind}{index}" in _indexes(plan), _indexes(plan)
     assert not _is_walked(plan, "bookings")
     assert _read(plan) < 400
 
@@ -242,17 +249,18 @@ async def test_the_feed_reads_one_stretch_for_each_audience(world: World, large:
     assert _read(plan) < 500
 
 
+@pytest.mark.parametrize(("pull", "kind"), PULLS)
 @pytest.mark.parametrize("who", ["school_a", "vendor"])
 async def test_a_schools_pupils_are_listed_by_the_index_of_the_school(
-    world: World, large: Database, who: str
+    world: World, large: Database, who: str, *, pull: Pull, kind: str
 ) -> None:
     plan = await _plan(
         large,
         world,
         who,
-        lambda tx: students.page(tx, world["school_a"], today=date(2026, 11, 22), year=2026, limit=50),
+        lambda tx: students.page(tx, world["school_a"], today=date(2026, 11, 22), year=2026, pull=pull),
     )
-    assert "ix_enrolments_school_id" in _indexes(plan), _indexes(plan)
+    assert f"ix_enrolments_{kind}school_id" in _indexes(plan), _indexes(plan)
     assert not {
         one for one in ("enrolments", "nc_years", "characteristics", "pupil_refs") if _is_walked(plan, one)
     }

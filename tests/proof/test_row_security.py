@@ -338,6 +338,7 @@ WRITERS: dict[str, frozenset[str]] = {
     "contacts": EMPLOYER,
     "covers": EMPLOYER,
     "disclosures": SCHOOL_SIDE,
+    "identity_corrections": SCHOOL,
     "employers": EMPLOYER | {"hub_a", "hub_b", "national"},
     "grants": frozenset({"trust"}),
     "memberships": HUB | {"national"},

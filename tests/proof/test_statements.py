@@ -16,7 +16,10 @@ import pytest_asyncio
 from app.rules.upn import check_letter
 from tests.encounters.day import said, visit
 from tests.programmes.pilot import ENDS, STARTS, cost
+from tests.today import TODAY, date_in
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 STATEMENTS = {
     "request a booking": 8,
@@ -97,7 +100,7 @@ async def test_a_booking_is_requested_confirmed_listed_and_read(world: World) ->
 
 
 async def test_slots_are_searched(world: World) -> None:
-    query = "kind=workplace_tour&from=2026-11-22&to=2027-07-01&sector=life_sciences&year_group=8"
+    query = f"kind=workplace_tour&from={TODAY}&to={date_in(200)}&sector=life_sciences&year_group=8"
     found = await _count(world, "search slots", lambda: world.get("school_a", f"/v1/open-slots?{query}"))
     assert found["data"]
 

@@ -18,6 +18,7 @@ from app.graphql.ids import node_id
 from app.rest.routes import ROUTERS
 from tests.proof.readers import EVERYBODY, READERS, SCHOOL_SIDE
 from tests.proof.rows import Row
+from tests.today import date_in
 from tests.world import KINDS, World
 
 Schema = dict[str, Any]
@@ -294,7 +295,7 @@ async def _own(world: World, name: str) -> Any:
     if name == "school_id":
         return world["school_c"]
     if name == "programme_id":  # one that it takes part in
-        body = {"name": "Own", "starts_on": "2026-09-01", "ends_on": "2027-07-31"}
+        body = {"name": "Own", "starts_on": date_in(-60), "ends_on": date_in(300)}
         path = (await world.post("hub_a", "/v1/programmes", body)).headers["location"]
         enrolled = await world.post("hub_a", f"{path}/schools", {"school_id": world["school_c"]})
         assert enrolled.status_code == 201, enrolled.text

@@ -7,6 +7,8 @@ import pytest
 from tests.programmes.pilot import pilot
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 Made = Callable[[World], Awaitable[tuple[str, str]]]
 STRANGERS = ("hub_b", "school_b", "school_c", "employer_b", "stranger_vendor")
 

@@ -150,8 +150,9 @@ async def test_a_weak_etag_one_of_several_and_a_star_are_304_too(world: World, h
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", '"v1"')
 
 
-async def test_json_that_is_nested_too_deeply_is_bad_json(world: World) -> None:
-    _code(await world.post("school_a", "/v1/bookings", b"[" * 100_000), 400, "bad_json")
+async def test_json_that_is_nested_too_deeply_is_refused(world: World) -> None:
+    found = _code(await world.post("school_a", "/v1/bookings", b"[" * 100_000), 422, "invalid")
+    assert [one["code"] for one in found["errors"]] == ["too_deep"]
 
 
 async def test_if_none_match_is_304_without_a_body(world: World) -> None:
@@ -238,9 +239,10 @@ async def test_200_requests_for_20_places_give_exactly_20(world: World) -> None:
 async def test_a_nul_character_or_a_number_too_large_is_refused_not_a_fault(world: World) -> None:
     slot = await world.slot()
     body = {"school_id": world["school_a"], "slot_id": slot, "places": 1, "external_ref": "a\0b"}
-    _code(await world.post("school_a", "/v1/bookings", body), 422, "unfit_value")
+    named = _code(await world.post("school_a", "/v1/bookings", body), 422, "invalid")
+    assert [(one["pointer"], one["code"]) for one in named["errors"]] == [("/external_ref", "unfit_value")]
     far = await world.get("school_a", f"/v1/events?after={10**30}")
-    _code(far, 422, "unfit_value")
+    _code(far, 422, "bad_position")
 
 
 async def test_a_body_that_stalls_is_408_and_changes_nothing(world: World) -> None:

@@ -111,7 +111,8 @@ async def test_a_worker_tells_queue_attempts_and_the_time_to_the_receipt(
     assert (number(text, ATTEMPTS), number(text, RECEIVED)) == (before + 1, received + 1)
     assert 'tendays_webhook_queue_depth{lane="safety"} 0.0' in text
     labels = set(re.findall(r"[{,](\w+)=", text))
-    assert labels <= {"lane", "outcome", "le", "state", "method", "route", "status"}
+    known = {"lane", "outcome", "le", "state", "method", "route", "status", "task", "reason", "check", "by"}
+    assert labels <= known
     for name in (*world.ids.values(), *world.clients.values()):
         assert str(name) not in text
 

@@ -36,7 +36,6 @@ def school(status: AttendanceStatus, minute: int = 5, *, decides: bool = False) 
     ("before", "report", "code"),
     [
         ([], employer(S.EXCUSED), "school_only"),
-        ([], employer(S.CLOSED), "school_only"),
         ([], said(Reporter.EMPLOYER, S.PRESENT, decides=True), "school_only"),
         ([], employer(S.EXPECTED), "status_not_reportable"),
         ([], employer(S.ARRIVED, -1), "too_early"),
@@ -45,7 +44,13 @@ def school(status: AttendanceStatus, minute: int = 5, *, decides: bool = False) 
         ([], Report(Reporter.EMPLOYER, S.LEFT_EARLY, START), "time_required"),
         (
             [],
-            Report(Reporter.SCHOOL, S.PRESENT, START, arrived_at=START, left_at=START - timedelta(minutes=1)),
+            Report(
+                Reporter.SCHOOL,
+                S.PRESENT,
+                START,
+                arrived_at=START + timedelta(minutes=9),
+                left_at=START + timedelta(minutes=8),
+            ),
             "times_reversed",
         ),
         ([school(S.CLOSED)], employer(S.ARRIVED, 6), "already_closed"),
@@ -63,6 +68,8 @@ def test_a_refused_report_says_why(before: list[Report], report: Report, code: s
         ([], employer(S.ARRIVED, 0)),
         ([], school(S.ARRIVED, 0)),
         ([], school(S.EXCUSED, -600)),
+        ([], employer(S.CLOSED, -600)),
+        ([employer(S.CLOSED)], school(S.PRESENT, 60, decides=True)),
         ([employer(S.NO_SHOW)], employer(S.LATE, 30)),
         ([employer(S.PRESENT)], employer(S.LEFT_EARLY, 60)),
         ([school(S.PRESENT, decides=True)], employer(S.NO_SHOW, 30)),

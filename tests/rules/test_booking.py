@@ -22,6 +22,18 @@ FACTS = Facts(
     expires_at=START - timedelta(days=5),
 )
 A, S, R = BookingAction, BookingState, BookingReason
+ELSEWHERE = replace(
+    FACTS,
+    changes_slot=True,
+    agreed_start=START,
+    first_start=START + timedelta(days=9),
+    last_end=START + timedelta(days=10),
+)
+"""Of a booking that is to be moved to a later slot."""
+
+
+def proposed(by: Actor) -> Facts:
+    return replace(FACTS, agreed_start=START, proposed_by=by, proposal_expires_at=START - timedelta(days=5))
 
 
 def with_reason(reason: BookingReason) -> Facts:
@@ -41,8 +53,20 @@ def with_reason(reason: BookingReason) -> Facts:
         (S.COUNTERED, A.DECLINE, Actor.SCHOOL, with_reason(R.TIMETABLE_CLASH), S.DECLINED),
         (S.CONFIRMED, A.CANCEL, Actor.SCHOOL, with_reason(R.TRANSPORT), S.CANCELLED),
         (S.CONFIRMED, A.CANCEL, Actor.EMPLOYER, with_reason(R.SITE_CLOSED), S.CANCELLED),
-        (S.CONFIRMED, A.RESCHEDULE, Actor.SCHOOL, FACTS, S.REQUESTED),
-        (S.CONFIRMED, A.RESCHEDULE, Actor.EMPLOYER, FACTS, S.COUNTERED),
+        (S.COUNTERED, A.RESCHEDULE, Actor.SCHOOL, FACTS, S.REQUESTED),
+        (S.CONFIRMED, A.RESCHEDULE, Actor.SCHOOL, ELSEWHERE, S.CONFIRMED),
+        (S.CONFIRMED, A.RESCHEDULE, Actor.EMPLOYER, ELSEWHERE, S.CONFIRMED),
+        (S.CONFIRMED, A.ACCEPT_PROPOSAL, Actor.SCHOOL, proposed(Actor.EMPLOYER), S.CONFIRMED),
+        (S.CONFIRMED, A.ACCEPT_PROPOSAL, Actor.EMPLOYER, proposed(Actor.SCHOOL), S.CONFIRMED),
+        (S.CONFIRMED, A.DECLINE_PROPOSAL, Actor.SCHOOL, proposed(Actor.EMPLOYER), S.CONFIRMED),
+        (S.CONFIRMED, A.WITHDRAW_PROPOSAL, Actor.EMPLOYER, proposed(Actor.EMPLOYER), S.CONFIRMED),
+        (
+            S.CONFIRMED,
+            A.END_PROPOSAL,
+            Actor.SYSTEM,
+            replace(proposed(Actor.SCHOOL), reason=R.SLOT_CANCELLED),
+            S.CONFIRMED,
+        ),
         (S.CONFIRMED, A.HOLD, Actor.OVERSEER, with_reason(R.EMPLOYER_SUSPENDED), S.ON_HOLD),
         (S.ON_HOLD, A.RELEASE, Actor.OVERSEER, with_reason(R.HOLD_LIFTED), S.CONFIRMED),
     ],
@@ -57,6 +81,27 @@ def test_a_move_leads_where_the_table_says(
     ("state", "action", "actor", "facts", "now", "code"),
     [
         (S.REQUESTED, A.CONFIRM, Actor.SCHOOL, FACTS, BEFORE, "not_yours"),
+        (S.CONFIRMED, A.RESCHEDULE, Actor.SCHOOL, FACTS, BEFORE, "same_slot"),
+        (S.CONFIRMED, A.RESCHEDULE, Actor.SCHOOL, ELSEWHERE, START, "slot_started"),
+        (
+            S.CONFIRMED,
+            A.RESCHEDULE,
+            Actor.SCHOOL,
+            replace(proposed(Actor.SCHOOL), changes_slot=True),
+            BEFORE,
+            "proposal_open",
+        ),
+        (S.CONFIRMED, A.ACCEPT_PROPOSAL, Actor.SCHOOL, proposed(Actor.SCHOOL), BEFORE, "no_proposal"),
+        (S.CONFIRMED, A.ACCEPT_PROPOSAL, Actor.SCHOOL, FACTS, BEFORE, "no_proposal"),
+        (
+            S.CONFIRMED,
+            A.ACCEPT_PROPOSAL,
+            Actor.SCHOOL,
+            proposed(Actor.EMPLOYER),
+            START - timedelta(days=5),
+            "deadline_passed",
+        ),
+        (S.CONFIRMED, A.END_PROPOSAL, Actor.SYSTEM, proposed(Actor.SCHOOL), BEFORE, "not_due"),
         (S.CONFIRMED, A.CONFIRM, Actor.EMPLOYER, FACTS, BEFORE, "not_from_this_state"),
         (S.REQUESTED, A.CANCEL, Actor.EMPLOYER, with_reason(R.CAPACITY), BEFORE, "not_from_this_state"),
         (S.REQUESTED, A.DECLINE, Actor.EMPLOYER, FACTS, BEFORE, "reason_required"),
@@ -162,6 +207,7 @@ def test_a_walk_of_legal_moves_keeps_the_counter_right_and_ends_where_nothing_fo
     data: st.DataObject,
 ) -> None:
     state: BookingState | None = None
+    proposed_by: Actor | None = None
     taken, now = 0, BEFORE
     for _ in range(12):
         lines = [line for line in booking.MOVES if state in line.sources]
@@ -170,9 +216,15 @@ def test_a_walk_of_legal_moves_keeps_the_counter_right_and_ends_where_nothing_fo
         line = data.draw(st.sampled_from(lines))
         reasons = REASONS_FOR.get((line.action, line.actor), (None,))
         facts = replace(FACTS, reason=data.draw(st.sampled_from(reasons)), sittings_settled=True)
-        late = line.action in (A.EXPIRE, A.COMPLETE)
+        facts = replace(facts, proposed_by=proposed_by, proposal_expires_at=START, changes_slot=True)
+        late = line.action in (A.EXPIRE, A.COMPLETE, A.END_PROPOSAL)
         after = move(state, line.action, line.actor, now=START if late else now, facts=facts)
+        if isinstance(after, Refusal):
+            assert after.code == ("proposal_open" if line.action == A.RESCHEDULE else "no_proposal")
+            continue
         assert after == line.target
+        asks = state == S.CONFIRMED and line.action == A.RESCHEDULE
+        proposed_by = line.actor if asks else None
         taken += booking.places_taken_by(state, line.target, 25)
         state = line.target
         assert taken == (25 if booking.holds_places(state) else 0)
@@ -202,7 +254,7 @@ def test_what_waits_or_is_over_holds_none(state: BookingState | None) -> None:
 def test_a_booking_moves_only_to_a_slot_that_could_be_booked(
     actor: Actor, facts: Facts, now: datetime, code: str
 ) -> None:
-    answer = move(S.CONFIRMED, A.RESCHEDULE, actor, now=now, facts=facts)
+    answer = move(S.CONFIRMED, A.RESCHEDULE, actor, now=now, facts=replace(facts, changes_slot=True))
     assert isinstance(answer, Refusal)
     assert answer.code == code
 
@@ -235,7 +287,10 @@ def test_reasons_are_listed_only_for_moves_that_exist() -> None:
 
 
 def test_the_faces_can_list_what_is_open_to_a_side() -> None:
-    assert booking.moves_open_to(S.REQUESTED, Actor.EMPLOYER) == (A.CONFIRM, A.COUNTER, A.DECLINE)
+    open_to = booking.possible(S.REQUESTED, Actor.EMPLOYER, now=BEFORE, facts=FACTS)
+    assert open_to == (A.CONFIRM, A.COUNTER, A.DECLINE)
+    late = booking.possible(S.REQUESTED, Actor.EMPLOYER, now=START - timedelta(days=5), facts=FACTS)
+    assert late == (A.DECLINE,), "the time for an answer has passed"
 
 
 @pytest.mark.parametrize(

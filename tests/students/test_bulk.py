@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 
+from tests.today import TODAY, YEAR
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 Make = Callable[..., dict[str, Any]]
 Send = Callable[..., Any]
-TODAY = date.today()  # noqa: DTZ011
 BAD_LETTER = "B801200005002"
 
 
@@ -181,13 +183,13 @@ async def test_characteristics_are_dated_and_what_was_known_stays(
 
 
 async def test_the_nc_year_is_kept_as_sent_by_academic_year(world: World, pupil: Make, send: Send) -> None:
-    row = pupil(nc_year="7", academic_year=2025)
+    row = pupil(nc_year="7", academic_year=YEAR - 1)
     made = (await send("vendor", "school_a", [row]))["data"][0]
-    await send("vendor", "school_a", [{**row, "nc_year": "X", "academic_year": 2026}])
+    await send("vendor", "school_a", [{**row, "nc_year": "X", "academic_year": YEAR}])
     held = await world.owner.fetch(
         "SELECT academic_year, nc_year FROM nc_years WHERE enrolment_id = $1 ORDER BY 1", made["pupil_id"]
     )
-    assert [tuple(one.values()) for one in held] == [(2025, "7"), (2026, "X")]
+    assert [tuple(one.values()) for one in held] == [(YEAR - 1, "7"), (YEAR, "X")]
 
 
 async def test_a_second_vendor_links_by_number_and_birth_date_and_makes_no_duplicate(

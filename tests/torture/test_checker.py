@@ -338,6 +338,20 @@ def leave_a_delivery_waiting(history: History) -> None:
     history.deliveries[0].state = "pending"
 
 
+def leave_a_delivery_without_a_due_time_behind_nothing(history: History) -> None:
+    """As two events of one key and `sequence` for two audiences of one endpoint were left."""
+    first = history.events[0]
+    twin = copy.copy(first)
+    twin.id, twin.audience_id, twin.position = "e-twin", "another-audience", first.position
+    history.events.append(twin)
+    history.deliveries.append(Delivery(history.endpoints[0].id, twin.id, "pending"))
+
+
+def leave_a_delivery_due_and_not_sent(history: History) -> None:
+    last = history.deliveries[-1]
+    last.state, last.due_at = "pending", "2026-11-30 12:00:00+00:00"
+
+
 def fan_an_event_out_twice(history: History) -> None:
     history.deliveries.append(history.deliveries[0])
 
@@ -398,6 +412,8 @@ PLANTED: tuple[tuple[Callable[[History], None], str], ...] = (
     (sell_more_places_than_there_are, "bookings_add_up"),
     (write_down_a_delivery_that_never_was, "books_are_true"),
     (leave_a_delivery_waiting, "books_are_true"),
+    (leave_a_delivery_without_a_due_time_behind_nothing, "nothing_waits_without_a_reason"),
+    (leave_a_delivery_due_and_not_sent, "nothing_waits_without_a_reason"),
     (fan_an_event_out_twice, "books_are_true"),
     (forge_a_signature, "signatures_are_valid"),
     (send_with_the_timestamp_of_an_hour_ago, "signatures_are_valid"),
@@ -412,6 +428,19 @@ PLANTED: tuple[tuple[Callable[[History], None], str], ...] = (
 def test_a_planted_fault_is_found(sound: History, plant: Callable[[History], None], rule: str) -> None:
     plant(sound)
     assert rule in broken_rules(sound)
+
+
+def test_what_waits_for_the_one_before_it_has_a_reason(sound: History) -> None:
+    mine = [
+        one for one in sound.deliveries if one.event_id.startswith("e-b-1-") and SCHOOL in one.endpoint_id
+    ]
+    for one in mine:
+        one.state = "pending"
+    mine[0].due_at = "2026-11-30 12:00:00+00:00"
+    named = [fault.what for fault in faults(sound) if fault.rule == "nothing_waits_without_a_reason"]
+    assert len(mine) == 3
+    assert len(named) == 1, "the first alone: the others wait for it"
+    assert mine[0].event_id in named[0]
 
 
 def test_every_rule_has_a_planted_fault() -> None:

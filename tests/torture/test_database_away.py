@@ -22,7 +22,7 @@ from app.main import create_app
 from app.settings import Settings
 from bench.torture import stage as stages
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 PROGRAMS = Path(os.environ["TENDAYS_PG_BIN"]) if os.environ.get("TENDAYS_PG_BIN") else None
 
 

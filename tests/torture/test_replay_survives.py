@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from bench.torture.system import System, system
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 EVENTS = 2_500
 WRITE = """
 INSERT INTO events (id, type, audience, audience_id, order_key, sequence, body, occurred_at)

@@ -22,7 +22,7 @@ import pytest_asyncio
 from app.core.embedded import free_port, living, running_dsns
 from app.running import answers
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 START_SECONDS = 90.0
 BACK_SECONDS = 45.0
 STORY_SECONDS = 120.0
@@ -38,7 +38,12 @@ class Run:
         self.process: subprocess.Popen[bytes] | None = None
         plain = {name: value for name, value in os.environ.items() if not name.startswith("TENDAYS_")}
         kept = {name: os.environ[name] for name in ("TENDAYS_PG_BIN",) if name in os.environ}
-        given = {"TENDAYS_DATA_DIR": str(folder), "TENDAYS_PORT": str(self.port), "PYTHONPATH": str(HOME)}
+        given = {
+            "TENDAYS_ENV": "development",
+            "TENDAYS_DATA_DIR": str(folder),
+            "TENDAYS_PORT": str(self.port),
+            "PYTHONPATH": str(HOME),
+        }
         self.environment = plain | kept | given
 
     @property

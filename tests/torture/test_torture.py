@@ -19,7 +19,7 @@ from bench.torture.check import faults
 from bench.torture.history import History
 from bench.torture.run import torture
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_suite
 FOLDER = "tendays-torture-"
 SECONDS = float(os.environ.get("TENDAYS_TORTURE_SECONDS", "10"))
 SEED = int(os.environ.get("TENDAYS_TORTURE_SEED") or secrets.randbelow(1_000_000))
@@ -55,6 +55,13 @@ async def test_the_run_was_torture(history: History) -> None:
     assert any(answer.tries > 1 for answer in answers)
     assert any(answer.replayed for answer in answers)
     assert len(history.events) > 2 * SECONDS
+    heard = [set(one.sees) for one in history.endpoints if len(one.sees) > 2]
+    told: dict[tuple[str, int], set[str]] = {}
+    for event in history.events:
+        told.setdefault((event.order_key, event.sequence), set()).add(event.audience_id)
+    assert any(len(audiences & sees) > 1 for sees in heard for audiences in told.values()), (
+        "one endpoint was told of one change as several audiences"
+    )
     assert len({(one.endpoint_id, one.id) for one in history.arrivals}) < len(history.arrivals), (
         "some came again"
     )

@@ -124,6 +124,9 @@ def test_a_look_overlaps_the_one_before_it_a_little_and_each_second_a_lot():
     assert heads.complete
 
 
+A_SECOND_LATER = "UPDATE sequencer SET marked_at = marked_at - interval '1.2 seconds'"
+"""Numbering settles what is a second old: here that second has passed."""
+
 AGAIN = """
     INSERT INTO deliveries (id, endpoint_id, org_id, event_id, event_type, order_key, sequence, position, replay, due_at)
     SELECT app.uuid7(), endpoint_id, org_id, event_id, event_type, order_key, sequence, position, true,
@@ -184,7 +187,7 @@ async def test_a_claim_and_a_numbering_read_no_more_when_much_is_over_that_canno
                 pass
         if analyzed == "since":
             await world.owner.execute("ANALYZE deliveries, events")
-        await asyncio.sleep(1.2)  # numbering settles what is a second old
+        await world.owner.execute(A_SECOND_LATER)
         for _ in range(2):
             await world.emit(school)
             await worker.sequence()
@@ -213,7 +216,7 @@ async def test_an_event_whose_transaction_took_long_is_numbered_although_later_o
     for _ in range(4):
         await world.emit(school, count=3)
         await worker.sequence()
-        await asyncio.sleep(0.6)
+        await world.owner.execute(A_SECOND_LATER)
     seq = await slow.fetchval("SELECT seq FROM events WHERE type = 'slow.one'")
     assert await world.owner.fetchval("SELECT low FROM sequencer") < seq
     await slow.execute("COMMIT")
@@ -222,6 +225,6 @@ async def test_an_event_whose_transaction_took_long_is_numbered_although_later_o
     for _ in range(4):
         await world.emit(school)
         await worker.sequence()
-        await asyncio.sleep(0.6)
+        await world.owner.execute(A_SECOND_LATER)
     assert await world.owner.fetchval("SELECT low FROM sequencer") > seq
     await slow.close()

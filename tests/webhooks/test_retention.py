@@ -4,7 +4,6 @@ import pytest
 import pytest_asyncio
 
 from app.core.db import system
-from app.core.errors import Conflict
 from app.core.sql import periods_ahead
 from app.webhooks import upkeep
 from app.webhooks.sql.queue import keep_partitions
@@ -132,8 +131,7 @@ async def test_a_drop_waits_two_seconds_for_readers_and_not_more(world, old):
     await reading.start()
     await world.owner.execute("SELECT count(*) FROM deliveries")
     try:
-        with pytest.raises(Conflict):
-            await upkeep.drop_old(world.work, 90)
+        assert await upkeep.drop_old(world.work, 90) == 0
     finally:
         await reading.rollback()
     assert await upkeep.drop_old(world.work, 90) == 3
@@ -153,5 +151,5 @@ async def test_the_periods_ahead_are_counted_and_made_again_when_they_are_missin
         assert await ahead() == 2
     finally:
         async with world.work.write(system()) as tx:
-            await keep_partitions(tx)
+            await keep_partitions(tx, "attempts")
     assert await ahead() >= 3

@@ -166,6 +166,7 @@ async def test_a_safety_delivery_without_a_2xx_for_ten_minutes_is_listed_and_rai
         "delivery_id": str(listed),
         "event_id": urgent,
         "event_type": "participation.no_show",
+        "reason": "not_received",
     }
     assert await said(school) == [("delivery.undelivered", told)]
     stranger = await world.org()
@@ -192,7 +193,7 @@ async def test_a_child_is_not_forgotten_at_a_paused_endpoint_and_its_owners_othe
     assert await said(school) == [], "the school has no endpoint: it is the vendor's business"
     await worker.step()
     [got] = world.receiver.at("/ops")
-    assert (got.event["type"], got.event["audience"]["side"]) == ("delivery.undelivered", "hub")
+    assert (got.event["type"], got.event["audience"]["side"]) == ("delivery.undelivered", "vendor")
 
 
 async def _off(world, endpoint):

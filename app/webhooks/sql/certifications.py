@@ -45,22 +45,34 @@ async def add(tx: Writer, caller: Caller, values: Mapping[str, Any]) -> Row:
     return (await tx.rows(made))[0]
 
 
-async def claim(tx: Writer, most: int, lease: float) -> Sequence[Row]:
-    """Up to `most` that wait, or whose player has died, under a lease of so many seconds; with what is to be posted to."""
+async def due(tx: Door, most: int) -> Sequence[UUID]:
+    """Up to `most` that wait, or whose player has died."""
+    found = select(certifications.c.id).where(_OPEN, _free()).order_by(certifications.c.id).limit(most)
+    return [row["id"] for row in await tx.rows(found)]
+
+
+async def claim(tx: Writer, certification_id: UUID, lease: float) -> Row | None:
+    """Take this one under a lease of so many seconds, with what is to be posted to; None if somebody else has it."""
     now = func.clock_timestamp()
-    free = or_(certifications.c.leased_until.is_(None), certifications.c.leased_until < now)
-    due = select(certifications.c.id).where(_OPEN, free).order_by(certifications.c.id).limit(most)
     taken = (
         update(certifications)
         .where(
-            certifications.c.id.in_(due.with_for_update(skip_locked=True)),
+            certifications.c.id == certification_id,
+            _OPEN,
+            _free(),
             webhook_endpoints.c.id == certifications.c.endpoint_id,
         )
         .values(state="running", started_at=now, leased_until=now + func.make_interval(0, 0, 0, 0, 0, 0, lease))
         .returning(certifications.c.id, certifications.c.endpoint_id, certifications.c.org_id, certifications.c.side,
                    *_ENDPOINT)
     )  # fmt: skip
-    return await tx.rows(taken)
+    return await tx.one_or_none(taken)
+
+
+def _free() -> Any:  # noqa: ANN401
+    return or_(
+        certifications.c.leased_until.is_(None), certifications.c.leased_until < func.clock_timestamp()
+    )
 
 
 async def end(tx: Writer, certification_id: UUID, state: str, grade: str | None, cases: Sequence[Any]) -> int:

@@ -32,7 +32,7 @@ _TRIED = tuple(
 class Wanted:
     """Which deliveries a list is to hold; what is None does not matter.
 
-    `undelivered`: safety deliveries that were raised and have no 2xx to this day (True), or all others (False).
+    `undelivered`: deliveries that were raised and have no 2xx to this day (True), or all others (False).
     `created_from` is inclusive, `created_to` exclusive; `event_type` is a name or `booking.*`.
     """
 

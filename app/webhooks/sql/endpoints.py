@@ -9,7 +9,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.core.caller import Caller
 from app.core.db import Door, Row, Writer
-from app.outbox.tables import sequencer
 from app.webhooks.tables import deliveries
 from app.webhooks.tables import webhook_endpoints as endpoints
 
@@ -33,6 +32,14 @@ async def page(tx: Door, caller: Caller, *, after: UUID | None = None, limit: in
     """Up to `limit` endpoints of the caller's organisation after the id `after`, the oldest first."""
     found = select(*_SHOWN).where(_of(caller)).order_by(endpoints.c.id).limit(limit)
     return await tx.rows(found if after is None else found.where(endpoints.c.id > after))
+
+
+async def seals(tx: Door) -> Sequence[bytes]:
+    """The heads (5 bytes, of which four name a master key) of what endpoints that are not off sign with, each once."""
+    head = func.substring(endpoints.c.secret_sealed, 1, 5).label("head")
+    return [
+        bytes(row["head"]) for row in await tx.rows(select(head).where(endpoints.c.state != "off").distinct())
+    ]
 
 
 async def by_id(tx: Door, caller: Caller, endpoint_id: UUID) -> Row | None:
@@ -89,11 +96,6 @@ async def cancel_pending(tx: Writer, caller: Caller, endpoint_id: UUID) -> int:
         )
         .values(state="cancelled", ended_at=func.clock_timestamp(), due_at=None)
     )
-
-
-async def newest_position(tx: Door) -> int:
-    """The newest position in the outbox."""
-    return int(await tx.value(select(sequencer.c.last)) or 0)
 
 
 async def reaches_school(tx: Door, caller: Caller, school_id: UUID) -> bool:

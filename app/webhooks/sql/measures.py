@@ -35,6 +35,17 @@ async def lanes(tx: Writer) -> dict[str, tuple[int, float, float]]:
     }
 
 
+async def undelivered(tx: Writer) -> dict[str, int]:
+    """Per lane, how many deliveries are listed as undelivered and still pending."""
+    raised = deliveries.c.undelivered_raised_at.is_not(None)
+    found = await tx.rows(
+        select(deliveries.c.lane, func.count().label("number"))
+        .where(raised, deliveries.c.state == "pending")
+        .group_by(deliveries.c.lane)
+    )
+    return dict.fromkeys(LANES, 0) | {row["lane"]: row["number"] for row in found}
+
+
 async def endpoints(tx: Writer) -> dict[str, int]:
     """How many endpoints are in each state; those that are active and failing count as `failing`."""
     each = webhook_endpoints.c

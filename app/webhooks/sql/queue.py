@@ -173,12 +173,27 @@ class Queue:
         return int((await self._lines["record"].rows(_RELEASE, self.worker))[0][0])
 
 
-async def keep_partitions(tx: Writer) -> int:
-    """Make the partitions of the periods ahead; how many were made."""
-    return int(await tx.value(select(func.app.keep_partitions())) or 0)
+async def partitioned_tables(tx: Writer) -> Sequence[str]:
+    """The tables whose partitions are made ahead."""
+    return list(await tx.value(select(func.app.partitioned_tables())) or ())
 
 
-async def drop_old_partition(tx: Writer, days: int) -> str | None:
-    """Drop the oldest partition of what is older than so many days and needed no more; its name, None without one."""
-    name: str | None = await tx.value(select(func.app.drop_old_partition(days)))
-    return name
+async def keep_partitions(tx: Writer, table: str) -> int:
+    """Make, or attach again, the partitions of this table for the present period and those ahead; how many."""
+    return int(await tx.value(select(func.app.keep_partitions_of(table))) or 0)
+
+
+async def give_up_old(tx: Writer, days: int) -> int:
+    """Cancel deliveries of what is older than so many days to endpoints that are paused or off; how many."""
+    return int(await tx.value(select(func.app.give_up_old(days))) or 0)
+
+
+async def old_partitions(tx: Writer, days: int, most: int) -> Sequence[str]:
+    """The partitions of what is older than so many days, in the order in which they can be dropped."""
+    found = await tx.rows(select(func.app.old_partitions(days).label("name")).limit(most))
+    return [row["name"] for row in found]
+
+
+async def drop_partition(tx: Writer, days: int, name: str) -> bool:
+    """Drop one of them, unless something in it is still needed or another worker is at it; whether it went."""
+    return bool(await tx.value(select(func.app.drop_old_partition(days, name))))

@@ -1,6 +1,6 @@
 """Replays as their organisation asks for and follows them, and the slices in which the worker does them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,7 +43,13 @@ async def position_before(tx: Writer, moment: datetime) -> int:
     return int(await tx.value(select(func.app.position_before(moment))) or 0)
 
 
-async def take_slice(tx: Writer, most: int, backlog: int) -> int | None:
-    """Look through up to `most` events for one replay; how many deliveries were made, None if there is none to do."""
-    made = await tx.value(select(func.app.replay_slice(most, backlog)))
+async def due(tx: Door, backlog: int, most: int) -> Sequence[UUID]:
+    """Replays whose endpoints have less than `backlog` due; first the one on which nobody has worked the longest."""
+    found = await tx.rows(select(func.app.replays_due(backlog, most).label("id")))
+    return [row["id"] for row in found]
+
+
+async def take_slice(tx: Writer, replay_id: UUID, most: int, backlog: int) -> int | None:
+    """Look through up to `most` events for a replay; how many deliveries were made, None if it is not to go on now."""
+    made = await tx.value(select(func.app.replay_slice(replay_id, most, backlog)))
     return None if made is None else int(made)

@@ -1,0 +1,23 @@
+"""Dates and moments lie within bounds, and an approval may have no last day.
+
+Revises temporary last; written 2026-11-30 19:00 UTC.
+"""
+
+from alembic import op
+
+from migrations.sql import run_script
+
+revision = "20261130_0400"
+down_revision = "20261130_0310"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Go forward. We never go back in place: a mistake is mended by the next migration."""
+    run_script(op, "20261130_0400_values_in_bounds")
+
+
+def downgrade() -> None:
+    """Refused: restore a backup, or mend forward."""
+    raise NotImplementedError
