@@ -134,7 +134,7 @@ async def change_endpoint(
 ) -> Response:
     """Change the fields that are sent. What is on its way already stays on its way."""
     row = await service.update(
-        tx, tx.caller, house.webhook_policy, endpoint_id, body.given(), version=expected
+        tx, tx.caller, house.webhook_policy, endpoint_id, changes(body, *NULLABLE), version=expected
     )
     return one_answer(_shown(row), version=row["version"])
 
