@@ -45,6 +45,7 @@ class Loaded:
 def settings_for(dsns: Dsns, folder: Path, port: int | None = None) -> Settings:
     """Settings of a system on this database, with its key and credentials in `folder`."""
     return Settings(
+        env="development",
         database_url=dsns.app,
         worker_database_url=dsns.worker,
         owner_database_url=dsns.owner,

@@ -149,7 +149,7 @@ def _count(rows: Sequence[Row], reason: str) -> None:
     for row in rows:
         metrics.raised(row["lane"], reason)
         _log.warning(
-            "webhook.undelivered", reason=reason, lane=row["lane"], delivery_id=str(row["id"]),
+            "undelivered", reason=reason, lane=row["lane"], delivery_id=str(row["id"]),
             endpoint_id=str(row["endpoint_id"]), event_type=row["event_type"],
         )  # fmt: skip
 

@@ -21,7 +21,8 @@ BEGIN
     NEW.in_force := NEW.withdrawn_at IS NULL AND NEW.starts_on <= v_today
                     AND (NEW.expires_on IS NULL OR NEW.expires_on >= v_today);
   ELSE
-    NEW.in_force := NEW.state = 'approved' AND NEW.expires_on >= v_today;
+    -- An approval without a last day lasts until it is withdrawn.
+    NEW.in_force := NEW.state = 'approved' AND (NEW.expires_on IS NULL OR NEW.expires_on >= v_today);
   END IF;
   RETURN NEW;
 END $$;

@@ -46,6 +46,10 @@ def test_keys_do_not_share(clock: Clock) -> None:
     for _ in range(10):
         rates.take(client, None)
     assert rates.take(client, None)[1] is not None
+    assert (
+        rates.take(client, other)[1] is not None
+    )  # a school of which nobody knows whether it is the client's
+    rates.known(client, other)
     assert rates.take(client, other)[1] is None
     assert rates.take(other, None)[1] is None
 

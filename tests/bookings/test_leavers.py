@@ -11,9 +11,11 @@ import pytest_asyncio
 
 from app.bookings.leavers import withdraw_leavers
 from app.core.db import Database
+from tests.today import TODAY
 from tests.world import World
 
-TODAY = datetime.now(UTC).date()
+pytestmark = pytest.mark.calendar
+
 VISIT = TODAY + timedelta(days=21)
 
 

@@ -416,7 +416,7 @@ async def test_an_employer_closes_nothing_that_hides_a_pupil(world: World) -> No
 @pytest.mark.parametrize(
     ("status", "times", "code", "pointer"),
     [
-        ("left_early", {"left_at": -36 * 365 * 1440}, "left_outside_sitting", "/reports/0/left_at"),
+        ("left_early", {"left_at": -36 * 365 * 1440}, "out_of_range", "/reports/0/left_at"),
         ("left_early", {"left_at": -1}, "left_outside_sitting", "/reports/0/left_at"),
         ("present", {"left_at": 241}, "left_outside_sitting", "/reports/0/left_at"),
         ("late", {"arrived_at": -365 * 1440}, "status_contradicts_times", "/reports/0/status"),

@@ -1,9 +1,12 @@
 """A row of arrivals or attendance that cannot be read is refused by itself: the others are recorded."""
 
 import orjson
+import pytest
 
 from tests.encounters.day import said, visit
 from tests.world import World
+
+pytestmark = pytest.mark.calendar
 
 
 async def test_one_bad_report_never_takes_the_others(world: World) -> None:

@@ -171,7 +171,7 @@ async def explained(world: World, wanted: dict[str, Any], **more: Any) -> dict[s
     app = await asyncpg.connect(world.dsns.app)
     caller = world.app.state.house.doorkeeper.caller_of(world.tokens["school_a"])
     try:
-        await app.execute(_begin(caller))
+        await app.execute(_begin(caller, pooling=False))
         params = sql.search_params(
             NOW, wanted, **({"starts_from": None, "places": 1, "after": None, "limit": 50} | more)
         )
@@ -217,7 +217,7 @@ async def test_one_open_slot_is_read_without_reading_the_others(
 ) -> None:
     app = await asyncpg.connect(world.dsns.app)
     caller = world.app.state.house.doorkeeper.caller_of(world.tokens["school_a"])
-    await app.execute(_begin(caller))
+    await app.execute(_begin(caller, pooling=False))
     text, args = _compiled(sql._OPEN, {"slot_id": twelve[0]})
     plan = orjson.loads(await app.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *args))[0]["Plan"]
     await app.close()

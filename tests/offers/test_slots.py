@@ -302,4 +302,5 @@ async def test_what_each_request_costs_in_statements(world: World) -> None:
     await spent("offers", "employer_a", "GET", "/v1/offers")
     print(cost)  # noqa: T201
     assert max(cost["search"], cost["open slot"], cost["offers"]) <= 2
-    assert cost["bulk"] == cost["add"] <= 8
+    assert cost["add"] <= 8
+    assert cost["bulk"] <= 2 * cost["add"]  # 100 rows are two slices

@@ -101,7 +101,7 @@ def special(world: World) -> dict[str, Row]:
         "grants": {"field_groups": ["identity"], "school_id": world["school_a"]},
         "offers": {"visibility": "named_schools"},
         "slots": {"restricted": True},
-        "bookings": {"state": "confirmed"},
+        "bookings": {"state": "confirmed", "proposal_slot_id": None},  # a proposal is whole or there is none
         "characteristics": {"field_group": "sen", "value": "K"},
         "dated_policies": {"topic": "day"},
         "events": {

@@ -89,7 +89,7 @@ class Run:
         while not over:
             over = self.done.is_set()
             async with self.db.read(self.caller(who)) as tx:
-                rows = await sql.after(tx, last, most)
+                _, rows = await sql.after(tx, last, most)
             self.read[who] += rows
             last = rows[-1]["position"] if rows else last
             over = over and not rows

@@ -15,8 +15,7 @@ import pytest_asyncio
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.core import db as doors
-from app.core import logs, metrics, one_by_one
+from app.core import connecting, logs, metrics, one_by_one
 from app.core.db import Database
 from app.core.egress import Egress, Policy
 from app.core.ids import new_id
@@ -73,10 +72,10 @@ def poison(task: str) -> Callable[[Any], Any]:
 
 @pytest_asyncio.fixture(scope="module")
 async def db(world: World) -> AsyncIterator[Database]:
-    kept = dict(doors._SERVER_SETTINGS)
-    doors._SERVER_SETTINGS["lock_timeout"] = "300"
+    kept = dict(connecting.SETTINGS)
+    connecting.SETTINGS["lock_timeout"] = "300"
     made = await Database(world.dsns.worker, development=True).open()
-    doors._SERVER_SETTINGS.update(kept)
+    connecting.SETTINGS.update(kept)
     await world.owner.execute("""
         CREATE FUNCTION poisoned() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN

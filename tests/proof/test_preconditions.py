@@ -10,6 +10,8 @@ from tests.proof.rows import Row
 from tests.proof.test_strangers import OPERATIONS, Operation, Stranger, _filled, _foreign, _strangers_to
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 READS = [one for one in OPERATIONS if one.method == "GET"]
 PASSING = {
     "server-timing",

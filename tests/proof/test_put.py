@@ -10,6 +10,8 @@ from tests.encounters.day import visit
 from tests.proof.test_strangers import _DOCUMENT, OPERATIONS, _resolved
 from tests.world import World
 
+pytestmark = pytest.mark.calendar
+
 _STARTS = (datetime.now(UTC) + timedelta(days=40)).replace(microsecond=0)
 _MADE = {"id", "external_ref", "version", "created_at", "updated_at", "sittings", "taken"}
 

@@ -151,7 +151,11 @@ async def test_no_change_is_missed_whatever_is_open_when_a_pull_begins(
     async def look() -> None:
         nonlocal horizon, moment
         begun = datetime.now(UTC)
-        query = {"changed_since": horizon} if seed % 2 == 0 or moment is None else {"updated_after": moment}
+        query = (
+            {"changed_since": horizon}
+            if seed % 2 == 0 or moment is None
+            else {"updated_after": moment.isoformat()}
+        )
         rows, horizon = await pull(world, "school_a", path, limit=chance.choice((1, 3, 50)), **query)
         copy.update({row["id"]: row for row in rows})
         moment = begun

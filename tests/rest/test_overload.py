@@ -41,7 +41,7 @@ async def test_a_school_that_is_not_the_callers_costs_the_callers_own_allowance(
 
 
 async def test_a_token_attempt_that_fails_for_a_reason_of_ours_costs_nothing(world: World) -> None:
-    queue = world.app.state.house.db._writers
+    queue = world.app.state.house.db._write_queue
     name = base64.b64encode(f"{new_id()}:{new_client_secret('live')}".encode()).decode()
     headers = {"Authorization": f"Basic {name}", "Content-Type": "application/x-www-form-urlencoded"}
     form = b"grant_type=client_credentials"
@@ -91,7 +91,7 @@ def test_a_queue_is_bounded_and_one_that_does_not_move_takes_nobody(monkeypatch:
 
 @pytest.mark.parametrize("api", ["rest", "graphql"])
 async def test_overload_is_said_at_once_with_retry_after_in_both_apis(world: World, api: str) -> None:
-    queue = world.app.state.house.db._readers
+    queue = world.app.state.house.db._read_queue
     queue._waiting += 10**6
     try:
         if api == "rest":

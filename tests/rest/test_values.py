@@ -3,7 +3,7 @@
 import gzip
 import logging
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -14,9 +14,11 @@ import pytest_asyncio
 import structlog
 
 from app.core.embedded import EmbeddedPostgres
+from tests.today import date_in
 from tests.world import World
 
-IN_FIVE_WEEKS = (datetime.now(UTC) + timedelta(days=35)).date()
+pytestmark = pytest.mark.calendar
+IN_FIVE_WEEKS = date_in(35)
 
 
 @pytest_asyncio.fixture(scope="module", autouse=True)
@@ -249,7 +251,7 @@ async def test_one_bad_pupil_never_takes_the_others_and_is_in_no_log(
     world: World,
     cluster: EmbeddedPostgres,
     caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
+    logged: structlog.testing.LogCapture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     log = _postgres_log(cluster)

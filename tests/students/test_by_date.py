@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 import pytest_asyncio
 
 from app.core.db import Database
@@ -15,9 +16,11 @@ from app.employers.upkeep import turn_approvals, turn_cover
 from app.organisations.upkeep import turn_memberships
 from app.students.upkeep import turn_pupils
 from app.worker import settle_changes
+from tests.today import TODAY
 from tests.world import World
 
-TODAY = datetime.now(UTC).date()
+pytestmark = pytest.mark.calendar
+
 NOON = datetime.now(UTC).replace(hour=12)
 
 
