@@ -19,6 +19,17 @@ def fault_of(answer: Any, *, allowed: bool) -> str | None:
     return None
 
 
+def refuses_a_row(answer: Any) -> bool:
+    """Whether an answer row by row refuses one of them."""
+    if answer.status_code != 200:
+        return False
+    told = answer.json()
+    rows = (told.get("data") or told.get("results")) if isinstance(told, dict) else None
+    return any(
+        "refused" in {one.get("status"), one.get("result")} for one in rows or () if isinstance(one, dict)
+    )
+
+
 def shown(value: bytes) -> str:
     """A value as a failing test names it."""
     return repr(value[:60])

@@ -97,16 +97,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def sweep(
-    cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Sweep]:
+async def sweep(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sweep]:
     logs = Logs(tmp_path_factory.mktemp("logs") / "api.log", cluster._folder.log)
     await clone_database(cluster.admin_dsn, TEMPLATE, DATABASE)
     async with a_world(cluster.dsns(DATABASE), tmp_path_factory.mktemp("data")) as world:
         with logs.ours.open("w", buffering=1) as log, _logging_to(log):  # the API has set up its own by now
             async for made in _swept(world, logs):
                 yield made
-                print(f"\nsweep: {made.sender.sent} requests, {made.places} places, {len(made.requests)} operations")
+                counts = (made.sender.sent, made.places, len(made.requests))
+                structlog.get_logger("tests.sweep").info("sweep", counts=counts)
     await drop_database(cluster.admin_dsn, DATABASE)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.core.ids import new_id
-from tests.proof.test_strangers import _DOCUMENT, _resolved as resolved
+from tests.proof.test_strangers import _DOCUMENT
+from tests.proof.test_strangers import _resolved as resolved
 from tests.today import date_in, time_in
 
 Schema = dict[str, Any]
@@ -66,7 +67,7 @@ def at_place(body: Any, place: Place) -> Any:
     return body
 
 
-def sample(schema: Schema) -> Any:  # noqa: PLR0911  (one answer per kind of schema)
+def sample(schema: Schema) -> Any:
     """A value that fits a schema: its example, else the least that does."""
     schema = resolved(schema)
     for known in ("examples", "enum"):

@@ -52,7 +52,11 @@ async def _bookings(world: World, scene: Scene) -> None:
     scene.body["POST /v1/bookings/{booking_id}/cancel"] = {"reason_code": "transport"}
     scene.body["POST /v1/bookings/{booking_id}/reschedule"] = {"slot_id": str(await world.slot())}
     booking = scene.ids["POST /v1/bookings/{booking_id}/accept-counter"]["booking_id"]
-    asked = await world.post("employer_a", f"/v1/bookings/{booking}/counter", {"reason_code": "date_unsuitable", "slot_id": str(await world.slot())})
+    asked = await world.post(
+        "employer_a",
+        f"/v1/bookings/{booking}/counter",
+        {"reason_code": "date_unsuitable", "slot_id": str(await world.slot())},
+    )
     assert asked.status_code == 200, asked.text
     for move in ("accept", "decline", "withdraw"):
         booking = scene.ids[f"POST /v1/bookings/{{booking_id}}/proposal/{move}"]["booking_id"]
@@ -62,7 +66,11 @@ async def _bookings(world: World, scene: Scene) -> None:
     pupils = [{"pupil_id": str(await world.pupil("school_a"))} for _ in range(2)]
     scene.body["POST /v1/bookings/{booking_id}/participants"] = {"pupils": pupils}
     named = (await world.booking(state="confirmed"))["id"]
-    answer = await world.post("school_a", f"/v1/bookings/{named}/participants", {"pupils": [{"pupil_id": str(await world.pupil("school_a"))}]})
+    answer = await world.post(
+        "school_a",
+        f"/v1/bookings/{named}/participants",
+        {"pupils": [{"pupil_id": str(await world.pupil("school_a"))}]},
+    )
     name = "POST /v1/bookings/{booking_id}/participants/{participation_id}/withdraw"
     scene.who[name] = "school_a"
     scene.ids[name] = {"booking_id": named, "participation_id": answer.json()["data"][0]["id"]}
@@ -74,17 +82,34 @@ async def _the_day(world: World, scene: Scene, stack: AsyncExitStack) -> None:
     attendance = "POST /v1/bookings/{booking_id}/attendance"
     close = "POST /v1/bookings/{booking_id}/sittings/{sitting_id}/close"
     criteria = "POST /v1/bookings/{booking_id}/criteria"
-    for name, who, minutes in ((arrivals, "employer_a", 5), (attendance, "employer_a", 130), (close, "school_a", 130), (criteria, "school_a", 200)):
+    for name, who, minutes in (
+        (arrivals, "employer_a", 5),
+        (attendance, "employer_a", 130),
+        (close, "school_a", 130),
+        (criteria, "school_a", 200),
+    ):
         scene.who[name], scene.ids[name] = who, {"booking_id": day.booking, "sitting_id": day.sittings[0]}
         scene.clock[name] = day.starts + timedelta(minutes=minutes)
-    scene.ids[arrivals].pop("sitting_id"), scene.ids[attendance].pop("sitting_id"), scene.ids[criteria].pop("sitting_id")
+    (
+        scene.ids[arrivals].pop("sitting_id"),
+        scene.ids[attendance].pop("sitting_id"),
+        scene.ids[criteria].pop("sitting_id"),
+    )
     there = (day.starts + timedelta(minutes=2)).isoformat()
-    scene.body[arrivals] = {"arrivals": [{"participation_id": day.parts[0], "arrived_at": there}], "missing": [day.parts[1]], "sitting_id": day.sittings[0]}
+    scene.body[arrivals] = {
+        "arrivals": [{"participation_id": day.parts[0], "arrived_at": there}],
+        "missing": [day.parts[1]],
+        "sitting_id": day.sittings[0],
+    }
     scene.body[attendance] = {
         "sitting_id": day.sittings[0],
         "reports": [
             {"participation_id": day.parts[0], "status": "present"},
-            {"participation_id": day.parts[1], "status": "late", "arrived_at": (day.starts + timedelta(minutes=20)).isoformat()},
+            {
+                "participation_id": day.parts[1],
+                "status": "late",
+                "arrived_at": (day.starts + timedelta(minutes=20)).isoformat(),
+            },
         ],
     }
     over = await stack.enter_async_context(visit(world, 1))
@@ -105,30 +130,55 @@ async def _programmes(world: World, full: dict[str, Row], scene: Scene) -> None:
     spare = (await world.post("hub_a", f"{path}/strands", {"code": "spare", "name": "Spare"})).json()["id"]
     scene.ids[f"DELETE {base}/strands/{{strand_id}}"] = {"programme_id": programme, "strand_id": spare}
     scene.ids[f"POST {base}/schools"] = {"programme_id": programme}
-    scene.body[f"POST {base}/schools"] = {"school_id": str(world["school_c"]), "joined_on": "2026-09-01", "own_budget": "too_little", "strand_id": strand["id"]}
+    scene.body[f"POST {base}/schools"] = {
+        "school_id": str(world["school_c"]),
+        "joined_on": "2026-09-01",
+        "own_budget": "too_little",
+        "strand_id": strand["id"],
+    }
     scene.ids[f"POST {base}/allocations"] = {"programme_id": programme}
-    invited = (await world.post("hub_a", f"{path}/schools", {"school_id": str(world["school_b"]), "state": "invited"})).json()
+    invited = (
+        await world.post(
+            "hub_a", f"{path}/schools", {"school_id": str(world["school_b"]), "state": "invited"}
+        )
+    ).json()
     joined = await world.post("hub_a", f"{path}/schools", {"school_id": str(world["school_a"])})
     assert joined.status_code == 201, joined.text
     for move in ("accept", "decline"):
         name = f"POST {base}/schools/{{enrolled_id}}/{move}"
-        scene.who[name], scene.ids[name] = "school_b", {"programme_id": programme, "enrolled_id": invited.get("id")}
+        scene.who[name], scene.ids[name] = (
+            "school_b",
+            {"programme_id": programme, "enrolled_id": invited.get("id")},
+        )
     scene.body[f"POST {base}/allocations"] = {"amount_pence": 50_000, "school_id": str(world["school_a"])}
     other = await world.post("hub_a", f"{path}/schools", {"school_id": str(world["school_c"])})
-    allocated = await world.post("hub_a", f"{path}/allocations", {"amount_pence": 50_000, "school_id": str(world["school_c"])})
+    allocated = await world.post(
+        "hub_a", f"{path}/allocations", {"amount_pence": 50_000, "school_id": str(world["school_c"])}
+    )
     assert allocated.status_code == 201, (allocated.text, other.text)
-    scene.ids[f"DELETE {base}/allocations/{{allocation_id}}"] = {"programme_id": programme, "allocation_id": allocated.json()["id"]}
+    scene.ids[f"DELETE {base}/allocations/{{allocation_id}}"] = {
+        "programme_id": programme,
+        "allocation_id": allocated.json()["id"],
+    }
 
 
 async def _others(world: World, full: dict[str, Row], scene: Scene) -> None:
     offer = example_of("POST /v1/offers") | {"site_ref": None, "site_id": str(world["employer_a.site"])}
-    offer = {name: value for name, value in offer.items() if name not in {"site_ref", "supervisor_id", "contact_id"}}
+    offer = {
+        name: value
+        for name, value in offer.items()
+        if name not in {"site_ref", "supervisor_id", "contact_id"}
+    }
     made = await world.post("employer_a", "/v1/offers", {**offer, "external_ref": "TOUR-9"})
     assert made.status_code == 201, made.text
     offer_id = made.json()["id"]
     scene.body["POST /v1/offers"] = offer
-    scene.body["PUT /v1/offers/by-ref/{external_ref}"] = {k: v for k, v in offer.items() if k != "external_ref"}
-    slot = {k: v for k, v in example_of("POST /v1/slots").items() if k != "offer_ref"} | {"offer_id": offer_id}
+    scene.body["PUT /v1/offers/by-ref/{external_ref}"] = {
+        k: v for k, v in offer.items() if k != "external_ref"
+    }
+    slot = {k: v for k, v in example_of("POST /v1/slots").items() if k != "offer_ref"} | {
+        "offer_id": offer_id
+    }
     scene.body["POST /v1/slots"] = slot
     scene.body["POST /v1/slots/bulk"] = {"slots": [{**slot, "external_ref": None}]}
     scene.body["PUT /v1/slots/by-ref/{external_ref}"] = {k: v for k, v in slot.items() if k != "external_ref"}
@@ -139,20 +189,32 @@ async def _others(world: World, full: dict[str, Row], scene: Scene) -> None:
     assert (await world.post("employer_a", f"/v1/slots/{closed}/close")).status_code == 200
     scene.ids["POST /v1/slots/{slot_id}/reopen"] = {"slot_id": closed}
     scene.ids["POST /v1/slots/{slot_id}/cancel"] = {"slot_id": await world.slot()}
-    contact = await world.post("employer_a", "/v1/contacts", example_of("POST /v1/contacts") | {"site_id": str(world["employer_a.site"])})
+    contact = await world.post(
+        "employer_a",
+        "/v1/contacts",
+        example_of("POST /v1/contacts") | {"site_id": str(world["employer_a.site"])},
+    )
     assert contact.status_code == 201, contact.text
     scene.ids["DELETE /v1/contacts/{contact_id}"] = {"contact_id": contact.json()["id"]}
     await _agreement(world, "school_c")
     scene.who["POST /v1/grants"] = "school_c"
-    scene.body["POST /v1/grants"] = example_of("POST /v1/grants") | {"grantee_id": str(world["stranger_vendor"]), "field_groups": ["identity"]}
+    scene.body["POST /v1/grants"] = example_of("POST /v1/grants") | {
+        "grantee_id": str(world["stranger_vendor"]),
+        "field_groups": ["identity"],
+    }
     scene.body["POST /v1/suspensions"] = {"employer_id": str(world["employer_a"]), "private_note": "qzx9"}
     pupil = await world.pupil("school_a")
-    encounter = example_of("POST /v1/encounters") | {"pupil_id": str(pupil), "school_id": str(world["school_a"])}
+    encounter = example_of("POST /v1/encounters") | {
+        "pupil_id": str(pupil),
+        "school_id": str(world["school_a"]),
+    }
     encounter.pop("pupil_external_ref")
     scene.body["POST /v1/encounters"] = encounter
     scene.who["POST /v1/encounters"] = scene.who["POST /v1/schools/{school_id}/encounters/bulk"] = "school_a"
     row = {k: v for k, v in encounter.items() if k != "school_id"}
-    scene.body["POST /v1/schools/{school_id}/encounters/bulk"] = {"encounters": [{**row, "external_ref": "sweep-0"}]}
+    scene.body["POST /v1/schools/{school_id}/encounters/bulk"] = {
+        "encounters": [{**row, "external_ref": "sweep-0"}]
+    }
     recorded = await world.post("school_a", "/v1/encounters", {**encounter, "external_ref": "sweep-1"})
     assert recorded.status_code == 201, recorded.text
     name = "POST /v1/encounters/{encounter_id}/corrections"
@@ -163,7 +225,9 @@ async def _others(world: World, full: dict[str, Row], scene: Scene) -> None:
     world.clients["newcomer"] = await world.insert("clients", org_id=world.ids["newcomer"], name="newcomer")
     scene.who["POST /v1/employer"] = "newcomer"
     school = await world.insert("organisations", kind="school", name="New School", urn="912345")
-    made = await world.post("hub_a", "/v1/organisations", {"kind": "school", "name": "Newest School", "urn": "912346"})
+    made = await world.post(
+        "hub_a", "/v1/organisations", {"kind": "school", "name": "Newest School", "urn": "912346"}
+    )
     assert made.status_code == 201, made.text
     scene.who["POST /v1/memberships"] = "hub_b"
     scene.body["POST /v1/memberships"] = {"member_id": str(school), "starts_on": "2026-09-01"}

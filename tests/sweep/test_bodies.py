@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from tests.proof.test_strangers import OPERATIONS, Operation
-from tests.sweep.answers import fault_of, shown
+from tests.sweep.answers import fault_of, refuses_a_row, shown
 from tests.sweep.conftest import Sweep
 from tests.sweep.places import COMPONENTS, Place, Schema, at_place, places, sample, shown_place
 from tests.sweep.requests import Request
@@ -47,8 +47,7 @@ async def wrong_at(sweep: Sweep, request: Request, place: Place, schema: Schema)
     for value in values_for(schema):
         body = request.raw(place, value)
         answer = await sweep.sender.send(request, body)
-        by_row = answer.status_code == 200 and request.operation.path.endswith("/bulk")  # see test_rows
-        found = fault_of(answer, allowed=by_row or may_be_taken(schema, COMPONENTS, value))
+        found = fault_of(answer, allowed=refuses_a_row(answer) or may_be_taken(schema, COMPONENTS, value))
         if found:
             wrong.append(f"{shown_place(place)} {shown(value)}: {found}")
         elif answer.status_code < 300:
@@ -63,7 +62,9 @@ async def test_every_place_of_a_body_is_reached(sweep: Sweep, operation: Operati
     assert request.schema is not None
     unread = []
     for place, schema in places(request.schema):
-        answer = await sweep.sender.send(request, orjson.dumps(_acceptable(request, place, schema), default=str))
+        answer = await sweep.sender.send(
+            request, orjson.dumps(_acceptable(request, place, schema), default=str)
+        )
         faults = answer.json().get("errors", ()) if answer.status_code == 422 else ()
         if answer.status_code >= 500 or NOT_READ & {one["code"] for one in faults}:
             unread.append(f"{shown_place(place)}: {answer.status_code} {answer.text[-300:]}")
@@ -71,4 +72,6 @@ async def test_every_place_of_a_body_is_reached(sweep: Sweep, operation: Operati
 
 
 def _acceptable(request: Request, place: Place, schema: Schema) -> Any:
-    return request.body if at_place(request.body, place) is not None else request.having(place, sample(schema))
+    return (
+        request.body if at_place(request.body, place) is not None else request.having(place, sample(schema))
+    )

@@ -1,7 +1,9 @@
 """In every argument of every field of GraphQL, as a variable and as a literal."""
 
 from collections.abc import Iterator
+from datetime import datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -11,7 +13,7 @@ from tests.sweep.answers import LARGEST, shown
 from tests.sweep.asked import ROOTS, Argument, arguments, every_argument
 from tests.sweep.conftest import Sweep
 from tests.sweep.values import ALL, EVERYWHERE, may_be_taken
-from tests.today import YEAR, date_in, time_in
+from tests.today import TODAY, YEAR, date_in
 
 pytestmark = pytest.mark.slow_suite
 ARGUMENTS = arguments()
@@ -19,6 +21,8 @@ FIRST = {(one.name, one.kind): one for one in reversed(ARGUMENTS.values())}
 """One of each name and type: that one gets all values, also as literals."""
 ASKERS = {"trust": "trust", "school": "school_a", "node": "school_a"}
 """Who asks for a root; the others are asked for by a hub."""
+KNOWN = datetime.combine(date_in(-7 - TODAY.weekday()), time(), ZoneInfo("Europe/London"))
+"""When a Sunday had ended: a hub may ask what was known then."""
 STRICT = {"Date": {"type": "string", "format": "date"}, "DateTime": {"type": "string", "format": "date-time"}}
 """The types that are ours. GraphQL's own have coercions of their own (1.0 is an Int, 1 is an ID)."""
 
@@ -89,7 +93,7 @@ def _id(sweep: Sweep, root: str) -> str:
 
 
 def _example(sweep: Sweep, argument: Argument) -> Any:
-    meant = {"@year": YEAR, "@day": date_in(0).isoformat(), "@moment": time_in(-1).isoformat(),
+    meant = {"@year": YEAR, "@day": date_in(0).isoformat(), "@moment": KNOWN.isoformat(),
              "@urn": "900005", "@id": _id(sweep, argument.root)}  # fmt: skip
     value = argument.example()
     return meant.get(value, value) if isinstance(value, str) else value

@@ -13,14 +13,18 @@ from tests.sweep.conftest import Sweep
 pytestmark = pytest.mark.slow_suite
 IMPORT, EXPORT = "POST /v1/programmes/{programme_id}/import", "GET /v1/programmes/{programme_id}/export"
 UNFIT = (
-    b"qzx9\x00", b"qzx9\x07", b"qzx9\x7f", b"qzx9\xff", b"qzx9\xc3(", b"\xed\xa0\x80", "qzx9\u202e".encode(), "qzx9\u200b".encode(),
+    b"qzx9\x00", b"qzx9\x07", b"qzx9\x7f", b"qzx9\xff", b"qzx9\xc3(", b"\xed\xa0\x80",
+    "qzx9\u202e".encode(), "qzx9\u200b".encode(),
     "qzx9\ufeff".encode(), "qzx9\u0085".encode(), b'"qzx9',
 )  # fmt: skip
 """What no cell takes, whatever its column."""
 ODD = (
-    b"", b" ", b" qzx9", b"qzx9 ", b"qzx9" * 5000, b"infinity", b"NaN", b"9999-12-31", b"0001-01-01", b"1899-12-31", b"2101-01-01",
-    b"2026-02-30", b"1394323200", b"20270105", b"2027-01-05T00:00:00Z", b"-1", b"0", b"1e400", b"1e2", b"9223372036854775808",
-    b"18446744073709551616", b"1.005", b"-0", b"1_000", "\uff11".encode(), b"true", b"null", b"[]", b"{}", b"=1+1", b'"', b'""""',
+    b"", b" ", b" qzx9", b"qzx9 ", b"qzx9" * 5000, b"infinity", b"NaN", b"9999-12-31", b"0001-01-01",
+    b"1899-12-31", b"2101-01-01",
+    b"2026-02-30", b"1394323200", b"20270105", b"2027-01-05T00:00:00Z", b"-1", b"0", b"1e400",
+    b"1e2", b"9223372036854775808",
+    b"18446744073709551616", b"1.005", b"-0", b"1_000", "\uff11".encode(), b"true", b"null", b"[]", b"{}", b"=1+1", b'"',
+    b'""""',
     b'"a\nb"', "qzx9e\u0301".encode(),
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What was acceptable is kept, all of it at once; then everything still works for everybody: no row poisons another."""
 
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from app.core.db import Database
-from app.core.ids import new_id
 from app.worker import CHORES
 from tests.proof.test_strangers import OPERATIONS, Operation
 from tests.sweep.conftest import Sweep
@@ -25,20 +25,20 @@ KEEPING = [
     if one.method in {"PUT", "PATCH"} or "201" in one.document["responses"] or one.path.endswith("/bulk")
 ]
 """Operations that keep the values of their bodies."""
-UNIQUE = {"external_ref": lambda: f"kept-{new_id()}", "code": lambda: f"kept-{str(new_id())[-12:]}", "urn": lambda: _urn()}
-"""Members of a body that no two things may share."""
 TURNS = 3
-_numbers = iter(range(700_000, 799_999))
+_numbers = itertools.count(700_000)
 
 
-def _urn() -> str:
-    return str(next(_numbers))
+def _unique() -> dict[str, str]:
+    """Members of a body that no two things may share."""
+    number = next(_numbers)
+    return {"external_ref": f"kept-{number}", "code": f"kept-{number}", "urn": str(number)}
 
 
 def _own(body: bytes, place: str) -> bytes:
     """The body with references of its own, unless the odd value stands there."""
     whole = orjson.loads(body)
-    own = {name: make() for name, make in UNIQUE.items() if whole.get(name) and place != f"/{name}"}
+    own = {name: one for name, one in _unique().items() if whole.get(name) and place != f"/{name}"}
     return orjson.dumps(whole | own)
 
 
@@ -50,7 +50,9 @@ async def kept(sweep: Sweep) -> AsyncIterator[dict[str, list[str]]]:
     answers: dict[str, list[str]] = {}
     with sweep.keeping():
         for operation in KEEPING:
-            answers[str(operation)] = [await _keep(sweep, operation, *one) for one in sweep.taken[str(operation)]]
+            answers[str(operation)] = [
+                await _keep(sweep, operation, *one) for one in sweep.taken[str(operation)]
+            ]
         yield answers
 
 

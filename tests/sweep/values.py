@@ -131,6 +131,7 @@ def values_for(schema: Schema) -> tuple[bytes, ...]:
         own += SHAPES
     return tuple(dict.fromkeys(EVERYWHERE + own))
 
+
 _FIRST, _LAST = date(1900, 1, 1), date(2100, 12, 31)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})")
@@ -171,9 +172,9 @@ def may_be_taken(schema: Schema, components: Schema, raw: bytes) -> bool:
         return False
     if b'"a": 1, "a"' in raw or not _plain(value):
         return False
-    return Draft202012Validator({**_strict(schema), "components": components}, format_checker=_CHECKER).is_valid(value) and (
-        not _is_float_for_integer(value, schema)
-    )
+    return Draft202012Validator(
+        {**_strict(schema), "components": components}, format_checker=_CHECKER
+    ).is_valid(value) and (not _is_float_for_integer(value, schema))
 
 
 def _strict(schema: Schema) -> Schema:
@@ -188,7 +189,9 @@ def _is_float_for_integer(value: Any, schema: Schema) -> bool:
 def _plain(value: Any) -> bool:
     """No control, bidirectional or zero-width character, nothing that is not finite, in any text or number within."""
     if isinstance(value, str):
-        return not any(unicodedata.category(one) in {"Cc", "Cs", "Cf"} and one not in "\n\t\r" for one in value)
+        return not any(
+            unicodedata.category(one) in {"Cc", "Cs", "Cf"} and one not in "\n\t\r" for one in value
+        )
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
