@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from app.core.clock import wall_now
 from app.core.connecting import DatabaseRefuses, is_pooled
 from app.core.db import Database, Writer, system
 from app.core.errors import Unavailable
+from app.core.one_by_one import each_step
 from app.core.secrets import Keyring, SealError, SealFault
 from app.settings import Settings, SettingsRefused
 from app.webhooks.sql import endpoints
@@ -50,6 +52,7 @@ class Guard:
         self._keyring = keyring
         self._clock = clock
         self._faults: Mapping[str, str] = {}
+        self._readings = {SCHEMA: self._schema_fault, CLOCK: self._clock_fault, KEY: self._key_fault}
 
     @property
     def held(self) -> bool:
@@ -58,13 +61,17 @@ class Guard:
 
     async def refuse(self, db: Database) -> None:
         """SettingsRefused if the worker must not start."""
-        faults = await self._look(db)
+        faults: dict[str, str] = {}
+        for what in self._readings:
+            await self._read(db, faults, what)
         if faults:
             raise SettingsRefused(" ".join(faults.values()))
 
     async def turn(self, db: Database) -> None:
-        """Look again; say what is new, and what is over."""
-        before, self._faults = self._faults, await self._look(db)
+        """Look again; say what is new, and what is over. What cannot be read stands as it was read last."""
+        faults = dict(self._faults)
+        await each_step("check", {what: partial(self._read, db, faults, what) for what in self._readings})
+        before, self._faults = self._faults, faults
         for why in (SCHEMA, KEY, CLOCK):
             metrics.worker_fault(why, is_there=why in self._faults)
             if why in self._faults:
@@ -72,15 +79,27 @@ class Guard:
             elif why in before:
                 _log.warning("worker.fit_again", why=why, sends=not self.held)
 
-    async def _look(self, db: Database) -> dict[str, str]:
+    async def _read(self, db: Database, faults: dict[str, str], what: str) -> int:
+        """Read one thing anew, and put into `faults` what is wrong with it now."""
+        fault = await self._readings[what](db, faults)
+        faults.pop(what, None)
+        if fault:
+            faults[what] = fault
+        return 0
+
+    async def _schema_fault(self, db: Database, _faults: Mapping[str, str]) -> str | None:
         async with db.write(None) as tx:
-            schema = schema_fault(await sql.revision(tx))
-            ahead = await sql.clock_ahead(tx, self._clock)
-        found = {SCHEMA: schema, CLOCK: _clock_fault(ahead)}
-        if schema is None:
-            async with db.write(system()) as tx:
-                found[KEY] = None if await self._opens(tx) else key_fault(self._settings)
-        return {why: text for why, text in found.items() if text}
+            return schema_fault(await sql.revision(tx))
+
+    async def _clock_fault(self, db: Database, _faults: Mapping[str, str]) -> str | None:
+        async with db.write(None) as tx:
+            return _clock_fault(await sql.clock_ahead(tx, self._clock))
+
+    async def _key_fault(self, db: Database, faults: Mapping[str, str]) -> str | None:
+        if SCHEMA in faults:  # the tables may not be there yet
+            return None
+        async with db.write(system()) as tx:
+            return None if await self._opens(tx) else key_fault(self._settings)
 
     async def _opens(self, tx: Writer) -> bool:
         heads = [bytes(row["private_sealed"]) for row in await access.signing_keys_newest(tx)]

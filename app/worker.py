@@ -148,10 +148,14 @@ def retention(days: int) -> Chore:
 
 
 def all_chores(
-    settings: Settings, certifier: Certifier, chores: Sequence[Chore] = CHORES
+    settings: Settings, certifier: Certifier, guard: Guard, chores: Sequence[Chore] = CHORES
 ) -> tuple[Chore, ...]:
     """What a worker with these settings does."""
-    own = [retention(settings.event_days), Chore("certify", 1, certifier.turn)]
+    own = [
+        Chore("check", CHECK_SECONDS, guard.turn),
+        retention(settings.event_days),
+        Chore("certify", 1, certifier.turn),
+    ]
     if settings.metrics or settings.metrics_port:
         own.append(Chore("measure", 10, measure))
     return (*chores, *own)
@@ -181,8 +185,7 @@ async def serve(settings: Settings, stop: asyncio.Event, chores: Sequence[Chore]
     try:
         with _metrics_at(port, settings.host):
             async with Egress(settings.webhook_policy()) as egress:
-                own = Chore("check", CHECK_SECONDS, guard.turn)
-                await _work(settings, db, egress, stop, guard, (*chores, own))
+                await _work(settings, db, egress, stop, guard, chores)
     finally:
         await db.close()
 
@@ -237,7 +240,8 @@ async def _work(
     voice.held = lambda: guard.held
     certifier = Certifier(egress, settings.keyring())
     try:
-        await asyncio.gather(voice.run(stop), keep_house(db, stop, all_chores(settings, certifier, chores)))
+        every = all_chores(settings, certifier, guard, chores)
+        await asyncio.gather(voice.run(stop), keep_house(db, stop, every))
     finally:
         await certifier.close(db)
 
@@ -277,17 +281,22 @@ async def _keep(db: Database, stop: asyncio.Event, chore: Chore, woken: asyncio.
     while not stop.is_set():
         if woken is not None:
             woken.clear()
-        try:
-            await chore.run(db)
-            metrics.turn_ended(chore.name)
-        except AWAY as away:  # said once a turn, and without a traceback: it is no fault of ours
-            _log.warning("worker.waits", chore=chore.name, why=away.code)
-        except Exception:  # noqa: BLE001  (a chore that fails once is done again, not given up)
-            metrics.task_failed(chore.name)
-            _log.exception("worker.chore", chore=chore.name)
+        await take_turn(db, chore)
         # Two workers drift apart instead of meeting at every turn.
         pause = chore.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
         await _asleep([stop, woken] if woken else [stop], pause)
+
+
+async def take_turn(db: Database, chore: Chore) -> None:
+    """One turn. A failure is logged and counted, and raises nothing."""
+    try:
+        await chore.run(db)
+        metrics.turn_ended(chore.name)
+    except AWAY as away:  # said once a turn, and without a traceback: it is no fault of ours
+        _log.warning("worker.waits", chore=chore.name, why=away.code)
+    except Exception:  # noqa: BLE001  (a chore that fails once is done again, not given up)
+        metrics.task_failed(chore.name)
+        _log.exception("worker.chore", chore=chore.name)
 
 
 async def _asleep(events: Sequence[asyncio.Event], seconds: float) -> None:

@@ -9,6 +9,7 @@ from app.bookings.service import take_step
 from app.bookings.steps import Step
 from app.bookings.upkeep import each
 from app.core.db import Database, Row, Writer, system
+from app.core.one_by_one import each_step
 from app.outbox import service as outbox
 from app.rules.words import Actor, BookingAction, BookingReason
 
@@ -20,10 +21,14 @@ async def withdraw_leavers(db: Database) -> int:
     Each booking in a transaction of its own, however many of its pupils left. An enrolment that is corrected back in
     time is not touched.
     """
-    done = await each(db, "leavers", partial(_found, db), _withdraw)
-    async with db.write(system()) as writing:
-        await sql.forget_leavers(writing)
-    return done
+
+    async def forget() -> int:
+        async with db.write(system()) as tx:
+            await sql.forget_leavers(tx)
+        return 0
+
+    withdraw = partial(each, db, "leavers", partial(_found, db), _withdraw)
+    return await each_step("withdraw_leavers", {"withdraw": withdraw, "forget": forget})
 
 
 async def _found(db: Database, most: int) -> Sequence[UUID]:

@@ -10,7 +10,16 @@ from app.core.one_by_one import OneByOne
 
 MOST = 500
 _FIRST = UUID(int=0)
-_TURNS: dict[str, OneByOne] = {}
+_TURNS = {
+    what: OneByOne(task)
+    for what, task in (
+        ("pupils", "turn_pupils"),
+        ("claims", "turn_pupils"),
+        ("memberships", "turn_memberships"),
+        ("covers", "turn_cover"),
+        ("approvals", "turn_approvals"),
+    )
+}
 
 
 async def turn(db: Database, what: str, tell: Callable[[Writer, Mapping[str, Any]], Awaitable[None]]) -> int:
@@ -31,9 +40,8 @@ async def turn(db: Database, what: str, tell: Callable[[Writer, Mapping[str, Any
                 await tell(tx, row)
             return row is not None
 
-    rows = _TURNS.setdefault(what, OneByOne(f"turn_{what}"))
     done = 0
-    while handled := await rows.turn(db, find, act, most=MOST):
+    while handled := await _TURNS[what].turn(db, find, act, most=MOST):
         done += handled
         if handled < MOST:
             break

@@ -124,10 +124,18 @@ def _one_told(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):  # Postgres: its first line only, as the next ones repeat the row
-        first = "" if state.startswith(_WITH_VALUES) or not error.args else str(error.args[0]).split("\n")[0]
+        silent = state.startswith(_WITH_VALUES) or (
+            state.startswith("23") and not _names_its_constraint(error)
+        )
+        first = "" if silent or not error.args else str(error.args[0]).split("\n")[0]
         return f"[{state}] {first}".strip()
     plain = isinstance(error, OSError) or type(error) in _TELLING or getattr(error, "is_plain", False)
     return str(error) if plain else ""
+
+
+def _names_its_constraint(error: BaseException) -> bool:
+    """Whether Postgres itself refused a row, and not a function, whose message may say anything."""
+    return any(getattr(error, name, None) for name in ("constraint_name", "column_name"))
 
 
 def _without_values(

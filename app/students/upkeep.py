@@ -1,10 +1,12 @@
 """Pupils whose state changes by the date alone: a task of the worker."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from app.core import by_date, sql
 from app.core.db import Database, Writer, system
+from app.core.one_by_one import each_step
 from app.outbox import service as outbox
 from app.outbox.service import Event
 
@@ -14,10 +16,13 @@ async def turn_pupils(db: Database) -> int:
 
     Each is told to its school. Gives how many.
     """
-    done = await by_date.turn(db, "pupils", _tell)
-    done += await by_date.turn(db, "claims", _tell)
-    async with db.write(system()) as tx:
-        return done + await sql.number_characteristics_of_today(tx)
+
+    async def characteristics() -> int:
+        async with db.write(system()) as tx:
+            return await sql.number_characteristics_of_today(tx)
+
+    steps = {what: partial(by_date.turn, db, what, _tell) for what in ("pupils", "claims")}
+    return await each_step("turn_pupils", {**steps, "characteristics": characteristics})
 
 
 async def _tell(tx: Writer, row: Mapping[str, Any]) -> None:

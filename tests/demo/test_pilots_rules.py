@@ -42,7 +42,8 @@ _BOOKINGS = """
             FROM dated_policies d WHERE d.topic IN ('age_prohibition', 'cover')) AS statutes
     FROM bookings b JOIN slots s ON s.id = b.slot_id JOIN offers o ON o.id = b.offer_id"""
 _PUPILS = """
-  SELECT p.booking_id, p.nc_year, e.date_of_birth, e.ends_on, false AS barred, e.person_no, g.state AS agreement, y.nc_year AS told
+  SELECT p.booking_id, p.nc_year, e.date_of_birth, e.ends_on, false AS barred, e.person_no, g.state AS agreement,
+         y.nc_year AS told
     FROM participations p JOIN bookings b ON b.id = p.booking_id JOIN enrolments e ON e.id = p.enrolment_id
     LEFT JOIN parental_agreements g ON g.booking_id = p.booking_id AND g.enrolment_id = p.enrolment_id
     LEFT JOIN nc_years y ON y.enrolment_id = e.id AND y.academic_year =
