@@ -32,7 +32,7 @@ test: $(STAMP) ## the test suite, in two processes (TENDAYS_PG_BIN=... for anoth
 test-fast: $(STAMP) ## the rules, and what needs no big load: under a minute
 	@$(PYTEST) $(SHARED) -m 'not slow_suite' $(FAST) $(ARGS)
 
-test-slow: $(STAMP) ## the rest: kill -9, a browser, the story, the README, the pilots loaded twice
+test-slow: $(STAMP) ## the rest: kill -9, a browser, the story, the README, the pilots loaded twice, odd values everywhere
 	@$(PYTEST) -m slow_suite $(ARGS)
 
 test-calendar: $(STAMP) ## the tests that read the calendar, on other days than today (needs faketime)

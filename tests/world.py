@@ -6,6 +6,7 @@ Idempotency-Key.
 """
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -231,11 +232,18 @@ class World:
 
 @pytest_asyncio.fixture(scope="module")
 async def world(dsns: Dsns, tmp_path_factory: Any) -> AsyncIterator[World]:
+    async with a_world(dsns, tmp_path_factory.mktemp("data")) as made:
+        yield made
+
+
+@asynccontextmanager
+async def a_world(dsns: Dsns, folder: Path) -> AsyncIterator[World]:
+    """The API on this database, with everybody in it. At the end every event that was announced is judged."""
     settings = Settings(
         env="test",
         database_url=dsns.app,
         worker_database_url=dsns.worker,
-        data_dir=tmp_path_factory.mktemp("data"),
+        data_dir=folder,
         rate_limit=1_000_000,
         base_url="http://tendays.test",
     )

@@ -26,6 +26,7 @@ from app.rest.frame import (
     version_of,
 )
 from app.rest.models import Flag, Moment
+from app.rest.patches import changes
 from app.rest.webhook_models import (
     AttemptsOut,
     DeliveryOut,
@@ -134,7 +135,12 @@ async def change_endpoint(
 ) -> Response:
     """Change the fields that are sent. What is on its way already stays on its way."""
     row = await service.update(
-        tx, tx.caller, house.webhook_policy, endpoint_id, body.given(), version=expected
+        tx,
+        tx.caller,
+        house.webhook_policy,
+        endpoint_id,
+        changes(body, "description", "rate_per_second"),
+        version=expected,
     )
     return one_answer(_shown(row), version=row["version"])
 

@@ -573,3 +573,17 @@ async def test_gzip_is_taken_within_bounds_and_nothing_else(world: World) -> Non
             answer = await world.post("employer_a", path, packed, Content_Encoding=other)
             assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
             assert answer.headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("member", ["url", "event_types", "signatures", "concurrency"])
+async def test_a_webhook_endpoint_is_never_without(world: World, member: str) -> None:
+    """Null stands where something can be missing; `test_bodies` of the sweep sends it to every member of every body."""
+    made = await world.post("school_a", "/v1/webhook-endpoints", {"url": f"http://127.0.0.1:9/{member}"})
+    path = f"/v1/webhook-endpoints/{made.json()['id']}"
+    refused = await world.send("school_a", "PATCH", path, {member: None}, If_Match="*")
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"][0]["pointer"] == f"/{member}"
+    lasting = await world.send(
+        "school_a", "PATCH", path, {"description": None, "rate_per_second": None}, If_Match="*"
+    )
+    assert lasting.status_code == 200, lasting.text
