@@ -8,7 +8,7 @@ from alembic import op
 from migrations.sql import run_script
 
 revision = "20261130_1300"
-down_revision = "20261130_0959"
+down_revision = "20261130_1200"
 branch_labels = None
 depends_on = None
 
