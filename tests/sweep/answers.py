@@ -10,6 +10,8 @@ def fault_of(answer: Any, *, allowed: bool) -> str | None:
     """None if nothing is. `allowed`: the value may be taken."""
     if answer.status_code >= 500:
         return f"{answer.status_code} {answer.text[:300]}"
+    if answer.status_code in {401, 429}:
+        return f"{answer.status_code}: the value was never looked at"
     if len(answer.content) > LARGEST:
         return f"{len(answer.content)} bytes of answer"
     if answer.status_code < 300 and not allowed:

@@ -86,4 +86,6 @@ def sample(schema: Schema) -> Any:
         return [sample(schema["items"])] * max(1, schema.get("minItems", 1))
     formats = {"date": str(date_in(30)), "date-time": time_in(30).isoformat(), "uuid": str(new_id())}
     plain = {"integer": int(schema.get("minimum", 1)), "number": 1, "boolean": True, "null": None}
-    return formats.get(schema.get("format", "")) or plain.get(str(kind), "a text")
+    return formats.get(schema.get("format", "")) or plain.get(
+        str(kind), "a text"[: schema.get("maxLength", 6)]
+    )

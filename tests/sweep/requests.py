@@ -5,6 +5,7 @@ state, the day of a visit) is in `Scene`. All of it runs in transactions that ar
 same world.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,7 @@ def _without(body: Any, place: Place) -> Any:
     return copy
 
 
+RENEWED_SECONDS = 120.0
 SENDERS = ("school_a", "employer_a", "hub_a", *sorted(EVERYBODY - {"school_a", "employer_a", "hub_a"}))
 """Who is tried, those first to whom most things belong."""
 
@@ -111,7 +113,7 @@ class Sender:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._tokens: dict[tuple[str, str], str] = {}
+        self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._clock: datetime | None = None
         self.sent = 0
 
@@ -145,14 +147,16 @@ class Sender:
         return await self.world.send(None, request.operation.method, target, body, **(headers | (more or {})))
 
     def token(self, who: str, scope: str) -> str:
-        token = self._tokens.get((who, scope))
-        if token is None:
+        """A token that lasts: those that are given out end after minutes."""
+        token, since = self._tokens.get((who, scope), ("", 0.0))
+        if not token or time.monotonic() - since > RENEWED_SECONDS:
             every = allowed_for(KINDS.get(who, "employer"), development=True)
             issued = self.world.app.state.house.doorkeeper.issue(
                 client_id=self.world.clients[who], org_id=self.world.ids[who],
                 org_kind=KINDS.get(who, "employer"), scopes=every | {scope},
             )  # fmt: skip
-            token = self._tokens[who, scope] = str(issued.token)
+            token = str(issued.token)
+            self._tokens[who, scope] = token, time.monotonic()
         return token
 
 

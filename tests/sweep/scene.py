@@ -160,6 +160,17 @@ async def _programmes(world: World, full: dict[str, Row], scene: Scene) -> None:
         "programme_id": programme,
         "allocation_id": allocated.json()["id"],
     }
+    await _tables(world, path, scene)
+
+
+async def _tables(world: World, path: str, scene: Scene) -> None:
+    """The programme has something of every part, so that each table in CSV has a row."""
+    base = "/v1/programmes/{programme_id}"
+    for part, more in (("targets", {}), ("costs", {"school_id": str(world["school_a"])})):
+        made = await world.post("hub_a", f"{path}/{part}", example_of(f"POST {base}/{part}") | more)
+        assert made.status_code == 201, made.text
+    for name in (f"GET {base}/export", f"POST {base}/import"):
+        scene.who[name], scene.ids[name] = "hub_a", {"programme_id": path.rpartition("/")[2]}
 
 
 async def _others(world: World, full: dict[str, Row], scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, time
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -21,6 +22,8 @@ FIRST = {(one.name, one.kind): one for one in reversed(ARGUMENTS.values())}
 """One of each name and type: that one gets all values, also as literals."""
 ASKERS = {"trust": "trust", "school": "school_a", "node": "school_a"}
 """Who asks for a root; the others are asked for by a hub."""
+ALLOCATE = "POST /v1/programmes/{programme_id}/allocations"
+"""Goes to a programme that was made through the API, with its history."""
 KNOWN = datetime.combine(date_in(-7 - TODAY.weekday()), time(), ZoneInfo("Europe/London"))
 """When a Sunday had ended: a hub may ask what was known then."""
 STRICT = {"Date": {"type": "string", "format": "date"}, "DateTime": {"type": "string", "format": "date-time"}}
@@ -61,14 +64,20 @@ def _literal(value: bytes) -> str | None:
 
 
 def _faults(argument: Argument, value: bytes, answer: Any) -> Iterator[str]:
-    if answer.status_code >= 500 or len(answer.content) > LARGEST:
+    if answer.status_code >= 500 or answer.status_code in {401, 429} or len(answer.content) > LARGEST:
         yield f"{answer.status_code} {answer.text[:300]}"
         return
     told = answer.json()
     if "internal" in {one.get("extensions", {}).get("code") for one in told.get("errors", ())}:
         yield answer.text[:300]
     strict = STRICT.get(argument.base)
-    if strict and "errors" not in told and value != b"null" and not may_be_taken(strict, {}, value):
+    if (
+        strict
+        and "data" in told
+        and "errors" not in told
+        and value != b"null"
+        and not may_be_taken(strict, {}, value)
+    ):
         yield "taken"
 
 
@@ -88,7 +97,7 @@ async def _ask(sweep: Sweep, argument: Argument, value: bytes, literal: str | No
 def _id(sweep: Sweep, root: str) -> str:
     kind = ROOTS.get(root, "School")
     ids = {"School": sweep.world["school_a"], "Hub": sweep.world["hub_a"], "Trust": sweep.world["trust"],
-           "Programme": sweep.full["programmes"]["id"]}  # fmt: skip
+           "Programme": UUID(sweep.requests[ALLOCATE].path.split("/")[3])}  # fmt: skip
     return node_id(kind, ids[kind])
 
 

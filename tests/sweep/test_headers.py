@@ -76,5 +76,7 @@ async def test_a_value_in_a_header(sweep: Sweep, name: str) -> None:
 
 def _faults(answer: Any, header: str, value: bytes) -> Iterator[str]:
     matched = header != "If-Match" or value in MATCHING or answer.request.method in {"GET", "POST"}
+    if header == "Authorization" and answer.status_code == 401:
+        return
     if found := fault_of(answer, allowed=header != "Authorization" and matched):
         yield found
