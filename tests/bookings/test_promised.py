@@ -249,7 +249,7 @@ async def test_what_is_found_is_what_can_be_booked(world: World, db: Database, s
                     assert every[str(slot)]["bookable"] == (not against), (where, against)
                 if at % 3 == 0:
                     await _single(world, who, school, year, slot, against)
-    assert seen["booked"] > 100, seen
+    assert seen["booked"] > 50, seen
     assert set(seen) >= REASONS, seen
 
 
