@@ -171,6 +171,7 @@ async def _tables(world: World, path: str, scene: Scene) -> None:
         assert made.status_code == 201, made.text
     for name in (f"GET {base}/export", f"POST {base}/import"):
         scene.who[name], scene.ids[name] = "hub_a", {"programme_id": path.rpartition("/")[2]}
+    scene.body[f"POST {base}/import"] = (await world.get("hub_a", f"{path}/export?part=schools")).content
 
 
 async def _others(world: World, full: dict[str, Row], scene: Scene) -> None:

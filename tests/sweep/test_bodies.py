@@ -50,7 +50,7 @@ async def wrong_at(sweep: Sweep, request: Request, place: Place, schema: Schema)
         found = fault_of(answer, allowed=refuses_a_row(answer) or may_be_taken(schema, COMPONENTS, value))
         if found:
             wrong.append(f"{shown_place(place)} {shown(value)}: {found}")
-        elif answer.status_code < 300:
+        elif answer.status_code < 300 and not refuses_a_row(answer):
             sweep.taken[str(request.operation)].append((shown_place(place), body))
     return wrong
 

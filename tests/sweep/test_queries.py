@@ -99,7 +99,7 @@ def _acceptable(sweep: Sweep, operation: Operation, said: dict[str, Any]) -> str
     thing = operation.thing(name)
     if thing is not None:
         return str(thing.id_in(sweep.full))
-    value = {"academic_year": YEAR}.get(name) or sample(said["schema"])
+    value = {"academic_year": YEAR, "part": "schools"}.get(name) or sample(said["schema"])
     return quote(str(value).lower() if isinstance(value, bool) else str(value), safe="")
 
 
