@@ -111,6 +111,36 @@ async def test_an_assertion_made_out_to_the_endpoint_gets_a_token(
     assert (again.status_code, again.json()["error"]) == (401, "invalid_client")
 
 
+async def test_the_keys_of_a_client_that_signs_are_changed_by_patch(
+    http: httpx.AsyncClient, school: Org, employer: Org
+) -> None:
+    old, new = ([ECKey.generate_key("P-256").as_dict(private=False)] for _ in range(2))
+    body = {"name": "signs", "scopes": ["slots:search"], "jwks": {"keys": old}}
+    mine = await bearer(http, school)
+    made = await http.post("/v1/clients", json=body, headers=keyed(mine))
+    path = f"/v1/clients/{made.json()['id']}"
+    change, first = {"jwks": {"keys": new}}, {"If-Match": made.headers["etag"]}
+    assert (await http.patch(path, json=change, headers=mine)).status_code == 428
+    theirs = await bearer(http, employer)
+    assert (await http.patch(path, json=change, headers={**theirs, **first})).status_code == 404
+    narrow = await bearer(http, school, "clients:read")
+    assert (await http.patch(path, json=change, headers={**narrow, **first})).status_code == 403
+    assert (await http.patch(path, json=change, headers={**mine, "If-Match": '"9"'})).status_code == 412
+    both = await http.patch(
+        path, json={**change, "jwks_uri": "https://a.example/k"}, headers={**mine, **first}
+    )
+    assert (both.status_code, both.json()["errors"][0]["pointer"]) == (422, "/jwks_uri")
+    assert (await http.get(path, headers=mine)).json()["jwks"] == {"keys": old}, "nothing has changed"
+    changed = await http.patch(path, json=change, headers={**mine, **first})
+    assert (changed.status_code, changed.json()["jwks"]) == (200, {"keys": new}), changed.text
+    second = {"If-Match": changed.headers["etag"]}
+    again = await http.patch(path, json=change, headers={**mine, **second})
+    assert again.headers["etag"] == changed.headers["etag"] != made.headers["etag"]
+    moved = await http.patch(path, json={"jwks_uri": "https://a.example/k"}, headers={**mine, **second})
+    assert (moved.json()["jwks"], moved.json()["jwks_uri"]) == (None, "https://a.example/k")
+    assert moved.json()["authenticates_by"] == "private_key_jwt"
+
+
 async def test_attempts_are_counted_by_client_and_address(
     db: Database, tokens: Tokens, school: Org, employer: Org
 ) -> None:
