@@ -175,6 +175,7 @@ async def _tables(world: World, path: str, scene: Scene) -> None:
 
 
 async def _others(world: World, full: dict[str, Row], scene: Scene) -> None:
+    scene.body["PATCH /v1/clients/{client_id}"] = {"name": "Renamed"}  # this one has secrets, and so no keys
     offer = example_of("POST /v1/offers") | {"site_ref": None, "site_id": str(world["employer_a.site"])}
     offer = {
         name: value
