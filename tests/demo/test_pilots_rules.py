@@ -60,7 +60,7 @@ async def owner(demonstration: Demonstration) -> AsyncIterator[asyncpg.Connectio
 
 async def test_every_booking_stands_before_the_rules_of_eligibility(owner: asyncpg.Connection) -> None:
     rows = [dict(row) for row in await owner.fetch(_BOOKINGS)]
-    assert len(rows) > 700
+    assert len(rows) > 500  # fewest in the first days of a school year
     for row in rows:
         years = (row["nc_year"],) if row["nc_year"] else ()
         facts = booking_facts(row, places=row["places"], year_groups=years, holds_places=True)
@@ -72,7 +72,7 @@ async def test_every_pupil_was_old_enough_of_an_eligible_year_and_agreed_to(
 ) -> None:
     slots = {row["id"]: dict(row) for row in await owner.fetch(_BOOKINGS)}
     rows = [dict(row) for row in await owner.fetch(_PUPILS)]
-    assert len(rows) > 7000
+    assert len(rows) > 5000
     for row in rows:
         assert row["nc_year"] == row["told"], "the NC year is the one of that academic year"
         agreed = ParentalAgreement(row["agreement"]) if row["agreement"] else None
